@@ -1,0 +1,280 @@
+"""Events: all that happens is told the same way, and each kind of event has data of its own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import orjson
+from pydantic import AfterValidator, Field, ValidationError
+
+from ctxhub.errors import Invalid
+from ctxhub.model.value import MAX_TEXT_BYTES, Channel, Confidence, Id, Instant, Level, Name, Text, Value
+
+Party = Literal["customer", "bot", "agent", "system"]
+Sensitivity = Literal["public", "internal", "personal", "sensitive"]
+Purpose = Literal["ask", "confirm", "step_up", "conflict", "expired", "regulatory"]
+
+if TYPE_CHECKING:
+    from ctxhub.model.context import Context
+
+MAX_DATA_BYTES = 128 * 1024
+FREE_TYPE = re.compile(r"^x\.[^\x00-\x20\x7f]{1,100}$")
+
+
+def _bounded(value: Any) -> Any:
+    """Refuse a fact's value over 64 KiB as JSON."""
+    if len(orjson.dumps(value)) > MAX_TEXT_BYTES:
+        raise ValueError("a value has at most 64 KiB as JSON")
+    return value
+
+
+JsonValue = Annotated[Any, AfterValidator(_bounded)]
+Seconds = Annotated[int, Field(gt=0, le=10 * 366 * 86_400)]
+
+
+class Ref(Value):
+    """Another system's name for an interaction."""
+
+    system: Id
+    kind: Id = "call"
+    id: Annotated[Id, Field(max_length=256)]
+
+
+class MessageData(Value):
+    """What was said; `delivered` reports what the customer has already heard."""
+
+    text: Text
+    content_type: Id | None = None
+    attachments: list[dict[str, Any]] | None = Field(None, max_length=20)
+    fence: int | None = None
+    delivered: bool | None = None
+
+
+class ReceiptData(Value):
+    """What became of a message."""
+
+    of: Id
+    reason: Text | None = None
+
+
+class InputData(Value):
+    """What was keyed, spoken or clicked at a prompt."""
+
+    prompt: Name
+    value: JsonValue
+    mode: Literal["dtmf", "speech", "click"]
+
+
+class IntentData(Value):
+    """What the customer seems to want."""
+
+    name: Name
+    confidence: Confidence = 1.0
+
+
+class FactData(Value):
+    """One named thing, told or learned."""
+
+    name: Name
+    value: JsonValue
+    confidence: Confidence = 1.0
+    sensitivity: Sensitivity = "personal"
+    expires_in: Seconds | None = None
+
+
+class RejectionData(Value):
+    """A value that is not so; without a value, none of the name is."""
+
+    name: Name
+    value: JsonValue = None
+
+
+class QuestionData(Value):
+    """What the customer is being asked, and why."""
+
+    names: list[Name] = Field(min_length=1, max_length=100)
+    purpose: Purpose = "ask"
+
+
+class JourneyStartData(Value):
+    """A task begins."""
+
+    kind: Name
+    journey_id: Id | None = None
+    step: Name | None = None
+
+
+class JourneyStepData(Value):
+    """A task moves on."""
+
+    step: Name
+
+
+class JourneyData(Value):
+    """A task rests, goes on or ends."""
+
+    reason: Text | None = None
+
+
+class AssuranceData(Value):
+    """The customer is now known this surely."""
+
+    level: Level
+    method: Name
+    expires_in: Seconds = 1800
+
+
+class RevocationData(Value):
+    """The customer is no longer known."""
+
+    reason: Text | None = None
+
+
+class RiskData(Value):
+    """A warning of fraud or the like."""
+
+    kind: Name
+    level: Literal["low", "medium", "high"] = "medium"
+
+
+class CommitmentData(Value):
+    """Something we said we would do."""
+
+    what: Text
+    owner: Name
+    due_at: Instant
+    commitment_id: Id | None = None
+
+
+class CommitmentEndData(Value):
+    """A commitment was kept or broken."""
+
+    commitment_id: Id
+    reason: Text | None = None
+
+
+class CallData(Value):
+    """What the telephone system reports."""
+
+    ref: Ref | None = None
+    agent_id: Id | None = None
+    reason: Text | None = None
+
+
+class NoteData(Value):
+    """A note for whoever comes next."""
+
+    text: Text
+
+
+_CALLS = ("alerting", "answered", "held", "retrieved", "consulted", "conferenced", "transferred", "ended")
+_RECORDINGS = ("started", "paused", "resumed", "stopped")
+
+#: The data that each told type of event carries; `x.` types carry whatever they like.
+TOLD: dict[str, type[Value]] = {
+    "message.received": MessageData,
+    "message.sent": MessageData,
+    "message.delivered": ReceiptData,
+    "message.failed": ReceiptData,
+    "input.collected": InputData,
+    "intent.detected": IntentData,
+    "fact.stated": FactData,
+    "fact.observed": FactData,
+    "fact.inferred": FactData,
+    "fact.confirmed": FactData,
+    "fact.verified": FactData,
+    "fact.rejected": RejectionData,
+    "question.asked": QuestionData,
+    "journey.started": JourneyStartData,
+    "journey.advanced": JourneyStepData,
+    "journey.suspended": JourneyData,
+    "journey.resumed": JourneyData,
+    "journey.declined": JourneyData,
+    "journey.completed": JourneyData,
+    "journey.abandoned": JourneyData,
+    "assurance.raised": AssuranceData,
+    "assurance.revoked": RevocationData,
+    "risk.flagged": RiskData,
+    "commitment.made": CommitmentData,
+    "commitment.kept": CommitmentEndData,
+    "commitment.broken": CommitmentEndData,
+    **{f"call.{verb}": CallData for verb in _CALLS},
+    **{f"recording.{verb}": CallData for verb in _RECORDINGS},
+    "note.added": NoteData,
+}
+
+_SPOKEN_BY_CUSTOMER = {"message.received", "input.collected", "fact.stated", "fact.confirmed", "intent.detected"}
+_APPENDED = ("message.", "call.", "recording.", "x.")
+
+
+class Event(Value):
+    """One thing that happened; `version` and what the hub adds are set when it is kept."""
+
+    event_id: Id
+    type: Id
+    at: Instant
+    interaction_id: Id | None = None
+    journey_id: Id | None = None
+    party: Party = "system"
+    data: dict[str, Any] = {}
+    channel: Channel | None = None
+    assurance: Level = 0
+    version: int | None = None
+    marks: list[str] = []
+
+    @property
+    def commutes(self) -> bool:
+        """Tell whether it only adds to the timeline, so that no decision depends on it."""
+        return self.type.startswith(_APPENDED) or self.type in {"input.collected", "note.added"}
+
+
+class Change(NamedTuple):
+    """What a decision comes to: the new context and the events that tell what happened."""
+
+    context: Context
+    events: list[Event]
+
+
+class Telling(Value):
+    """An event as a channel tells it."""
+
+    event_id: Id
+    type: Id
+    at: Instant | None = None
+    interaction_id: Id | None = None
+    journey_id: Id | None = None
+    party: Party | None = None
+    data: dict[str, Any] = {}
+
+
+def checked_data(type_: str, data: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """Return an event's data, checked for its type; faults are `Invalid` with a pointer below `pointer`."""
+    if len(orjson.dumps(data)) > MAX_DATA_BYTES:
+        raise Invalid.field(f"{pointer}/data", "an event's data has at most 128 KiB")
+    if FREE_TYPE.match(type_):
+        return data
+    kind = TOLD.get(type_)
+    if kind is None:
+        raise Invalid.field(f"{pointer}/type", f"{type_!r} is not a type that can be told; free types begin with 'x.'")
+    try:
+        return kind.model_validate(data).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        raise Invalid(f"{pointer}/data has faults", errors=faults(error, f"{pointer}/data")) from error
+
+
+def faults(error: ValidationError, pointer: str = "") -> list[dict[str, str]]:
+    """List what pydantic found, each fault with its JSON pointer (RFC 6901)."""
+    return [{"pointer": pointer + _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()]
+
+
+def _pointer(path: tuple[int | str, ...]) -> str:
+    """Spell one path as a JSON pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def default_party(type_: str) -> Party:
+    """Return who is taken to have told an event that does not say."""
+    if type_ in _SPOKEN_BY_CUSTOMER:
+        return "customer"
+    return "bot" if type_ in {"message.sent", "question.asked"} else "system"

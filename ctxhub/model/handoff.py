@@ -1,0 +1,606 @@
+"""Handoffs: an interaction on its way to another party or channel with its context."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from ctxhub.errors import (
+    AlreadyOffered,
+    AlreadyUsed,
+    Forbidden,
+    HeldByAnother,
+    InteractionEnded,
+    Lapsed,
+    StaleFence,
+    WrongState,
+)
+from ctxhub.model.event import Change, Event
+from ctxhub.model.interaction import Holder, Interaction, find, with_floor
+from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Level, Name, Text, Value
+
+if TYPE_CHECKING:
+    from ctxhub.model.context import Context
+
+HandoffState = Literal[
+    "offered", "accepted", "completed", "returned", "transferred", "declined", "expired", "cancelled", "left"
+]
+FINAL: frozenset[str] = frozenset({"completed", "returned", "transferred", "declined", "expired", "cancelled", "left"})
+
+
+class Target(Value):
+    """Where a handoff goes: exactly one of these."""
+
+    queue: Name | None = None
+    agent: Id | None = None
+    bot: Id | None = None
+    channel: Channel | None = None
+    previous: Literal[True] | None = None
+    owner_of: Id | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_named(self, shown: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Show the one way that is named."""
+        return {name: value for name, value in shown(self).items() if value is not None}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Target:
+        """Refuse a target that names none or several."""
+        named = [name for name, value in self if value is not None]
+        if len(named) != 1:
+            raise ValueError("name exactly one of queue, agent, bot, channel, previous, owner_of")
+        return self
+
+
+class OfferRequest(Value):
+    """What an offer says."""
+
+    customer_id: CustomerId
+    interaction_id: Id
+    journey_id: Id | None = None
+    reason: Name
+    to: Target
+    mode: Literal["cold", "warm", "consult"] = "cold"
+    kind: Literal["live", "callback", "message"] = "live"
+    skills: list[Name] = Field([], max_length=32)
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    expires_in: Annotated[int, Field(gt=0, le=86_400)] = 300
+    fallback: Target | None = None
+    delivery: Literal["signal", "message"] = "signal"
+    note: Text | None = None
+    fence: int | None = None
+
+
+class Redeemed(Value):
+    """Who came with the token."""
+
+    system: Id
+    external_id: ExternalId
+    interaction_id: Id
+
+
+class Handoff(Value):
+    """An interaction on its way to somebody who can finish it."""
+
+    handoff_id: Id
+    state: HandoffState = "offered"
+    interaction_id: Id
+    journey_id: Id | None = None
+    reason: Name
+    to: Target
+    mode: Literal["cold", "warm", "consult"] = "cold"
+    kind: Literal["live", "callback", "message"] = "live"
+    skills: tuple[Name, ...] = ()
+    priority: int = 0
+    delivery: Literal["signal", "message"] = "signal"
+    note: Text | None = None
+    parent_id: Id | None = None
+    ends_parent: Literal["transferred", "returned"] | None = None
+    root_id: Id
+    step: Name | None = None
+    offered_by: Holder
+    offered_level: Level = 0
+    offered_at: Instant
+    waiting_since: Instant
+    expires_at: Instant
+    expires_in: int = 300
+    fallback: Target | None = None
+    bound: tuple[str, ...] = ()
+    agent_id: Id | None = None
+    fence: int | None = None
+    accepted_at: Instant | None = None
+    lease_ends: Instant | None = None
+    lapses: int = 0
+    redeemed: Redeemed | None = None
+    joined: tuple[Redeemed, ...] = ()
+    declined_by: tuple[Id, ...] = ()
+    receipt_at: Instant | None = None
+    outcome: Name | None = None
+    final_at: Instant | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether it has ended for good."""
+        return self.state in FINAL
+
+    @property
+    def waits_in(self) -> str | None:
+        """Return the list where it waits: a queue's or an agent's own, or None."""
+        if self.state != "offered":
+            return None
+        return f"queue:{self.to.queue}" if self.to.queue else f"agent:{self.to.agent}" if self.to.agent else None
+
+    def is_held(self, now: datetime) -> bool:
+        """Tell whether somebody holds it now."""
+        return self.state == "accepted" and (self.lease_ends is None or now < self.lease_ends)
+
+
+class HandoffView(Value):
+    """A handoff as shown; token, code, uui and link stand only in the answer to whoever offered it."""
+
+    handoff_id: Id
+    state: HandoffState
+    customer_id: CustomerId
+    interaction_id: Id
+    journey_id: Id | None = None
+    channel: Channel | None = None
+    reason: Name
+    to: Target
+    mode: str
+    kind: str
+    skills: tuple[Name, ...] = ()
+    priority: int = 0
+    delivery: str = "signal"
+    note: Text | None = None
+    step: Name | None = None
+    parent_id: Id | None = None
+    root_id: Id
+    offered_by: Holder
+    agent_id: Id | None = None
+    fence: int | None = None
+    lease_ends: Instant | None = None
+    waiting_since: Instant
+    offered_at: Instant
+    expires_at: Instant
+    fallback: Target | None = None
+    outcome: Name | None = None
+    receipt_at: Instant | None = None
+    final_at: Instant | None = None
+    version: int | None = None
+    token: str | None = None
+    code: str | None = None
+    uui: str | None = None
+    link: str | None = None
+
+
+class QueueView(Value):
+    """A queue now; `expected_wait` is null while nobody can tell."""
+
+    queue: Name
+    open: bool = True
+    opens_at: Instant | None = None
+    waiting: int = 0
+    expected_wait: int | None = None
+    alternatives: list[str] = []
+
+
+def view(handoff: Handoff, customer_id: str, channel: str | None, version: int | None = None) -> HandoffView:
+    """Show a handoff without its secrets."""
+    names = HandoffView.model_fields.keys() & Handoff.model_fields.keys()
+    shown: dict[str, Any] = {name: getattr(handoff, name) for name in names}
+    return HandoffView.model_construct(**shown, customer_id=customer_id, channel=channel, version=version)
+
+
+def offer(
+    context: Context, request: OfferRequest, handoff_id: str, now: datetime, grace: timedelta, bound: tuple[str, ...]
+) -> Change:
+    """Offer an interaction to somebody else; a bot that is named takes it at once, others must accept."""
+    interaction = find(context, request.interaction_id)
+    _refuse_offer(context, interaction, request.fence)
+    parent = context.held_handoff(interaction.interaction_id)
+    before = parent or context.handoffs.get(interaction.handoff_id or "")
+    left = _left_lately(context, request.to, now, grace)
+    handoff = Handoff(
+        handoff_id=handoff_id,
+        journey_id=request.journey_id or interaction.journey_id,
+        to=_resolved(context, request, interaction),
+        skills=tuple(request.skills),
+        parent_id=before.handoff_id if before else None,
+        ends_parent="transferred" if parent and request.to.channel is None else None,
+        root_id=before.root_id if before else handoff_id,
+        offered_by=interaction.holder,
+        offered_level=interaction.level(now),
+        offered_at=now,
+        waiting_since=left.waiting_since if left else now,
+        expires_at=now + timedelta(seconds=request.expires_in),
+        bound=bound,
+        **request.model_dump(
+            include={"interaction_id", "reason", "mode", "kind", "priority", "expires_in", "delivery", "note"}
+        ),
+        fallback=request.fallback,
+    )
+    return _placed(context, handoff, interaction, now)
+
+
+def _refuse_offer(context: Context, interaction: Interaction, fence: int | None) -> None:
+    """Refuse an offer that the interaction's state does not allow."""
+    if not interaction.is_open:
+        raise InteractionEnded(
+            f"interaction {interaction.interaction_id} has ended", interaction_id=interaction.interaction_id
+        )
+    waiting = context.open_offer(interaction.interaction_id)
+    if waiting is not None:
+        raise AlreadyOffered(
+            f"handoff {waiting.handoff_id} is still on offer", handoff_id=waiting.handoff_id, state=waiting.state
+        )
+    if fence is not None and fence != interaction.fence:
+        raise StaleFence(f"the floor has moved on from fence {fence}", fence=interaction.fence)
+
+
+def _left_lately(context: Context, to: Target, now: datetime, grace: timedelta) -> Handoff | None:
+    """Return the handoff to the same place that the customer left within the grace time."""
+    left = [h for h in context.handoffs.values() if h.state == "left" and h.to == to and h.final_at]
+    return next((h for h in reversed(left) if h.final_at and now - h.final_at <= grace), None)
+
+
+def _resolved(context: Context, request: OfferRequest, interaction: Interaction) -> Target:
+    """Name the agent whom `previous` or `owner_of` means; without one, the fallback."""
+    if request.to.owner_of is None and request.to.previous is None:
+        return request.to
+    agent = _owner(context, request.to.owner_of) if request.to.owner_of else _previous(context, interaction)
+    if agent is not None:
+        return Target(agent=agent)
+    if request.fallback is not None:
+        return request.fallback
+    raise WrongState("there is nobody before and no fallback", interaction_id=interaction.interaction_id)
+
+
+def _owner(context: Context, journey_id: str) -> str | None:
+    """Return the agent who is responsible for a journey."""
+    return context.journey(journey_id).owner
+
+
+def _previous(context: Context, interaction: Interaction) -> str | None:
+    """Return the agent who had the interaction, or one that led to it, before."""
+    family = {interaction.interaction_id, *interaction.lineage}
+    had = [h for h in context.handoffs.values() if h.interaction_id in family and h.agent_id and h.is_final]
+    last = max(had, key=lambda h: h.accepted_at or h.offered_at, default=None)
+    return last.agent_id if last else None
+
+
+def _placed(context: Context, handoff: Handoff, interaction: Interaction, now: datetime) -> Change:
+    """Put a new offer in its place; a bot takes it at once."""
+    data = handoff.model_dump(
+        mode="json", exclude_defaults=True, exclude={"interaction_id", "offered_by", "bound", "offered_level"}
+    )
+    offered = Change(context.with_handoff(handoff), [_event(handoff, interaction, "offered", "offered", now, **data)])
+    if handoff.to.bot is None:
+        return offered
+    taken = _take(offered.context, handoff, Holder(party="bot", id=handoff.to.bot), now, None)
+    return Change(taken.context, offered.events + taken.events)
+
+
+def _event(handoff: Handoff, interaction: Interaction, verb: str, mark: str, at: datetime, **data: Any) -> Event:
+    """Return the event that tells what became of a handoff; its id is derived, so that it happens once."""
+    return Event(
+        event_id=f"{handoff.handoff_id}:{mark}",
+        type=f"handoff.{verb}",
+        at=at,
+        interaction_id=handoff.interaction_id,
+        journey_id=handoff.journey_id,
+        channel=interaction.channel,
+        assurance=interaction.level(at),
+        data={"handoff_id": handoff.handoff_id, "queue": handoff.to.queue} | data,
+    )
+
+
+def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lease: timedelta | None) -> Change:
+    """Move the floor to whoever takes a handoff; the handoff before it in the chain ends."""
+    interaction = context.interaction(handoff.interaction_id)
+    context, interaction = with_floor(context, interaction, holder)
+    taken = handoff.but(
+        state="accepted",
+        agent_id=holder.id if holder.party == "agent" else None,
+        fence=interaction.fence,
+        accepted_at=now,
+        lease_ends=now + lease if lease else None,
+    )
+    who: dict[str, Any] = {"agent_id": holder.id} if holder.party == "agent" else {"bot": holder.id}
+    waited = round((now - handoff.waiting_since).total_seconds(), 3)
+    mark = f"accepted:{interaction.fence}"
+    event = _event(taken, interaction, "accepted", mark, now, fence=interaction.fence, waited=waited, **who)
+    ended = _parent_ended(context.with_handoff(taken), taken, interaction, now)
+    return Change(ended.context, [event, *ended.events])
+
+
+def _parent_ended(context: Context, handoff: Handoff, interaction: Interaction, now: datetime) -> Change:
+    """End the handoff whose holder gave the interaction on."""
+    parent = context.handoffs.get(handoff.parent_id or "")
+    if handoff.ends_parent is None or parent is None or parent.state != "accepted":
+        return Change(context, [])
+    ended = parent.but(state=handoff.ends_parent, final_at=now)
+    event = _event(ended, interaction, handoff.ends_parent, handoff.ends_parent, now, by=handoff.handoff_id)
+    return Change(context.with_handoff(ended), [event])
+
+
+def accept(context: Context, handoff_id: str, agent_id: str, now: datetime, lease: timedelta) -> Change:
+    """Give a handoff to one agent, and the floor with it; the same agent again changes nothing."""
+    handoff = context.handoff(handoff_id)
+    if handoff.state == "accepted" and handoff.agent_id == agent_id:
+        return Change(context, [])
+    if handoff.state == "accepted":
+        raise HeldByAnother(
+            f"handoff {handoff_id} is held by {handoff.agent_id or 'a bot'}",
+            handoff_id=handoff_id, state=handoff.state, held_by=handoff.agent_id, until=handoff.lease_ends,
+        )  # fmt: skip
+    _must_be_offered(handoff)
+    if handoff.to.channel is not None:
+        raise WrongState(f"handoff {handoff_id} goes to a channel: it is redeemed", **_state(handoff))
+    if handoff.to.agent not in (None, agent_id):
+        raise Forbidden(f"handoff {handoff_id} is offered to {handoff.to.agent}", handoff_id=handoff_id)
+    return _take(context, handoff, Holder(party="agent", id=agent_id), now, lease)
+
+
+def _state(handoff: Handoff) -> dict[str, Any]:
+    """Return what a refusal tells of the present state."""
+    return {"handoff_id": handoff.handoff_id, "state": handoff.state, "held_by": handoff.agent_id}
+
+
+def _must_be_offered(handoff: Handoff) -> None:
+    """Refuse what only an open offer allows."""
+    if handoff.state != "offered":
+        raise WrongState(f"handoff {handoff.handoff_id} is {handoff.state}, not on offer", **_state(handoff))
+
+
+def _must_be_held(handoff: Handoff, agent_id: str, fence: int | None) -> None:
+    """Refuse what only the holder may do, with the fence that was given out."""
+    if handoff.state != "accepted":
+        raise WrongState(f"handoff {handoff.handoff_id} is {handoff.state}, not accepted", **_state(handoff))
+    if handoff.agent_id != agent_id:
+        raise HeldByAnother(
+            f"handoff {handoff.handoff_id} is held by {handoff.agent_id or 'a bot'}",
+            **_state(handoff), until=handoff.lease_ends,
+        )  # fmt: skip
+    if fence is not None and fence != handoff.fence:
+        raise StaleFence(f"fence {fence} is stale", **_state(handoff), fence=handoff.fence)
+
+
+def decline(context: Context, handoff_id: str, agent_id: str, reason: str, now: datetime) -> Change:
+    """Note that an agent passes: a queue goes on offering, an offer to the agent goes to its fallback or ends."""
+    handoff = context.handoff(handoff_id)
+    _must_be_offered(handoff)
+    interaction = context.interaction(handoff.interaction_id)
+    passed = handoff.but(declined_by=(*handoff.declined_by, agent_id))
+    mark = f"declined:{len(passed.declined_by)}"
+    told = {"agent_id": agent_id, "reason": reason}
+    if handoff.to.agent is None:
+        event = _event(passed, interaction, "declined", mark, now, state="offered", **told)
+        return Change(context.with_handoff(passed), [event])
+    if handoff.to.agent != agent_id:
+        raise Forbidden(f"handoff {handoff_id} is offered to {handoff.to.agent}", handoff_id=handoff_id)
+    if handoff.fallback is not None:
+        event = _event(passed, interaction, "declined", mark, now, state="offered", **told)
+        rerouted = _to_fallback(context, passed, interaction, now)
+        return Change(rerouted.context, [event, *rerouted.events])
+    return _finished(context, passed, "declined", now, **told)
+
+
+def _to_fallback(context: Context, handoff: Handoff, interaction: Interaction, now: datetime) -> Change:
+    """Offer the same handoff to its fallback, once, with a new deadline."""
+    deadline = now + timedelta(seconds=handoff.expires_in)
+    rerouted = handoff.but(to=handoff.fallback, fallback=None, expires_at=deadline)
+    to = rerouted.to.model_dump(exclude_none=True)
+    event = _event(rerouted, interaction, "rerouted", "rerouted", now, to=to, from_queue=handoff.to.queue)
+    context = context.with_handoff(rerouted)
+    if rerouted.to.bot is None:
+        return Change(context, [event])
+    taken = _take(context, rerouted, Holder(party="bot", id=rerouted.to.bot), now, None)
+    return Change(taken.context, [event, *taken.events])
+
+
+def _finished(context: Context, handoff: Handoff, state: HandoffState, now: datetime, **told: Any) -> Change:
+    """Bring a handoff to its one final state."""
+    interaction = context.interaction(handoff.interaction_id)
+    final = handoff.but(state=state, final_at=now)
+    return Change(context.with_handoff(final), [_event(final, interaction, state, state, now, **told)])
+
+
+def cancel(context: Context, handoff_id: str, now: datetime) -> Change:
+    """Take back an open offer; taking it back again changes nothing."""
+    handoff = context.handoff(handoff_id)
+    if handoff.state == "cancelled":
+        return Change(context, [])
+    _must_be_offered(handoff)
+    return _finished(context, handoff, "cancelled", now)
+
+
+def complete(
+    context: Context, handoff_id: str, agent_id: str, fence: int, outcome: str | None, now: datetime
+) -> Change:
+    """Finish the work on a handoff; the floor goes back to the bot where the interaction goes on."""
+    handoff = context.handoff(handoff_id)
+    if handoff.state == "completed" and handoff.agent_id == agent_id and handoff.fence == fence:
+        return Change(context, [])
+    _must_be_held(handoff, agent_id, fence)
+    done = _finished(context, handoff.but(outcome=outcome), "completed", now, agent_id=agent_id, outcome=outcome)
+    return Change(_floor_to_bot(done.context, handoff), done.events)
+
+
+def _floor_to_bot(context: Context, handoff: Handoff) -> Context:
+    """Give the floor of an interaction that goes on back to its bot."""
+    interaction = context.interaction(handoff.interaction_id)
+    if not interaction.is_open:
+        return context
+    before = handoff.offered_by
+    return with_floor(context, interaction, before if before.party == "bot" else Holder(party="bot"))[0]
+
+
+def give_back(
+    context: Context,
+    handoff_id: str,
+    agent_id: str,
+    fence: int,
+    back: Handoff,
+    now: datetime,
+) -> Change:
+    """Return an interaction by a handoff of its own, `back`, whose acceptance ends this one as returned."""
+    handoff = context.handoff(handoff_id)
+    _must_be_held(handoff, agent_id, fence)
+    interaction = context.interaction(handoff.interaction_id)
+    _refuse_offer(context, interaction, None)
+    journey = context.journeys.get(back.journey_id or "")
+    if back.step is None or journey is None:
+        return _placed(context, back, interaction, now)
+    stepped = context.with_journey(journey.but(step=back.step, state="active", updated_at=now))
+    return _placed(stepped, back, interaction, now)
+
+
+def return_of(
+    context: Context,
+    handoff_id: str,
+    child_id: str,
+    to: Target | None,
+    step: str | None,
+    note: str | None,
+    now: datetime,
+) -> Handoff:
+    """Return the offer by which an interaction goes back: to whoever had it before, unless said otherwise."""
+    handoff = context.handoff(handoff_id)
+    interaction = context.interaction(handoff.interaction_id)
+    return Handoff(
+        handoff_id=child_id,
+        interaction_id=handoff.interaction_id,
+        journey_id=handoff.journey_id or interaction.journey_id,
+        reason="returned",
+        to=to or _whence(handoff),
+        note=note,
+        step=step,
+        parent_id=handoff_id,
+        ends_parent="returned",
+        root_id=handoff.root_id,
+        offered_by=interaction.holder,
+        offered_level=interaction.level(now),
+        offered_at=now,
+        waiting_since=now,
+        expires_at=now + timedelta(seconds=handoff.expires_in),
+        expires_in=handoff.expires_in,
+    )
+
+
+def _whence(handoff: Handoff) -> Target:
+    """Name whoever had the floor when a handoff was offered."""
+    before = handoff.offered_by
+    return Target(agent=before.id) if before.party == "agent" and before.id else Target(bot=before.id or "bot")
+
+
+def renew(context: Context, handoff_id: str, agent_id: str, fence: int, now: datetime, lease: timedelta) -> Change:
+    """Hold a handoff for another lease."""
+    handoff = context.handoff(handoff_id)
+    _must_be_held(handoff, agent_id, fence)
+    renewed = handoff.but(lease_ends=now + lease)
+    interaction = context.interaction(handoff.interaction_id)
+    mark = f"renewed:{now.timestamp():.3f}"
+    event = _event(renewed, interaction, "renewed", mark, now, agent_id=agent_id, lease_ends=(now + lease).isoformat())
+    return Change(context.with_handoff(renewed), [event])
+
+
+def shown(context: Context, handoff_id: str, agent_id: str, now: datetime) -> Change:
+    """Note that the receiver was shown the context; the first time counts."""
+    handoff = context.handoff(handoff_id)
+    if handoff.receipt_at is not None:
+        return Change(context, [])
+    _must_be_held(handoff, agent_id, None)
+    interaction = context.interaction(handoff.interaction_id)
+    event = _event(handoff, interaction, "shown", "shown", now, agent_id=agent_id)
+    return Change(context.with_handoff(handoff.but(receipt_at=now)), [event])
+
+
+def redeemable(handoff: Handoff, system: str, external_id: str) -> bool:
+    """Tell whether this is the same redeemer again; a token used, lapsed or taken back is refused."""
+    came = handoff.redeemed
+    if came is not None and (came.system, came.external_id) == (system, external_id):
+        return True
+    if came is not None:
+        raise AlreadyUsed(f"handoff {handoff.handoff_id} was redeemed by another", handoff_id=handoff.handoff_id)
+    if handoff.is_final:
+        raise Lapsed(f"handoff {handoff.handoff_id} is {handoff.state}", **_state(handoff))
+    return False
+
+
+def redeem(context: Context, handoff_id: str, arrived: Interaction, now: datetime) -> Change:
+    """Let a token bring a customer in: an offer to a channel is accepted by it, others are joined and stay open."""
+    handoff = context.handoff(handoff_id)
+    came = Redeemed(
+        system=arrived.system, external_id=arrived.external_id, interaction_id=arrived.interaction_id
+    )  # fmt: skip
+    interaction = context.interaction(handoff.interaction_id)
+    told = {"redeemed_by": arrived.interaction_id, "to_channel": arrived.channel}
+    if handoff.to.channel is None:
+        joined = handoff.but(joined=(*handoff.joined, came))
+        event = _event(joined, interaction, "joined", f"joined:{arrived.interaction_id}", now, **told)
+        return Change(context.with_handoff(joined), [event])
+    taken = handoff.but(state="accepted", redeemed=came, fence=arrived.fence, accepted_at=now)
+    event = _event(taken, interaction, "accepted", "accepted", now, fence=arrived.fence, **told)
+    return Change(context.with_handoff(taken), [event])
+
+
+def interaction_over(context: Context, interaction_id: str, now: datetime) -> Change:
+    """Settle the handoffs of an interaction that has ended: who waited has left, what a bot or channel had is done."""
+    events: list[Event] = []
+    for handoff in context.handoffs.values():
+        state = _after_end(handoff, interaction_id)
+        if state is not None:
+            context, more = _finished(context, handoff, state, now)
+            events += more
+    return Change(context, events)
+
+
+def _after_end(handoff: Handoff, interaction_id: str) -> HandoffState | None:
+    """Return the final state that an interaction's end brings a handoff to, if it does."""
+    mine = handoff.interaction_id == interaction_id
+    if mine and handoff.state == "offered" and handoff.to.channel is None and handoff.kind == "live":
+        return "left"
+    if mine and handoff.state == "accepted" and handoff.agent_id is None and handoff.redeemed is None:
+        return "completed"
+    came_here = handoff.redeemed is not None and handoff.redeemed.interaction_id == interaction_id
+    return "completed" if came_here and handoff.state == "accepted" else None
+
+
+def lapse(context: Context, handoff: Handoff, now: datetime) -> Change:
+    """Let an offer expire or a lease end, where its time has come."""
+    if handoff.state == "offered" and now >= handoff.expires_at:
+        return _expired(context, handoff, handoff.expires_at)
+    if handoff.state == "accepted" and handoff.lease_ends is not None and now >= handoff.lease_ends:
+        return _lease_over(context, handoff, handoff.lease_ends)
+    return Change(context, [])
+
+
+def _expired(context: Context, handoff: Handoff, at: datetime) -> Change:
+    """Offer to the fallback once, or end as expired."""
+    if handoff.fallback is None:
+        return _finished(context, handoff, "expired", at)
+    return _to_fallback(context, handoff, context.interaction(handoff.interaction_id), at)
+
+
+def _lease_over(context: Context, handoff: Handoff, at: datetime) -> Change:
+    """Offer again what its holder let lapse; where nobody waits for it any more it is done."""
+    interaction = context.interaction(handoff.interaction_id)
+    given_on = context.open_offer(handoff.interaction_id)
+    if given_on is not None and given_on.ends_parent is not None:
+        return _finished(context, handoff, given_on.ends_parent, at, by=given_on.handoff_id)
+    if not interaction.is_open:
+        return _finished(context, handoff.but(outcome="lease lapsed"), "completed", at, outcome="lease lapsed")
+    again = handoff.but(
+        state="offered",
+        agent_id=None,
+        fence=None,
+        lease_ends=None,
+        accepted_at=None,
+        lapses=handoff.lapses + 1,
+        expires_at=at + timedelta(seconds=handoff.expires_in),
+    )
+    told = {"agent_id": handoff.agent_id, "state": "offered"}
+    event = _event(again, interaction, "lapsed", f"lapsed:{again.lapses}", at, **told)
+    return Change(_floor_to_bot(context.with_handoff(again), handoff), [event])

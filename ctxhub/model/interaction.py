@@ -1,0 +1,251 @@
+"""Interactions: one call, chat, visit or thread on one channel, from start to end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ctxhub.errors import Moved, Unavailable
+from ctxhub.model.customer import NOBODY, Assurance, AssuranceClaim, Identifier
+from ctxhub.model.event import Change, Event, Party, Ref
+from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Language, Level, Name, Value
+
+if TYPE_CHECKING:
+    from ctxhub.model.context import Context
+    from ctxhub.model.handoff import Handoff
+
+Outcome = Literal["resolved", "unresolved", "abandoned"]
+
+
+class Holder(Value):
+    """Who may speak to the customer now."""
+
+    party: Party
+    id: Id | None = None
+
+
+class Intent(Value):
+    """What the customer seems to want, and how that is known."""
+
+    name: Name
+    confidence: float = 1.0
+    interaction_id: Id | None = None
+    evidence: Id | None = None
+    at: Instant | None = None
+    assurance: Level = 0
+
+
+class Interaction(Value):
+    """One call, chat, visit or thread; `lineage` names the interactions whose handoffs led here."""
+
+    interaction_id: Id
+    channel: Channel
+    system: Id
+    external_id: ExternalId
+    direction: Literal["inbound", "outbound"] = "inbound"
+    touchpoint: Name | None = None
+    language: Language | None = None
+    refs: tuple[Ref, ...] = ()
+    state: Literal["open", "ended"] = "open"
+    holder: Holder
+    fence: int = 1
+    journey_id: Id | None = None
+    intent: Intent | None = None
+    declined: tuple[Id, ...] = ()
+    assurance: Assurance = NOBODY
+    handoff_id: Id | None = None
+    lineage: tuple[Id, ...] = ()
+    started_at: Instant
+    ended_at: Instant | None = None
+    ended_by: Literal["channel", "silence"] | None = None
+    outcome: Outcome | None = None
+    disposition: Name | None = None
+    reopened: int = 0
+    moves: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it goes on."""
+        return self.state == "open"
+
+    def level(self, now: datetime) -> int:
+        """Return how surely the customer is known in it at an instant."""
+        return self.assurance.at(now).level
+
+
+class InteractionView(Value):
+    """An interaction as shown."""
+
+    interaction_id: Id
+    channel: Channel
+    system: Id
+    external_id: ExternalId
+    direction: str = "inbound"
+    touchpoint: Name | None = None
+    language: Language | None = None
+    refs: tuple[Ref, ...] = ()
+    state: Literal["open", "ended"]
+    holder: Holder
+    fence: int
+    journey_id: Id | None = None
+    assurance: Assurance
+    started_at: Instant
+    ended_at: Instant | None = None
+
+
+class HandoffHint(Value):
+    """The token or code that brought the customer here."""
+
+    token: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    code: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+
+
+class Start(Value):
+    """What a channel knows as an interaction begins."""
+
+    channel: Channel
+    external_id: ExternalId
+    system: Id | None = None
+    direction: Literal["inbound", "outbound"] = "inbound"
+    touchpoint: Name | None = None
+    language: Language | None = None
+    refs: list[Ref] = Field([], max_length=32)
+    identifiers: list[Identifier] = Field([], max_length=64)
+    customer_id: CustomerId | None = None
+    assurance: AssuranceClaim | None = None
+    handoff: HandoffHint | None = None
+    party: Party = "bot"
+
+    @property
+    def of_system(self) -> str:
+        """The system that gave the external id: the channel's name unless said otherwise."""
+        return self.system or self.channel
+
+
+def view(interaction: Interaction, now: datetime) -> InteractionView:
+    """Show an interaction, with the assurance that is left."""
+    shown: dict[str, Any] = {name: getattr(interaction, name) for name in InteractionView.model_fields}
+    return InteractionView.model_construct(**shown | {"assurance": interaction.assurance.at(now)})
+
+
+def find(context: Context, interaction_id: str) -> Interaction:
+    """Return an interaction; `Moved` where it went to another customer."""
+    if interaction_id in context.moved:
+        home = context.moved[interaction_id]
+        raise Moved(f"interaction {interaction_id} is at customer {home} now", customer_id=home)
+    if interaction_id in context.moves:
+        raise Unavailable(f"interaction {interaction_id} is moving to another customer", retry_after=1)
+    return context.interaction(interaction_id)
+
+
+def start(context: Context, request: Start, interaction_id: str, now: datetime, via: Handoff | None = None) -> Change:
+    """Begin an interaction; one that came by a handoff brings along its words, its journey and its assurance."""
+    source = context.interactions.get(via.interaction_id) if via else None
+    interaction = Interaction(
+        interaction_id=interaction_id,
+        channel=request.channel,
+        system=request.of_system,
+        external_id=request.external_id,
+        direction=request.direction,
+        touchpoint=request.touchpoint,
+        language=request.language or (source.language if source else None),
+        refs=tuple(request.refs),
+        holder=Holder(party=request.party),
+        journey_id=via.journey_id if via else None,
+        assurance=surest(_claimed(request, now), carried(via, source, now)),
+        handoff_id=via.handoff_id if via else None,
+        lineage=(source.interaction_id, *source.lineage) if source else (),
+        started_at=now,
+    )
+    data: dict[str, Any] = {
+        "system": interaction.system,
+        "external_id": interaction.external_id,
+        "direction": interaction.direction,
+    }
+    data |= {
+        "touchpoint": interaction.touchpoint,
+        "language": interaction.language,
+        "handoff_id": interaction.handoff_id,
+    }
+    event = happened(interaction, "started", f"{interaction_id}:started", now, data)
+    return Change(context.with_interaction(interaction), [event])
+
+
+def happened(interaction: Interaction, verb: str, event_id: str, at: datetime, data: dict[str, Any]) -> Event:
+    """Return the event that tells what became of an interaction."""
+    return Event(
+        event_id=event_id,
+        type=f"interaction.{verb}",
+        at=at,
+        interaction_id=interaction.interaction_id,
+        channel=interaction.channel,
+        assurance=interaction.level(at),
+        data={key: value for key, value in data.items() if value is not None},
+    )
+
+
+def _claimed(request: Start, now: datetime) -> Assurance:
+    """Return the assurance that the channel asserts; an identifier alone is a claim."""
+    claim = request.assurance or AssuranceClaim(level=1 if request.identifiers else 0, method="identifier")
+    if claim.level == 0:
+        return NOBODY
+    until = now + timedelta(seconds=claim.expires_in)
+    return Assurance(level=claim.level, method=claim.method, channel=request.channel, until=until)
+
+
+def carried(via: Handoff | None, source: Interaction | None, now: datetime) -> Assurance:
+    """Return what a handoff carries: by signal the offering interaction's assurance, by message a claim at most."""
+    if via is None or source is None:
+        return NOBODY
+    left = source.assurance.at(now)
+    level = min(left.level, via.offered_level if via.delivery == "signal" else 1)
+    return left.but(level=level, method=f"handoff:{left.method}" if left.method else "handoff") if level else NOBODY
+
+
+def surest(a: Assurance, b: Assurance) -> Assurance:
+    """Return the higher of two assurances."""
+    return max(a, b, key=lambda assurance: assurance.level)
+
+
+def end(
+    context: Context,
+    interaction_id: str,
+    now: datetime,
+    outcome: Outcome | None = None,
+    disposition: str | None = None,
+    by: Literal["channel", "silence"] = "channel",
+) -> Change:
+    """End an interaction; ending it again changes nothing. Whoever waited in a queue for a human has left."""
+    interaction = find(context, interaction_id)
+    if not interaction.is_open:
+        return Change(context, [])
+    ended = interaction.but(state="ended", ended_at=now, ended_by=by, outcome=outcome, disposition=disposition)
+    event_id = f"{interaction_id}:ended:{interaction.reopened}"
+    data = {"by": by, "outcome": outcome, "disposition": disposition}
+    return Change(context.with_interaction(ended), [happened(interaction, "ended", event_id, now, data)])
+
+
+def reopen(context: Context, interaction: Interaction, now: datetime) -> Change:
+    """Take up again an interaction that silence had closed."""
+    again = interaction.but(state="open", ended_at=None, ended_by=None, reopened=interaction.reopened + 1)
+    event_id = f"{interaction.interaction_id}:reopened:{again.reopened}"
+    return Change(context.with_interaction(again), [happened(again, "reopened", event_id, now, {})])
+
+
+def with_refs(context: Context, interaction_id: str, refs: list[Ref], now: datetime, op: str) -> Change:
+    """Add other systems' names for an interaction; those it has already change nothing."""
+    interaction = find(context, interaction_id)
+    fresh = [ref for ref in dict.fromkeys(refs) if ref not in interaction.refs]
+    if not fresh:
+        return Change(context, [])
+    data = {"refs": [ref.model_dump() for ref in fresh]}
+    event = happened(interaction, "referred", f"{interaction_id}:referred:{op}", now, data)
+    return Change(context.with_interaction(interaction.but(refs=interaction.refs + tuple(fresh))), [event])
+
+
+def with_floor(context: Context, interaction: Interaction, holder: Holder) -> tuple[Context, Interaction]:
+    """Give the floor to somebody; the fence rises each time."""
+    moved = interaction.but(holder=holder, fence=interaction.fence + 1)
+    return context.with_interaction(moved), moved

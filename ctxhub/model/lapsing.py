@@ -1,0 +1,88 @@
+"""Time is ours: what lapses by itself, and when the next thing does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ctxhub.model import handoff as handoffs
+from ctxhub.model import interaction as interactions
+from ctxhub.model.context import Context
+from ctxhub.model.event import Change, Event
+from ctxhub.model.interaction import Interaction
+
+
+class Patience(NamedTuple):
+    """How long things may take: a lease, the grace of one who left, and silence by channel."""
+
+    lease: timedelta
+    grace: timedelta
+    silence: Callable[[str], timedelta]
+
+
+class Activity(NamedTuple):
+    """When an open interaction was last heard of, and when its holder last spoke; kept beside the document."""
+
+    last_at: datetime
+    held_at: datetime | None = None
+
+
+Activities = dict[str, Activity]
+
+
+def with_activity(context: Context, activities: Activities, patience: Patience) -> Context:
+    """Return the context with leases renewed by what their holders said since."""
+    for handoff in context.handoffs.values():
+        spoke = activities.get(handoff.interaction_id)
+        if handoff.lease_ends is None or handoff.is_final or spoke is None or spoke.held_at is None:
+            continue
+        if spoke.held_at + patience.lease > handoff.lease_ends:
+            context = context.with_handoff(handoff.but(lease_ends=spoke.held_at + patience.lease))
+    return context
+
+
+def lapse(context: Context, activities: Activities, patience: Patience, now: datetime) -> Change:
+    """Let everything lapse whose time has come: offers, leases, and interactions gone silent."""
+    events: list[Event] = []
+    for handoff_id in list(context.handoffs):
+        context, more = handoffs.lapse(context, context.handoffs[handoff_id], now)
+        events += more
+    for interaction in list(context.interactions.values()):
+        context, more = _silenced(context, interaction, activities, patience, now)
+        events += more
+    return Change(context.pruned(now), events)
+
+
+def _silenced(
+    context: Context, interaction: Interaction, activities: Activities, patience: Patience, now: datetime
+) -> Change:
+    """End an interaction that has been silent for too long."""
+    if not interaction.is_open or now < _silent_at(interaction, activities, patience):
+        return Change(context, [])
+    return end(context, interaction.interaction_id, now, by_silence=True)
+
+
+def end(context: Context, interaction_id: str, now: datetime, by_silence: bool = False, **how: str | None) -> Change:
+    """End an interaction and settle its handoffs."""
+    by = "silence" if by_silence else "channel"
+    ended = interactions.end(context, interaction_id, now, by=by, **how)  # type: ignore[arg-type]
+    settled = handoffs.interaction_over(ended.context, interaction_id, now) if ended.events else ended
+    return Change(settled.context, ended.events + settled.events) if ended.events else ended
+
+
+def _silent_at(interaction: Interaction, activities: Activities, patience: Patience) -> datetime:
+    """Return when an interaction counts as gone silent."""
+    activity = activities.get(interaction.interaction_id)
+    last = max(activity.last_at, interaction.started_at) if activity else interaction.started_at
+    return last + patience.silence(interaction.channel)
+
+
+def next_due(context: Context, activities: Activities, patience: Patience) -> datetime | None:
+    """Return the earliest time at which something lapses."""
+    offered = [h.expires_at for h in context.handoffs.values() if h.state == "offered"]
+    leased = [h.lease_ends for h in context.handoffs.values() if h.state == "accepted" and h.lease_ends]
+    open_ = [i for i in context.interactions.values() if i.is_open]
+    silent = [_silent_at(interaction, activities, patience) for interaction in open_]
+    moving = [move.at for move in context.moves.values()]
+    return min([*offered, *leased, *silent, *moving], default=None)

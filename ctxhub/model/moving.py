@@ -1,0 +1,93 @@
+"""Moving an interaction to whom it really is: with its words, journeys and handoffs, and nothing else.
+
+Three steps, each of which may be repeated: the old place lets go of it (`depart`), the new home takes it in (`adopt`),
+the old place forgets it and points to the new home (`release`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ctxhub.model.commitment import Commitment
+from ctxhub.model.context import Context, Move
+from ctxhub.model.customer import Assurance
+from ctxhub.model.event import Change
+from ctxhub.model.fact import Fact, told
+from ctxhub.model.handoff import Handoff
+from ctxhub.model.interaction import Interaction, find, happened
+from ctxhub.model.journey import Journey
+from ctxhub.model.telling import shared
+from ctxhub.model.value import Value
+
+
+class Bundle(Value):
+    """What moves along with an interaction."""
+
+    interaction: Interaction
+    facts: tuple[Fact, ...] = ()
+    journeys: dict[str, Journey] = {}
+    handoffs: dict[str, Handoff] = {}
+    commitments: dict[str, Commitment] = {}
+
+
+def depart(context: Context, interaction_id: str, to: str, now: datetime, assurance: Assurance | None) -> Change:
+    """Let go of an interaction: from now on nobody writes to it here."""
+    if interaction_id not in context.moves:
+        find(context, interaction_id)
+    move = Move(interaction_id=interaction_id, to=to, at=now, assurance=assurance)
+    return Change(context.but(moves=context.moves | {interaction_id: move}), [])
+
+
+def bundle(context: Context, interaction_id: str) -> Bundle:
+    """Return what belongs to an interaction."""
+    journeys = {k: j for k, j in context.journeys.items() if j.origin.interaction_id == interaction_id}
+    return Bundle(
+        interaction=context.interaction(interaction_id),
+        facts=tuple(f for f in context.facts if f.origin.interaction_id == interaction_id or f.journey_id in journeys),
+        journeys=journeys,
+        handoffs={k: h for k, h in context.handoffs.items() if h.interaction_id == interaction_id},
+        commitments={k: c for k, c in context.commitments.items() if c.origin.interaction_id == interaction_id},
+    )
+
+
+def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetime) -> Change:
+    """Take in an interaction; taking it in again changes nothing. What it said is shared from level 2 on."""
+    interaction_id = move.interaction_id
+    if interaction_id in context.interactions:
+        return Change(context, [])
+    interaction = moved.interaction.but(moves=moved.interaction.moves + 1)
+    if move.assurance is not None:
+        interaction = interaction.but(assurance=move.assurance)
+    facts = context.facts
+    for fact in moved.facts:
+        facts = told(facts, fact)
+    home = context.with_interaction(interaction).but(
+        facts=facts,
+        journeys=context.journeys | moved.journeys,
+        handoffs=context.handoffs | moved.handoffs,
+        commitments=context.commitments | moved.commitments,
+        moved={k: v for k, v in context.moved.items() if k != interaction_id},
+    )
+    event_id = f"{interaction_id}:arrived:{interaction.moves}"
+    event = happened(interaction, "moved", event_id, now, {"from": source, "to": context.customer_id})
+    return Change(shared(home, interaction_id, interaction.level(now)), [event])
+
+
+def release(context: Context, interaction_id: str, now: datetime) -> Change:
+    """Forget an interaction that has arrived elsewhere, and point there."""
+    move = context.moves.get(interaction_id)
+    if move is None:
+        return Change(context, [])
+    gone = bundle(context, interaction_id)
+    left = context.but(
+        interactions={k: i for k, i in context.interactions.items() if k != interaction_id},
+        facts=tuple(fact for fact in context.facts if fact not in gone.facts),
+        journeys={k: j for k, j in context.journeys.items() if k not in gone.journeys},
+        handoffs={k: h for k, h in context.handoffs.items() if k not in gone.handoffs},
+        commitments={k: c for k, c in context.commitments.items() if k not in gone.commitments},
+        moves={k: m for k, m in context.moves.items() if k != interaction_id},
+        moved=context.moved | {interaction_id: move.to},
+    )
+    event_id = f"{interaction_id}:left:{gone.interaction.moves + 1}"
+    data = {"from": context.customer_id, "to": move.to}
+    return Change(left, [happened(gone.interaction, "moved", event_id, now, data)])

@@ -1,0 +1,340 @@
+"""What told events come to: one rule for each type, folded over the events of one request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ctxhub.errors import CommitmentUnknown, InteractionEnded, Invalid, JourneyUnknown, NotTheHolder, WrongState
+from ctxhub.model.commitment import Commitment
+from ctxhub.model.context import Context
+from ctxhub.model.customer import NOBODY, Assurance
+from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of
+from ctxhub.model.event import Change, Event, Party
+from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
+from ctxhub.model.interaction import Intent, Interaction, find, reopen
+from ctxhub.model.journey import Journey
+from ctxhub.model.tenant import Tenant
+from ctxhub.model.value import Level
+
+OUT_OF_TURN = "out_of_turn"
+_ENDS = {"journey.completed": "completed", "journey.abandoned": "abandoned"}
+_STATES = {"journey.suspended": "suspended", "journey.resumed": "active"}
+
+
+class Scene(NamedTuple):
+    """Where and when events are told: the tenant's declarations, the clock, and how long a voice without one counts."""
+
+    tenant: Tenant
+    now: datetime
+
+
+def tell(context: Context, events: list[Event], scene: Scene) -> Change:
+    """Apply what was told, in order; all or nothing. The events come back with channel, assurance and marks."""
+    kept: list[Event] = []
+    for event in events:
+        context, more = _admitted(context, event, scene.now)
+        stamped = _stamped(context, event, scene.now)
+        context, seen = RULES.get(event.type.split(".")[0], _only_told)(context, stamped, scene)
+        kept += [*more, *seen]
+    return Change(context, kept)
+
+
+def derived_id(kind: str, context: Context, event: Event) -> str:
+    """Return an id that the same event always gets."""
+    seed = f"{context.customer_id}\n{event.event_id}".encode()
+    return f"{kind}_{hashlib.blake2b(seed, digest_size=10).hexdigest()}"
+
+
+def _admitted(context: Context, event: Event, now: datetime) -> Change:
+    """Refuse an event of an interaction that is over, unless it happened before, or silence had closed it."""
+    if event.interaction_id is None:
+        return Change(context, [])
+    interaction = find(context, event.interaction_id)
+    if interaction.is_open or (interaction.ended_at is not None and event.at < interaction.ended_at):
+        return Change(context, [])
+    if interaction.ended_by == "silence":
+        return reopen(context, interaction, now)
+    raise InteractionEnded(
+        f"interaction {event.interaction_id} has ended",
+        interaction_id=event.interaction_id,
+        ended_at=interaction.ended_at,
+        state="ended",
+    )
+
+
+def _stamped(context: Context, event: Event, now: datetime) -> Event:
+    """Return an event with the channel and the assurance it is told under."""
+    if event.interaction_id is None:
+        return event.but(assurance=level_without_interaction(event.party))
+    interaction = context.interaction(event.interaction_id)
+    return event.but(channel=interaction.channel, assurance=interaction.level(now))
+
+
+def level_without_interaction(party: Party) -> int:
+    """Return the assurance of what is told outside any interaction: a system's or an agent's word is the company's."""
+    return SHARED_FROM if party in ("system", "agent") else 0
+
+
+def _sight(context: Context, event: Event, now: datetime) -> Sight:
+    """Return what the teller may touch; a system of the company's own, which has no interaction, everything."""
+    if event.interaction_id is None:
+        return EVERYTHING if event.assurance >= SHARED_FROM else NOTHING
+    return sight_of(context.interaction(event.interaction_id), now)
+
+
+def _origin(event: Event) -> Origin:
+    """Return where an event's content came from."""
+    return Origin(
+        channel=event.channel,
+        interaction_id=event.interaction_id,
+        party=event.party,
+        assurance=event.assurance,
+        at=event.at,
+    )
+
+
+def _only_told(context: Context, event: Event, scene: Scene) -> Change:
+    """Keep an event on the timeline and change nothing."""
+    return Change(context, [event])
+
+
+def _message(context: Context, event: Event, scene: Scene) -> Change:
+    """Let only the holder of the floor speak; what was already said is kept, marked where it was out of turn."""
+    if event.type != "message.sent" or event.party not in ("bot", "agent") or event.interaction_id is None:
+        return Change(context, [event])
+    interaction = context.interaction(event.interaction_id)
+    fence = event.data.get("fence")
+    if fence == interaction.fence:
+        return Change(context, [event])
+    if not event.data.get("delivered"):
+        raise NotTheHolder(
+            f"fence {fence} is not the present one",
+            interaction_id=event.interaction_id,
+            fence=interaction.fence,
+            holder=interaction.holder.model_dump(),
+        )
+    in_turn = fence is None and event.party == interaction.holder.party
+    return Change(context, [event if in_turn else event.but(marks=[OUT_OF_TURN])])
+
+
+def _intent(context: Context, event: Event, scene: Scene) -> Change:
+    """Note what the customer seems to want."""
+    if event.interaction_id is None:
+        return Change(context, [event])
+    interaction = context.interaction(event.interaction_id)
+    intent = Intent(
+        name=event.data["name"],
+        confidence=event.data.get("confidence", 1.0),
+        interaction_id=event.interaction_id,
+        evidence=event.event_id,
+        at=event.at,
+        assurance=event.assurance,
+    )
+    return Change(context.with_interaction(interaction.but(intent=intent)), [event])
+
+
+def _fact(context: Context, event: Event, scene: Scene) -> Change:
+    """Learn a fact, or that it is not so."""
+    _open_journey(context, event, scene)
+    data, verb = event.data, event.type.split(".")[1]
+    fact = Fact(
+        name=data["name"],
+        value=data.get("value"),
+        state=verb,
+        confidence=data.get("confidence", 1.0),
+        sensitivity=_sensitivity(context, event, scene),
+        journey_id=event.journey_id,
+        expires_at=event.at + timedelta(seconds=data["expires_in"]) if "expires_in" in data else None,
+        evidence=event.event_id,
+        origin=_origin(event),
+    )
+    if verb == "rejected":
+        return Change(context.with_facts(_without(context, fact, event, scene)), [event])
+    return Change(context.with_facts(told(context.facts, fact)), [event])
+
+
+def _without(context: Context, rejection: Fact, event: Event, scene: Scene) -> tuple[Fact, ...]:
+    """Return the facts without what an event rejects: its own scope's, and from level 2 on what is shared."""
+    if event.interaction_id is None:
+        same = (rejection.name, rejection.journey_id, rejection.value)
+        return tuple(fact for fact in context.facts if not is_undone(fact, *same))
+    lineage = sight_of(context.interaction(event.interaction_id), scene.now).lineage
+    surely = rejection.origin.scope is None
+    scopes: frozenset[str | None] = lineage | {None} if surely else frozenset({event.interaction_id})
+    return rejected(context.facts, rejection, scopes)
+
+
+def _sensitivity(context: Context, event: Event, scene: Scene) -> str:
+    """Return the highest sensitivity that the fact was ever told with, in this scope or shared."""
+    name, scope = event.data["name"], _origin(event).scope
+    sensitivity = higher(event.data.get("sensitivity", "personal"), scene.tenant.sensitivity(name))
+    for fact in context.facts:
+        if (fact.name, fact.journey_id) == (name, event.journey_id) and fact.origin.scope in (None, scope):
+            sensitivity = higher(sensitivity, fact.sensitivity)
+    return sensitivity
+
+
+def _question(context: Context, event: Event, scene: Scene) -> Change:
+    """Note what the customer is asked, and what of it was known: a repeat."""
+    if event.data.get("purpose", "ask") != "ask" or event.interaction_id is None:
+        return Change(context, [event])
+    seen = _sight(context, event, scene.now)
+    judged = answers(context, seen, event.data["names"], event.journey_id, scene.now)
+    repeats = [answer.name for answer in judged if answer.verdict == "known"]
+    return Change(context, [event.but(data=event.data | {"repeats": repeats}) if repeats else event])
+
+
+def _open_journey(context: Context, event: Event, scene: Scene) -> Journey | None:
+    """Return the journey that an event belongs to; `JourneyUnknown` where the teller may not touch it."""
+    if event.journey_id is None:
+        return None
+    journey = context.journey(event.journey_id)
+    if not _sight(context, event, scene.now).sees_journey(journey):
+        raise JourneyUnknown(f"there is no open journey {event.journey_id}", journey_id=event.journey_id)
+    return journey
+
+
+def _journey(context: Context, event: Event, scene: Scene) -> Change:
+    """Start, move, rest or end a journey."""
+    if event.type == "journey.started":
+        return _journey_started(context, event, scene)
+    journey = _open_journey(context, event, scene)
+    if journey is None:
+        raise Invalid.field("/journey_id", f"{event.type} needs the journey it is about")
+    if event.type == "journey.declined":
+        return _journey_declined(context, event, journey)
+    if event.type in _ENDS:
+        return _journey_ended(context, event, journey)
+    changed = journey.but(
+        state=_STATES.get(event.type, journey.state),
+        step=event.data.get("step", journey.step),
+        origin=journey.origin.but(assurance=max(journey.origin.assurance, event.assurance)),
+        updated_at=event.at,
+    )
+    return Change(_at_work(context.with_journey(changed), event, changed.journey_id), [event])
+
+
+def _journey_started(context: Context, event: Event, scene: Scene) -> Change:
+    """Begin a task; it becomes what the interaction is about."""
+    journey_id = event.data.get("journey_id") or event.journey_id or derived_id("jr", context, event)
+    if journey_id in context.journeys:
+        state = context.journeys[journey_id].state
+        raise WrongState(f"journey {journey_id} has begun already", journey_id=journey_id, state=state)
+    steps = scene.tenant.kind(event.data["kind"]).steps
+    journey = Journey(
+        journey_id=journey_id,
+        kind=event.data["kind"],
+        step=event.data.get("step") or (steps[0].step if steps else None),
+        origin=_origin(event),
+        updated_at=event.at,
+    )
+    return Change(_at_work(context.with_journey(journey), event, journey_id), [event.but(journey_id=journey_id)])
+
+
+def _at_work(context: Context, event: Event, journey_id: str | None) -> Context:
+    """Note which journey the event's interaction is about now."""
+    if event.interaction_id is None or event.type == "journey.suspended":
+        return context
+    return context.with_interaction(context.interaction(event.interaction_id).but(journey_id=journey_id))
+
+
+def _journey_declined(context: Context, event: Event, journey: Journey) -> Change:
+    """Note that the customer does not want to go on with it in this interaction."""
+    if event.interaction_id is None:
+        return Change(context, [event])
+    interaction = context.interaction(event.interaction_id)
+    declined = tuple(dict.fromkeys((*interaction.declined, journey.journey_id)))
+    about = None if interaction.journey_id == journey.journey_id else interaction.journey_id
+    return Change(context.with_interaction(interaction.but(declined=declined, journey_id=about)), [event])
+
+
+def _journey_ended(context: Context, event: Event, journey: Journey) -> Change:
+    """End a task: it leaves the context, and its facts with it."""
+    gone = journey.journey_id
+    rest = {k: j for k, j in context.journeys.items() if k != gone}
+    interactions = {k: _not_about(i, gone) for k, i in context.interactions.items()}
+    facts = tuple(fact for fact in context.facts if fact.journey_id != gone)
+    left = context.but(journeys=rest, interactions=interactions, facts=facts)
+    return Change(left, [event.but(data=event.data | {"kind": journey.kind})])
+
+
+def _not_about(interaction: Interaction, journey_id: str) -> Interaction:
+    """Return an interaction that is no longer about a journey."""
+    return interaction.but(journey_id=None) if interaction.journey_id == journey_id else interaction
+
+
+def _assurance(context: Context, event: Event, scene: Scene) -> Change:
+    """Know the customer more surely in this interaction, or no longer."""
+    if event.interaction_id is None:
+        raise Invalid.field("/interaction_id", f"{event.type} needs the interaction it is about")
+    interaction = context.interaction(event.interaction_id)
+    if event.type == "assurance.revoked":
+        return Change(context.with_interaction(interaction.but(assurance=NOBODY)), [event])
+    until = event.at + timedelta(seconds=event.data.get("expires_in", 1800))
+    raised = Assurance(
+        level=event.data["level"], method=event.data["method"], channel=interaction.channel, until=until
+    )  # fmt: skip
+    if raised.level < interaction.level(scene.now):
+        return Change(context, [event])
+    context = context.with_interaction(interaction.but(assurance=raised))
+    return Change(shared(context, event.interaction_id, raised.level), [event.but(assurance=raised.level)])
+
+
+def shared(context: Context, interaction_id: str, level: Level) -> Context:
+    """Share what an interaction's customer said before being verified in it."""
+    if level < 2:
+        return context
+    journeys = {k: j.but(origin=_lifted(j.origin, interaction_id, level)) for k, j in context.journeys.items()}
+    promises = {k: c.but(origin=_lifted(c.origin, interaction_id, level)) for k, c in context.commitments.items()}
+    facts = promoted(context.facts, interaction_id, level)
+    return context.but(journeys=journeys, commitments=promises, facts=facts)
+
+
+def _lifted(origin: Origin, interaction_id: str, level: Level) -> Origin:
+    """Return an origin with the assurance its interaction has reached."""
+    return origin.but(assurance=max(level, origin.assurance)) if origin.interaction_id == interaction_id else origin
+
+
+def _commitment(context: Context, event: Event, scene: Scene) -> Change:
+    """Make a promise, or note that it was kept or broken."""
+    if event.type == "commitment.made":
+        return _commitment_made(context, event)
+    commitment_id = event.data["commitment_id"]
+    promise = context.commitments.get(commitment_id)
+    if promise is None or not _sight(context, event, scene.now).sees(promise.origin):
+        raise CommitmentUnknown(f"there is no open commitment {commitment_id}", commitment_id=commitment_id)
+    rest = {key: other for key, other in context.commitments.items() if key != commitment_id}
+    return Change(context.but(commitments=rest), [event])
+
+
+def _commitment_made(context: Context, event: Event) -> Change:
+    """Keep a promise until it is kept or broken."""
+    commitment_id = event.data.get("commitment_id") or derived_id("cm", context, event)
+    if commitment_id in context.commitments:
+        raise WrongState(f"commitment {commitment_id} was made already", commitment_id=commitment_id, state="open")
+    promise = Commitment(
+        commitment_id=commitment_id,
+        what=event.data["what"],
+        owner=event.data["owner"],
+        due_at=event.data["due_at"],
+        journey_id=event.journey_id,
+        evidence=event.event_id,
+        origin=_origin(event),
+    )
+    told_ = event.but(data=event.data | {"commitment_id": commitment_id})
+    return Change(context.but(commitments=context.commitments | {commitment_id: promise}), [told_])
+
+
+#: The rule for each family of events; what has none is only told.
+RULES: dict[str, Callable[[Context, Event, Scene], Change]] = {
+    "message": _message,
+    "intent": _intent,
+    "fact": _fact,
+    "question": _question,
+    "journey": _journey,
+    "assurance": _assurance,
+    "commitment": _commitment,
+}

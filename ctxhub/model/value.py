@@ -1,0 +1,66 @@
+"""What all values of the model have in common, and the small types they are made of."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+MAX_TEXT_BYTES = 64 * 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Value(BaseModel):
+    """A frozen value; fields that it does not know are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def but(self, **changes: Any) -> Self:
+        """Return the same value with some fields changed; the changes are trusted, not checked."""
+        return self.model_copy(update=changes)
+
+
+def _as_utc(at: datetime) -> datetime:
+    """Return the same instant in UTC, in milliseconds; a time without an offset is refused."""
+    if at.tzinfo is None:
+        raise ValueError("a time needs an offset, such as a trailing Z")
+    return to_millis(at.astimezone(UTC))
+
+
+def to_millis(at: datetime) -> datetime:
+    """Return an instant without what is finer than milliseconds, so that it is the same once written and read."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def rfc3339(at: datetime) -> str:
+    """Write an instant as RFC 3339 in UTC, with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _without_control(text: str) -> str:
+    """Refuse control characters, which no name or id has."""
+    if _CONTROL.search(text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _fits(text: str) -> str:
+    """Refuse texts over 64 KiB."""
+    if len(text) > MAX_TEXT_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise ValueError("a text has at most 64 KiB")
+    return text
+
+
+Instant = Annotated[datetime, AfterValidator(_as_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Text = Annotated[str, AfterValidator(_fits)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_control)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_without_control)]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_without_control)]
+CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._@-]{1,128}$")]
+TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
+Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[0-9A-Za-z]{2,8})*$")]
+Confidence = Annotated[float, Field(ge=0, le=1)]
+Level = Annotated[int, Field(ge=0, le=3)]
