@@ -1,0 +1,422 @@
+"""Contexts in Redis: load what a decision needs, append what commutes, commit what was decided. One round trip each."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from ctxhub.errors import (
+    ContextFull,
+    CustomerUnknown,
+    EventIdReused,
+    IdempotencyKeyReused,
+    Lapsed,
+    Moved,
+    NotTheHolder,
+)
+from ctxhub.model.context import Context
+from ctxhub.model.event import Event
+from ctxhub.model.lapsing import Activities
+from ctxhub.store.codec import (
+    context_from,
+    document_bytes,
+    event_bytes,
+    event_digest,
+    event_from,
+    packed,
+)
+from ctxhub.store.indexes import activities, entries, entry_changes, millis, standing_changes
+from ctxhub.store.keys import CustomerKeys
+from ctxhub.store.redis import Server
+
+MAX_DOCUMENT = 256 * 1024
+OPERATION_LIVES = timedelta(hours=48)
+LOOKUP_LIVES = timedelta(days=7)
+_CACHED = 8192
+
+
+class Who(NamedTuple):
+    """A customer of a tenant."""
+
+    tenant: str
+    customer_id: str
+
+
+class Operation(NamedTuple):
+    """A request with an Idempotency-Key: the digest of its scope, and the fingerprint of what it says."""
+
+    digest: str
+    fingerprint: str
+
+
+class Loaded(NamedTuple):
+    """What a decision needs: the context as it stands, and what is known of the events it is about."""
+
+    context: Context | None
+    version: int
+    document_version: int
+    commit: str
+    activities: Activities
+    recent: list[dict[str, Any]]
+    seen: list[tuple[int, str] | None]
+    record: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a decision wants written: the new context (None: unchanged), its events, and who was heard."""
+
+    context: Context | None
+    events: Sequence[tuple[Event, str]] = ()
+    heard: dict[str, str] = field(default_factory=dict)
+    due: datetime | None = None
+    record: str = ""
+    lookups: Sequence[tuple[str, str]] = ()
+
+
+class Appended(NamedTuple):
+    """An event to append: itself, its fingerprint, its fence ('-' where it does not speak), and if it was delivered."""
+
+    event: Event
+    fingerprint: str
+    fence: str
+    delivered: bool
+    level: int
+
+
+class Outcome(NamedTuple):
+    """What an append came to: versions and, of each event, `0` new, `1` seen before, `2` out of turn."""
+
+    version: int
+    document_version: int
+    flags: str
+    versions: list[int]
+
+
+class NotOpen(Exception):
+    """An event's interaction is not open, so that only a decision can tell what to do with it."""
+
+
+class Contexts:
+    """The contexts of all customers, each the unit of change."""
+
+    def __init__(self, server: Server, keep: timedelta) -> None:
+        self._server = server
+        self._keep = str(round(keep.total_seconds() * 1000))
+        self._parsed: OrderedDict[Who, tuple[str, Context]] = OrderedDict()
+        self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
+
+    def keys(self, who: Who) -> CustomerKeys:
+        """Return a customer's keys."""
+        return self._server.keys.customer(who.tenant, who.customer_id)
+
+    @asynccontextmanager
+    async def turn(self, who: Who) -> AsyncIterator[None]:
+        """Take turns with whoever else in this process decides about the customer."""
+        lock = self._turns.setdefault(who, asyncio.Lock())
+        async with lock:
+            yield
+
+    async def load(
+        self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
+    ) -> Loaded:
+        """Read a customer's context, empty for one who is not there yet; what moved or is gone is refused."""
+        keys = self.keys(who)
+        cached = self._parsed.get(who)
+        record_key = self._operation_key(who, operation)
+        args = [cached[0] if cached else "", recent, "1" if operation else "0", *map(event_digest, event_ids)]
+        names = [keys.context, keys.document, keys.timeline, keys.events, record_key]
+        flat, kept, newest, seen, record = await self._server.run("load", names, args, writes=False)
+        head = dict(zip(flat[::2], flat[1::2], strict=True))
+        if not head:
+            return Loaded(None, 0, 0, "", {}, [], [None] * len(event_ids), _record(record, operation))
+        _must_be_here(who, head[b"state"].decode())
+        commit = head[b"commit"].decode()
+        return Loaded(
+            self._context(who, commit, kept),
+            int(head[b"version"]),
+            int(head[b"document_version"]),
+            commit,
+            activities(head),
+            [_entry(entry) for entry in reversed(newest)],
+            [_seen(text) for text in seen] or [None] * len(event_ids),
+            _record(record, operation),
+        )
+
+    async def existing(self, who: Who, recent: int = 0) -> tuple[Loaded, Context]:
+        """Read the context of a customer who must be there."""
+        loaded = await self.load(who, recent)
+        if loaded.context is None:
+            raise CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
+        return loaded, loaded.context
+
+    def _operation_key(self, who: Who, operation: Operation | None) -> str:
+        """Return the key of an operation's record; where there is none, any key of the slot."""
+        if operation is None:
+            return self.keys(who).context
+        return self._server.keys.operation(who.tenant, who.customer_id, operation.digest)
+
+    def _context(self, who: Who, commit: str, kept: bytes | None) -> Context:
+        """Return the context of a commit: parsed once, then remembered."""
+        cached = self._parsed.get(who)
+        if kept is None and cached is not None and cached[0] == commit:
+            self._parsed.move_to_end(who)
+            return cached[1]
+        if kept is None:
+            raise Lapsed(f"the context of {who.customer_id} has lapsed", customer_id=who.customer_id)
+        context = context_from(kept)
+        self._remember(who, commit, context)
+        return context
+
+    def _remember(self, who: Who, commit: str, context: Context) -> None:
+        """Keep a parsed context; the one used longest ago makes room."""
+        self._parsed[who] = (commit, context)
+        self._parsed.move_to_end(who)
+        while len(self._parsed) > _CACHED:
+            self._parsed.popitem(last=False)
+
+    async def append(
+        self, who: Who, events: Sequence[Appended], now: datetime, operation: Operation | None = None
+    ) -> Outcome:
+        """Append events that commute, in one step; `NotOpen` where a decision is needed first."""
+        keys = self.keys(who)
+        lives = str(round(OPERATION_LIVES.total_seconds() * 1000))
+        keyed = operation.fingerprint if operation else ""
+        args: list[Any] = [millis(now), self._keep, keys.member, keys.hints, keyed, lives]
+        for appended in events:
+            args += _append_arguments(appended)
+        names = [
+            keys.context,
+            keys.document,
+            keys.timeline,
+            keys.events,
+            keys.outbox,
+            self._operation_key(who, operation),
+        ]
+        status, *rest = await self._server.run("append", names, args)
+        if status == b"ok":
+            version, document_version, flags, *versions = rest
+            return Outcome(int(version), int(document_version), flags.decode(), [int(v) for v in versions])
+        raise _append_refusal(who, status.decode(), rest, events)
+
+    async def commit(self, who: Who, loaded: Loaded, plan: Plan, now: datetime, operation: Operation | None) -> bool:
+        """Write what was decided in one step; False if the context changed, or an event came, since it was read."""
+        keys = self.keys(who)
+        commit = secrets.token_hex(6) if plan.context is not None else loaded.commit
+        document = _document(plan.context, who) if plan.context is not None else b""
+        names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due,
+                 self._operation_key(who, operation)]  # fmt: skip
+        lives = str(round(OPERATION_LIVES.total_seconds() * 1000))
+        due = str(millis(plan.due)) if plan.due else ""
+        args: list[Any] = [loaded.commit, commit, document, millis(now), self._keep, keys.member, keys.hints, due]
+        args += [plan.record, lives, "live"]
+        args += _event_arguments(plan.events) + _standing_arguments(loaded, plan)
+        args += self._place_arguments(who, loaded, plan, names) + self._lookup_arguments(plan, names)
+        try:
+            status, *_ = await self._server.run("commit", names, args)
+        except BaseException:
+            self._parsed.pop(who, None)
+            raise
+        if status == b"ok" and plan.context is not None:
+            self._remember(who, commit, plan.context)
+        return bool(status == b"ok")
+
+    def _place_arguments(self, who: Who, loaded: Loaded, plan: Plan, names: list[str]) -> list[Any]:
+        """Spell the changes of lists; their keys are added to `names`."""
+        changes = entry_changes(loaded.context, plan.context) if plan.context is not None else []
+        partition = self.keys(who).partition
+        args: list[Any] = [len(changes)]
+        for place, member, score in changes:
+            names.append(self._server.keys.list_part(partition, who.tenant, place))
+            args += [len(names), member, "" if score is None else repr(score)]
+        return args
+
+    def _lookup_arguments(self, plan: Plan, names: list[str]) -> list[Any]:
+        """Spell the look-ups to set; their keys are added to `names`."""
+        lives = round(LOOKUP_LIVES.total_seconds() * 1000)
+        args: list[Any] = [len(plan.lookups)]
+        for key, value in plan.lookups:
+            names.append(key)
+            args += [len(names), value, lives]
+        return args
+
+    async def timeline(
+        self, who: Who, after: int | None = None, before: int | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return events between two versions (exclusive), oldest first; without `after`, the newest before `before`."""
+        keys = self.keys(who)
+        low = f"({after}-0" if after is not None else "-"
+        high = f"({before}-0" if before is not None else "+"
+        if after is not None:
+            found = await self._server.call("XRANGE", keys.timeline, low, high, "COUNT", limit)
+            return [_entry(entry) for entry in found]
+        found = await self._server.call("XREVRANGE", keys.timeline, high, low, "COUNT", limit)
+        return [_entry(entry) for entry in reversed(found)]
+
+    async def spans(self, spans: Sequence[tuple[Who, int, int]]) -> list[list[dict[str, Any]]]:
+        """Return the events of several customers between versions (inclusive), in one round trip."""
+        commands = [("XRANGE", self.keys(who).timeline, f"{first}-0", f"{last}-0") for who, first, last in spans]
+        return [[_entry(entry) for entry in found] for found in await self._server.pipeline(*commands)]
+
+    async def many(self, whos: Sequence[Who]) -> list[Context | None]:
+        """Return the contexts of several customers, in one round trip."""
+        kept = await self._server.pipeline(*[("GET", self.keys(who).document) for who in whos])
+        return [context_from(document) if document else None for document in kept]
+
+    async def reschedule(self, who: Who, due: datetime | None) -> None:
+        """Set when the customer is next due, where nothing had lapsed after all."""
+        keys = self.keys(who)
+        if due is None:
+            await self._server.call("ZREM", keys.due, keys.member, writes=True)
+        else:
+            await self._server.call("ZADD", keys.due, millis(due), keys.member, writes=True)
+
+    async def forget(self, who: Who, context: Context) -> None:
+        """Delete all that a customer has in the slot."""
+        keys = self.keys(who)
+        names = (keys.context, keys.document, keys.timeline, keys.events, keys.saved)
+        listed = [
+            ("ZREM", self._server.keys.list_part(keys.partition, who.tenant, place), member)
+            for place, member in entries(context)
+        ]
+        self._parsed.pop(who, None)
+        await self._server.pipeline(("DEL", *names), ("ZREM", keys.due, keys.member), *listed, writes=True)
+
+
+async def pause(attempt: int) -> None:
+    """Wait a short random time that grows, so that writers in several processes stop colliding."""
+    await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**attempt)))
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    """Read one entry of a timeline."""
+    entry_id, fields = entry
+    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    return event_from(entry_id, pairs)
+
+
+def _seen(text: bytes | None) -> tuple[int, str] | None:
+    """Read what is known of an event id."""
+    if text is None:
+        return None
+    version, _, before = text.decode().partition(":")
+    return int(version), before
+
+
+def _record(record: bytes | None, operation: Operation | None) -> str | None:
+    """Return what an operation did before; `IdempotencyKeyReused` where its key stands for another request."""
+    if not record or operation is None:
+        return None
+    before, _, did = record.decode().partition(" ")
+    if before != operation.fingerprint:
+        raise IdempotencyKeyReused("the Idempotency-Key was used for another request")
+    return did
+
+
+def _must_be_here(who: Who, state: str) -> None:
+    """Refuse a customer who moved or was erased."""
+    if state.startswith("moved:"):
+        home = state.removeprefix("moved:")
+        raise Moved(f"customer {who.customer_id} is {home} now", customer_id=home)
+    if state != "live":
+        raise Lapsed(f"the context of {who.customer_id} is gone", customer_id=who.customer_id)
+
+
+def _document(context: Context, who: Who) -> bytes:
+    """Return a document as it is kept; one over the limit is refused with what fills it."""
+    json = document_bytes(context)
+    if len(json) <= MAX_DOCUMENT:
+        return packed(json)
+    parts = {name: len(repr(getattr(context, name))) for name in ("facts", "journeys", "interactions", "handoffs")}
+    largest = sorted(context.facts, key=lambda fact: len(repr(fact.value)), reverse=True)[:5]
+    raise ContextFull(
+        f"the context of {who.customer_id} would have {len(json)} bytes; it may have {MAX_DOCUMENT}",
+        largest=[{"part": part} for part in sorted(parts, key=lambda part: -parts[part])[:1]]
+        + [{"fact": fact.name, "journey_id": fact.journey_id} for fact in largest],
+    )
+
+
+def _append_arguments(appended: Appended) -> list[Any]:
+    """Spell one event to append."""
+    event = appended.event
+    return [
+        event_digest(event.event_id),
+        appended.fingerprint,
+        event.interaction_id or "",
+        appended.fence,
+        "1" if appended.delivered else "0",
+        event.party,
+        appended.level,
+        event_bytes(event),
+    ]
+
+
+def _append_refusal(who: Who, status: str, rest: list[Any], events: Sequence[Appended]) -> Exception:
+    """Turn what the script refuses into the error it means."""
+    if status == "unknown":
+        return CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
+    if status == "state":
+        return _state_error(who, rest[0].decode())
+    if status == "key_reused":
+        return IdempotencyKeyReused("the Idempotency-Key was used for another request")
+    event = events[int(rest[0]) - 1].event
+    if status == "event_id_reused":
+        return reused(event.event_id)
+    if status == "not_open":
+        return NotOpen()
+    return NotTheHolder(
+        f"the floor of interaction {event.interaction_id} is with somebody else",
+        interaction_id=event.interaction_id,
+        fence=int(rest[1]),
+        holder={"party": rest[2].decode()},
+    )
+
+
+def reused(event_id: str) -> EventIdReused:
+    """Return the refusal of one event id with two contents."""
+    return EventIdReused(f"event_id {event_id!r} was used for another event", event_id=event_id)
+
+
+def _state_error(who: Who, state: str) -> Exception:
+    """Return the refusal of a customer who is not live."""
+    try:
+        _must_be_here(who, state)
+    except (Moved, Lapsed) as error:
+        return error
+    return Lapsed(f"the context of {who.customer_id} is gone", customer_id=who.customer_id)
+
+
+def _event_arguments(events: Sequence[tuple[Event, str]]) -> list[Any]:
+    """Spell the events of a commit."""
+    args: list[Any] = [len(events)]
+    for event, print_ in events:
+        marks = " ".join(event.marks)
+        args += [event_digest(event.event_id), print_, event_bytes(event), event.assurance, event.channel or "", marks]
+    return args
+
+
+def _standing_arguments(loaded: Loaded, plan: Plan) -> list[Any]:
+    """Spell what changed beside the document: standings of open interactions, and who was heard."""
+    if plan.context is None:
+        context = loaded.context
+        changes: dict[str, str] = {}
+    else:
+        context = plan.context
+        changes = standing_changes(loaded.context, plan.context)
+    if context is None:
+        return [0]
+    still = {i for i in plan.heard if i in context.interactions and context.interactions[i].is_open}
+    whole = standing_changes(None, context)
+    changes = changes | {i: whole[i] for i in still}
+    args: list[Any] = [len(changes)]
+    for interaction_id, text in changes.items():
+        args += [interaction_id, text, plan.heard.get(interaction_id, "")]
+    return args

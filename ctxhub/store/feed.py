@@ -1,0 +1,151 @@
+"""Feeds of queues and channels, and hints that something has grown: a hint says look, the data says what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from redis import exceptions
+
+from ctxhub.store.contexts import Who
+from ctxhub.store.indexes import millis
+from ctxhub.store.redis import Server
+
+FEED_LIVES = timedelta(hours=24)
+FEED_LENGTH = 10_000
+
+
+class Bell:
+    """Rings for one follower when what it follows may have grown."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the follower."""
+        self._rung.set()
+
+    async def wait(self, most: float) -> None:
+        """Return when it has rung since the last wait, or after `most` seconds unasked."""
+        try:
+            async with asyncio.timeout(most):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._rung.clear()
+
+
+class Hints:
+    """One subscription a process: tells local followers which customer or feed may have grown."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._bells: dict[str, set[Bell]] = {}
+        self.everything = Bell()
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Let every follower come to an end."""
+        self.stopped = True
+        self._ring_all()
+
+    @asynccontextmanager
+    async def following(self, topic: str) -> AsyncIterator[Bell]:
+        """Follow a topic, such as a customer's member or a feed's key, for as long as the block lasts."""
+        bell = Bell()
+        self._bells.setdefault(topic, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells[topic].discard(bell)
+            if not self._bells[topic]:
+                del self._bells[topic]
+
+    async def listen(self) -> None:
+        """Listen until cancelled; a lost subscription is taken up again, and everybody looks once."""
+        while True:
+            try:
+                async with self._server.hints() as subscription:
+                    await subscription.psubscribe(self._server.keys.hints_pattern)
+                    self._ring_all()
+                    await self._heard(subscription)
+            except (exceptions.RedisError, OSError, TimeoutError):
+                await asyncio.sleep(0.2)
+
+    async def _heard(self, subscription: Any) -> None:
+        """Ring the bells of whatever is hinted at."""
+        while True:
+            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=0.9)
+            if message is None:
+                continue
+            topic = message["data"].decode().rpartition("\n")[0]
+            self.everything.ring()
+            for bell in self._bells.get(topic, ()):
+                bell.ring()
+
+    def _ring_all(self) -> None:
+        """Let everybody look: something may have been missed."""
+        self.everything.ring()
+        for bells in self._bells.values():
+            for bell in bells:
+                bell.ring()
+
+
+class Feeds:
+    """What followers of a queue or a channel are told; at least once, in order, resumable for a day."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def key(self, tenant: str, name: str) -> str:
+        """Return the topic of a feed, to follow its hints."""
+        return self._server.keys.feed(tenant, name)
+
+    async def tell(self, entries: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
+        """Add to feeds, given as (tenant, name, event), and hint at it."""
+        lives = round(FEED_LIVES.total_seconds() * 1000)
+        commands: list[tuple[Any, ...]] = []
+        for tenant, name, event in entries:
+            key = self.key(tenant, name)
+            commands.append(("XADD", key, "MAXLEN", "~", FEED_LENGTH, "*", "e", orjson.dumps(event)))
+            commands.append(("PEXPIRE", key, lives))
+            commands.append(("PUBLISH", self._server.keys.feed_hints(tenant, name), f"{key}\n"))
+        await self._server.pipeline(*commands, writes=True)
+
+    async def after(self, tenant: str, name: str, entry_id: str, most: int = 200) -> list[tuple[str, dict[str, Any]]]:
+        """Return what a feed holds after an entry, oldest first."""
+        found = await self._server.call("XRANGE", self.key(tenant, name), f"({entry_id}", "+", "COUNT", most)
+        return [(entry.decode(), orjson.loads(_field(fields))) for entry, fields in found]
+
+    async def last(self, tenant: str, name: str) -> str:
+        """Return the id of a feed's newest entry; `0-0` for none."""
+        found = await self._server.call("XREVRANGE", self.key(tenant, name), "+", "-", "COUNT", 1)
+        return found[0][0].decode() if found else "0-0"
+
+    async def has_gap_after(self, tenant: str, name: str, entry_id: str, now: datetime) -> bool:
+        """Tell whether something after an entry may have been dropped already."""
+        found = await self._server.call("XRANGE", self.key(tenant, name), "-", "+", "COUNT", 1)
+        known = int(entry_id.split("-")[0])
+        if found:
+            oldest = int(found[0][0].decode().split("-")[0])
+            return known < oldest and await self._is_full(tenant, name)
+        return millis(now) - known > FEED_LIVES.total_seconds() * 1000
+
+    async def _is_full(self, tenant: str, name: str) -> bool:
+        """Tell whether a feed is so long that it has been trimmed."""
+        return int(await self._server.call("XLEN", self.key(tenant, name))) >= FEED_LENGTH
+
+
+def _field(fields: Any) -> bytes:
+    """Read the one field of an entry."""
+    return bytes(fields[b"e"] if isinstance(fields, dict) else fields[1])
+
+
+def member(who: Who) -> str:
+    """Return the topic of a customer, to follow its hints."""
+    return f"{who.tenant}\n{who.customer_id}"

@@ -1,0 +1,72 @@
+"""What stands beside a context so that it can be found: derived from the document, written in the same step."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ctxhub.model.context import Context
+from ctxhub.model.interaction import Interaction
+from ctxhub.model.lapsing import Activities, Activity
+
+_PRIORITY_WEIGHT = 10**13
+
+
+def millis(at: datetime) -> int:
+    """Return an instant in milliseconds."""
+    return round(at.timestamp() * 1000)
+
+
+def entries(context: Context) -> dict[tuple[str, str], float]:
+    """Return the lists in which a customer's handoffs and interactions stand."""
+    found: dict[tuple[str, str], float] = {}
+    for handoff in context.handoffs.values():
+        member = f"{context.customer_id}\n{handoff.handoff_id}"
+        if handoff.waits_in is not None:
+            score = millis(handoff.waiting_since) - handoff.priority * _PRIORITY_WEIGHT
+            found[f"waiting:{handoff.waits_in}", member] = score
+        elif handoff.state == "accepted" and handoff.to.queue:
+            found[f"held:queue:{handoff.to.queue}", member] = millis(handoff.accepted_at or handoff.offered_at)
+    for interaction in context.interactions.values():
+        if interaction.is_open:
+            member = f"{context.customer_id}\n{interaction.interaction_id}"
+            found[f"open:{interaction.channel}", member] = millis(interaction.started_at)
+    return found
+
+
+def entry_changes(before: Context | None, after: Context) -> list[tuple[str, str, float | None]]:
+    """Return what to put into lists and what to take out, as (list, member, score or None)."""
+    old = entries(before) if before else {}
+    new = entries(after)
+    gone: list[tuple[str, str, float | None]] = [(*key, None) for key in old if key not in new]
+    return gone + [(*key, score) for key, score in new.items() if old.get(key) != score]
+
+
+def standing(interaction: Interaction) -> str:
+    """Return what an append must know of an open interaction: fence, holder's party, level and its end, channel."""
+    until = interaction.assurance.until
+    till = millis(until) if until else 0
+    return f"{interaction.fence} {interaction.holder.party} {interaction.assurance.level} {till} {interaction.channel}"
+
+
+def standing_changes(before: Context | None, after: Context) -> dict[str, str]:
+    """Return the standing of each interaction that has a new one; '' for one that is no longer open."""
+    old = {k: standing(i) for k, i in before.interactions.items() if i.is_open} if before else {}
+    here = {k: i for k, i in after.interactions.items() if i.is_open and k not in after.moves}
+    new = {k: standing(i) for k, i in here.items()}
+    return dict.fromkeys(old.keys() - new.keys(), "") | {k: s for k, s in new.items() if old.get(k) != s}
+
+
+def activities(head: dict[bytes, bytes]) -> Activities:
+    """Read when each open interaction was last heard of, and its holder."""
+    found: Activities = {}
+    for field, text in head.items():
+        if field.startswith(b"i:"):
+            *_, last, held = text.split()
+            spoke = _instant(held) if held != b"0" else None
+            found[field[2:].decode()] = Activity(_instant(last), spoke)
+    return found
+
+
+def _instant(text: bytes) -> datetime:
+    """Read an instant from milliseconds."""
+    return datetime.fromtimestamp(int(text) / 1000, tz=UTC)

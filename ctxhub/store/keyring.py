@@ -1,0 +1,58 @@
+"""API keys, single-use tickets, and what was fixed at the first start."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+import orjson
+
+from ctxhub.store.redis import Server
+
+
+class Keyring:
+    """Keeps API keys by their digests, never the keys themselves."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def put(self, key_digest: str, record: dict[str, Any]) -> None:
+        """Keep a key's record."""
+        await self._server.call("HSET", self._server.keys.api_keys, key_digest, orjson.dumps(record), writes=True)
+
+    async def get(self, key_digest: str) -> dict[str, Any] | None:
+        """Return the record of a key, if it is valid."""
+        found = await self._server.call("HGET", self._server.keys.api_keys, key_digest)
+        return orjson.loads(found) if found else None
+
+    async def every(self) -> dict[str, dict[str, Any]]:
+        """Return all records by digest."""
+        found = await self._server.call("HGETALL", self._server.keys.api_keys)
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        return {key.decode(): orjson.loads(record) for key, record in pairs}
+
+    async def drop(self, key_digest: str) -> None:
+        """Let a key no longer be valid."""
+        await self._server.call("HDEL", self._server.keys.api_keys, key_digest, writes=True)
+
+    async def put_ticket(self, ticket: str, record: dict[str, Any], seconds: int) -> None:
+        """Keep what a ticket is good for."""
+        key = self._server.keys.ticket(hashlib.sha256(ticket.encode()).hexdigest()[:32])
+        await self._server.call("SET", key, orjson.dumps(record), "EX", seconds, writes=True)
+
+    async def take_ticket(self, ticket: str) -> dict[str, Any] | None:
+        """Return what a ticket is good for, once."""
+        key = self._server.keys.ticket(hashlib.sha256(ticket.encode()).hexdigest()[:32])
+        found = await self._server.call("GETDEL", key, writes=True)
+        return orjson.loads(found) if found else None
+
+    async def found(self, master_key: bytes) -> tuple[int, bool]:
+        """Fix the number of partitions and the master key at the first start; return both as they stand."""
+        check = hmac.new(master_key, b"ctxhub founding", hashlib.sha256).hexdigest()
+        key = self._server.keys.founding
+        commands = [("HSETNX", key, "partitions", self._server.keys.partitions), ("HSETNX", key, "master", check)]
+        *_, partitions, master = await self._server.pipeline(
+            *commands, ("HGET", key, "partitions"), ("HGET", key, "master"), writes=True
+        )
+        return int(partitions), hmac.compare_digest(master.decode(), check)

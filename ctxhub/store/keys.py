@@ -1,0 +1,161 @@
+"""Every key of ctxhub: the only place that spells one.
+
+All keys of a customer live in one partition, whose number stands in braces, so that Redis Cluster keeps them together
+and one script may use them all. No key holds an identifier or an external id in the clear: those are HMACs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from datetime import date
+from typing import NamedTuple
+
+
+class KeyKind(NamedTuple):
+    """One row of the table of keys."""
+
+    pattern: str
+    type: str
+    holds: str
+    lives: str
+
+
+#: The table of keys; the reference in the docs is made from it.
+TABLE = (
+    KeyKind("ctxhub:{P}:T:C:context", "hash", "version, document_version, commit, state; "
+            "i:<interaction> = fence, holder's party, level, its end, channel, last heard, holder last heard", "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:document", "string", "the context as compressed JSON", "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:timeline", "stream", "events; the id is <version>-0; e = event, a = assurance, c = channel, m = marks",
+            "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:events", "hash", "digest of event_id = version:fingerprint", "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:saved", "set", "digests of questions saved, by interaction and name", "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:operation:D", "string", "what an Idempotency-Key did: fingerprint, ids, versions", "48 h"),
+    KeyKind("ctxhub:{P}:T:waiting:L", "sorted set", "waiting handoffs of a queue or agent, by priority and time", "—"),
+    KeyKind("ctxhub:{P}:T:held:L", "sorted set", "accepted handoffs of a queue", "—"),
+    KeyKind("ctxhub:{P}:T:open:CH", "sorted set", "open interactions of a channel, by start", "—"),
+    KeyKind("ctxhub:{P}:T:numbers:DAY", "hash", "counters of one day", "400 days"),
+    KeyKind("ctxhub:{P}:T:feed:F", "stream", "what a queue's or channel's followers are told", "24 h"),
+    KeyKind("ctxhub:{P}:outbox", "stream", "customer, first and last version of every write", "until consumed"),
+    KeyKind("ctxhub:{P}:due", "sorted set", "customers by the next time something of theirs lapses", "—"),
+    KeyKind("ctxhub:{P}:relay", "hash", "holder, fence and lease of the partition's relay", "—"),
+    KeyKind("ctxhub:{P}:cursors", "hash", "how far each consumer has read the outbox", "—"),
+    KeyKind("ctxhub:{P}:handoff:H", "string", "tenant and customer of a handoff", "7 days"),
+    KeyKind("ctxhub:{P}:token:D", "string", "the handoff that a token (as digest) stands for", "7 days"),
+    KeyKind("ctxhub:{P}:T:external:D", "string", "customer and interaction of (system, external_id)", "lifetime"),
+    KeyKind("ctxhub:{P}:T:ref:D", "string", "customer and interaction of another system's name", "lifetime"),
+    KeyKind("ctxhub:{P}:T:identifier:D", "hash", "customer = claimed or verified", "lifetime"),
+    KeyKind("ctxhub:{P}:T:tries:D", "string", "how often a code was tried", "1 h"),
+    KeyKind("ctxhub:{P}:ticket:D", "string", "what a single-use stream ticket is good for", "60 s"),
+    KeyKind("ctxhub:{00}:keys", "hash", "digest of an API key = tenant, name, role, agent", "—"),
+    KeyKind("ctxhub:{00}:founding", "hash", "number of partitions and a check of the master key", "—"),
+)  # fmt: skip
+
+
+class CustomerKeys(NamedTuple):
+    """The keys of one customer, and those of the partition that one script changes with them."""
+
+    partition: str
+    context: str
+    document: str
+    timeline: str
+    events: str
+    saved: str
+    outbox: str
+    due: str
+    hints: str
+    member: str
+
+
+class Keys:
+    """Spells every key, for a fixed number of partitions."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self._width = max(2, len(str(partitions - 1)))
+
+    def every_partition(self) -> list[str]:
+        """Return the names of all partitions."""
+        return [self._named(number) for number in range(self.partitions)]
+
+    def partition_of(self, text: str) -> str:
+        """Return the partition where something belongs."""
+        return self._named(zlib.crc32(text.encode()) % self.partitions)
+
+    def _named(self, number: int) -> str:
+        """Spell a partition's number at full width."""
+        return f"{number:0{self._width}}"
+
+    def customer(self, tenant: str, customer_id: str) -> CustomerKeys:
+        """Return the keys of a customer."""
+        partition = self.partition_of(f"{tenant}\n{customer_id}")
+        base = f"ctxhub:{{{partition}}}:{tenant}:{customer_id}:"
+        place = f"ctxhub:{{{partition}}}:"
+        return CustomerKeys(
+            partition,
+            f"{base}context",
+            f"{base}document",
+            f"{base}timeline",
+            f"{base}events",
+            f"{base}saved",
+            f"{place}outbox",
+            f"{place}due",
+            f"{place}hints",
+            f"{tenant}\n{customer_id}",
+        )
+
+    def operation(self, tenant: str, customer_id: str, digest: str) -> str:
+        """Return the key of an Idempotency-Key's record."""
+        partition = self.partition_of(f"{tenant}\n{customer_id}")
+        return f"ctxhub:{{{partition}}}:{tenant}:{customer_id}:operation:{digest}"
+
+    def list_part(self, partition: str, tenant: str, name: str) -> str:
+        """Return one partition's part of a list, such as `waiting:queue:cards` or `open:chat`."""
+        return f"ctxhub:{{{partition}}}:{tenant}:{name}"
+
+    def numbers(self, partition: str, tenant: str, day: date) -> str:
+        """Return the counters of a day in one partition."""
+        return f"ctxhub:{{{partition}}}:{tenant}:numbers:{day.isoformat()}"
+
+    def feed(self, tenant: str, name: str) -> str:
+        """Return the feed of a queue or channel."""
+        return f"ctxhub:{{{self.partition_of(tenant + chr(10) + name)}}}:{tenant}:feed:{name}"
+
+    def feed_hints(self, tenant: str, name: str) -> str:
+        """Return the channel on which a feed's growth is announced."""
+        return f"ctxhub:{{{self.partition_of(tenant + chr(10) + name)}}}:hints"
+
+    def of_partition(self, partition: str, name: str) -> str:
+        """Return a key that a partition has once, such as its outbox."""
+        return f"ctxhub:{{{partition}}}:{name}"
+
+    def handoff(self, partition: str, handoff_id: str) -> str:
+        """Return the look-up of a handoff; its id begins with its partition."""
+        return f"ctxhub:{{{partition}}}:handoff:{handoff_id}"
+
+    def token(self, partition: str, token: str) -> str:
+        """Return the look-up of a token; it begins with its partition."""
+        return f"ctxhub:{{{partition}}}:token:{hashlib.sha256(token.encode()).hexdigest()[:32]}"
+
+    def lookup(self, tenant: str, kind: str, digest: str) -> str:
+        """Return a look-up outside a customer's slot: `external`, `ref`, `identifier` or `tries`."""
+        return f"ctxhub:{{{self.partition_of(digest)}}}:{tenant}:{kind}:{digest}"
+
+    def ticket(self, digest: str) -> str:
+        """Return the key of a single-use ticket."""
+        return f"ctxhub:{{{self.partition_of(digest)}}}:ticket:{digest}"
+
+    @property
+    def api_keys(self) -> str:
+        """Return the key under which API keys are kept."""
+        return f"ctxhub:{{{self._named(0)}}}:keys"
+
+    @property
+    def founding(self) -> str:
+        """Return the key of what was fixed at the first start."""
+        return f"ctxhub:{{{self._named(0)}}}:founding"
+
+    @property
+    def hints_pattern(self) -> str:
+        """Return the pattern of all channels of hints."""
+        return "ctxhub:{*}:hints"

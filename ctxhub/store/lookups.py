@@ -1,0 +1,151 @@
+"""What leads to a customer: identifiers, other systems' names, handoffs and tokens; and how often a code was tried.
+
+Apart from handoffs and tokens none of this is in the customer's slot: each is a step of its own that may be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from ctxhub.errors import TooMany
+from ctxhub.model.customer import Identifier, Strength
+from ctxhub.store.contexts import LOOKUP_LIVES, Who
+from ctxhub.store.redis import Server
+
+Owners = dict[str, Strength]
+
+
+class Lookups:
+    """Finds customers, interactions and handoffs without ever spelling an identifier in a key."""
+
+    def __init__(self, server: Server, master_key: bytes, keep: timedelta) -> None:
+        self._server = server
+        self._master = master_key
+        self._keep = round(keep.total_seconds() * 1000)
+
+    def sealed(self, *parts: str) -> str:
+        """Return an HMAC of some texts: the same for the same texts, telling nothing about them."""
+        text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        return hmac.new(self._master, text, hashlib.sha256).hexdigest()[:32]
+
+    def _key(self, tenant: str, kind: str, *parts: str) -> str:
+        """Spell the key of a look-up."""
+        return self._server.keys.lookup(tenant, kind, self.sealed(tenant, kind, *parts))
+
+    async def external(self, tenant: str, system: str, external_id: str) -> tuple[str, str] | None:
+        """Return (customer_id, interaction_id) of a system's own id, if it is known."""
+        return _pair(await self._server.call("GET", self._key(tenant, "external", system, external_id)))
+
+    async def claim_external(
+        self, tenant: str, system: str, external_id: str, customer_id: str, interaction_id: str
+    ) -> tuple[str, str]:
+        """Be the first to say where a system's id leads; return where it leads, whoever was first."""
+        key = self._key(tenant, "external", system, external_id)
+        value = f"{customer_id}\n{interaction_id}"
+        before = await self._server.call("SET", key, value, "NX", "GET", "PX", self._keep, writes=True)
+        return _pair(before) or (customer_id, interaction_id)
+
+    async def set_external(
+        self, tenant: str, system: str, external_id: str, customer_id: str, interaction_id: str
+    ) -> None:
+        """Say where a system's id leads now, after its interaction moved to another customer."""
+        key = self._key(tenant, "external", system, external_id)
+        await self._server.call("SET", key, f"{customer_id}\n{interaction_id}", "PX", self._keep, writes=True)
+
+    async def set_refs(
+        self, tenant: str, refs: Sequence[tuple[str, str, str]], customer_id: str, interaction_id: str
+    ) -> None:
+        """Say where other systems' names lead; the newest meaning of a name counts."""
+        value = f"{customer_id}\n{interaction_id}"
+        commands = [("SET", self._key(tenant, "ref", *ref), value, "PX", self._keep) for ref in refs]
+        await self._server.pipeline(*commands, writes=True)
+
+    async def ref(self, tenant: str, system: str, kind: str, ref_id: str) -> tuple[str, str] | None:
+        """Return (customer_id, interaction_id) of another system's name."""
+        return _pair(await self._server.call("GET", self._key(tenant, "ref", system, kind, ref_id)))
+
+    async def owners(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Owners]:
+        """Return, of each identifier, the customers it leads to."""
+        commands = [("HGETALL", self._key(tenant, "identifier", *identifier.what)) for identifier in identifiers]
+        return [_owners(found) for found in await self._server.pipeline(*commands)]
+
+    async def link(self, tenant: str, identifier: Identifier, customer_id: str, first: bool) -> Owners:
+        """Link an identifier to a customer: only if nobody has it (`first`), or beside whoever has."""
+        key = self._key(tenant, "identifier", *identifier.what)
+        args = [customer_id, identifier.strength, "first" if first else "beside", self._keep]
+        return _owners(await self._server.run("link", [key], args))
+
+    async def unlink(self, tenant: str, identifier: Identifier, customer_id: str) -> None:
+        """Let an identifier no longer lead to a customer."""
+        await self._server.call("HDEL", self._key(tenant, "identifier", *identifier.what), customer_id, writes=True)
+
+    def handoff_lookups(self, who: Who, handoff_id: str, token: str) -> list[tuple[str, str]]:
+        """Return the look-ups of a handoff and its token, to be written with the offer itself."""
+        partition = self._server.keys.customer(*who).partition
+        keys = self._server.keys
+        found = f"{who.tenant}\n{who.customer_id}"
+        return [(keys.handoff(partition, handoff_id), found), (keys.token(partition, token), handoff_id)]
+
+    async def repoint_handoffs(self, home: Who, handoff_ids: Sequence[str]) -> None:
+        """Let handoffs, and so their tokens, lead to another customer."""
+        lives = round(LOOKUP_LIVES.total_seconds() * 1000)
+        value = f"{home.tenant}\n{home.customer_id}"
+        keys = [self._server.keys.handoff(self.partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
+        await self._server.pipeline(*[("SET", key, value, "PX", lives) for key in keys], writes=True)
+
+    async def drop_interaction(
+        self, tenant: str, system: str, external_id: str, refs: Sequence[tuple[str, str, str]]
+    ) -> None:
+        """Let other systems' names of an interaction lead nowhere."""
+        keys = [self._key(tenant, "external", system, external_id)]
+        keys += [self._key(tenant, "ref", *ref) for ref in refs]
+        await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
+
+    async def drop_handoffs(self, handoff_ids: Sequence[str]) -> None:
+        """Let handoffs lead nowhere."""
+        keys = [self._server.keys.handoff(self.partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
+        await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
+
+    def partition_in(self, name: str) -> str:
+        """Return the partition with which a token, or a handoff's id, begins."""
+        return name.removeprefix("ho_")[: len(self._server.keys.every_partition()[0])]
+
+    async def handoff(self, tenant: str, handoff_id: str) -> str | None:
+        """Return the customer of a handoff; None if there is none, or it is another tenant's."""
+        if not handoff_id.isascii() or not handoff_id.startswith("ho_"):
+            return None
+        found = await self._server.call("GET", self._server.keys.handoff(self.partition_in(handoff_id), handoff_id))
+        of_tenant, _, customer_id = found.decode().partition("\n") if found else ("", "", "")
+        return customer_id if of_tenant == tenant else None
+
+    async def token(self, token: str) -> str | None:
+        """Return the handoff that a token stands for."""
+        if not token.isascii():
+            return None
+        found = await self._server.call("GET", self._server.keys.token(self.partition_in(token), token))
+        return found.decode() if found else None
+
+    async def count_try(self, tenant: str, what: tuple[str, ...], most: int, window: timedelta) -> None:
+        """Count one try; `TooMany` after the most that the window allows."""
+        key = self._key(tenant, "tries", *what)
+        count, left = await self._server.run("count_try", [key], [round(window.total_seconds() * 1000)])
+        if count > most:
+            raise TooMany("too many tries", retry_after=max(1, -(-int(left) // 1000)))
+
+
+def _pair(found: bytes | None) -> tuple[str, str] | None:
+    """Read where a look-up leads."""
+    if not found:
+        return None
+    customer_id, _, interaction_id = found.decode().partition("\n")
+    return customer_id, interaction_id
+
+
+def _owners(found: Any) -> Owners:
+    """Read the customers of an identifier."""
+    pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+    return {customer.decode(): strength.decode() for customer, strength in pairs}

@@ -1,0 +1,97 @@
+-- Add events to a customer's timeline that no decision depends on; all or nothing, and never in conflict with anybody.
+--
+-- KEYS  1 context  2 document  3 timeline  4 events  5 outbox  6 operation (any key of the slot where there is none)
+-- ARGV  1 now, ms   2 lifetime, ms   3 member (tenant, customer)   4 channel of hints
+--       5 fingerprint of the request ('' without an Idempotency-Key)   6 lifetime of its record, ms
+--       7.. for each event: digest of its id, fingerprint, interaction or '', fence or '' or '-' (does not speak),
+--           "1" if it reports what was already said, party, level where it has no interaction, bytes
+-- Returns { 'ok', version, document_version, flags, v1, v2, … }: of each event the version, and in flags
+--         "0" new, "1" seen before, "2" new and out of turn
+--      or { 'unknown' }, { 'state', state }, { 'key_reused' }, { 'event_id_reused', n }, { 'not_open', n },
+--         { 'not_the_holder', n, fence, party of the holder }; nothing is written then
+local context, document, timeline, events, outbox, operation = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local now, lifetime, keyed = tonumber(ARGV[1]), ARGV[2], ARGV[5]
+
+local head = redis.call('HMGET', context, 'version', 'document_version', 'state')
+if not head[1] then return { 'unknown' } end
+if head[3] ~= 'live' then return { 'state', head[3] } end
+local record = keyed ~= '' and redis.call('GET', operation)
+if record and string.sub(record, 1, #keyed) ~= keyed then return { 'key_reused' } end
+
+local function activity_of(interaction)
+  local text = redis.call('HGET', context, 'i:' .. interaction)
+  if not text then return nil end
+  local parts = {}
+  for part in string.gmatch(text, '%S+') do parts[#parts + 1] = part end
+  return { fence = parts[1], party = parts[2], level = parts[3], till = tonumber(parts[4]),
+    channel = parts[5], last = parts[6], held = parts[7] }
+end
+
+local first = 7
+local count = (#ARGV - first + 1) / 8
+local versions, flags, activities, seen = {}, {}, {}, {}
+for n = 1, count do
+  local at = first + (n - 1) * 8
+  local digest, print, interaction, fence = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local known = seen[digest] or redis.call('HGET', events, digest)
+  flags[n] = '0'
+  if known then
+    local version, before = string.match(known, '^(%d*):(.*)$')
+    if before ~= print then return { 'event_id_reused', n } end
+    flags[n], versions[n] = '1', version
+  elseif interaction ~= '' then
+    local activity = activities[interaction] or activity_of(interaction)
+    if not activity then return { 'not_open', n } end
+    activities[interaction] = activity
+    if fence ~= '-' and fence ~= activity.fence then
+      if ARGV[at + 4] ~= '1' then return { 'not_the_holder', n, activity.fence, activity.party } end
+      if fence ~= '' or ARGV[at + 5] ~= activity.party then flags[n] = '2' end
+    end
+  end
+  if not known then seen[digest] = ':' .. print end
+end
+
+local version, before = tonumber(head[1]), tonumber(head[1])
+local own = {}
+for n = 1, count do
+  local at = first + (n - 1) * 8
+  local digest, print, interaction, fence = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  if flags[n] == '1' then
+    versions[n] = versions[n] ~= '' and versions[n] or own[digest]
+  else
+    version = version + 1
+    local level = ARGV[at + 6]
+    local activity = activities[interaction]
+    if activity then
+      level = now < activity.till and activity.level or '0'
+      activity.last = ARGV[1]
+      if fence ~= '-' and fence == activity.fence then activity.held = ARGV[1] end
+    end
+    local fields = { 'e', ARGV[at + 7], 'a', level, 'c', activity and activity.channel or '' }
+    if flags[n] == '2' then fields[7], fields[8] = 'm', 'out_of_turn' end
+    redis.call('XADD', timeline, version .. '-0', unpack(fields))
+    redis.call('HSET', events, digest, version .. ':' .. print)
+    own[digest] = tostring(version)
+    versions[n] = tostring(version)
+  end
+end
+
+if record then
+  return { 'ok', head[1], head[2], string.sub(record, #keyed + 2), unpack(versions) }
+end
+local said = table.concat(flags)
+if version > before then
+  local changes = { 'version', version }
+  for interaction, a in pairs(activities) do
+    changes[#changes + 1] = 'i:' .. interaction
+    changes[#changes + 1] = table.concat({ a.fence, a.party, a.level, a.till, a.channel, a.last, a.held }, ' ')
+  end
+  redis.call('HSET', context, unpack(changes))
+  redis.call('XADD', outbox, '*', 'c', ARGV[3], 'f', before + 1, 'l', version)
+  for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+  redis.call('PUBLISH', ARGV[4], ARGV[3] .. '\n' .. version)
+end
+if keyed ~= '' then
+  redis.call('SET', operation, keyed .. ' ' .. said, 'PX', ARGV[6])
+end
+return { 'ok', tostring(version), head[2], said, unpack(versions) }

@@ -1,0 +1,97 @@
+-- Replace a customer's context, append its events, note them in the outbox and set what is due; unless it changed.
+--
+-- KEYS  1 context  2 document  3 timeline  4 events  5 outbox  6 due  7 operation (any key of the slot where none)
+--       8.. lists (sorted sets) and look-ups (strings) that ARGV refers to by position
+-- ARGV  1 commit the caller decided on ('' for a customer who is not there yet)   2 commit of the new document
+--       3 new document ('' if unchanged)   4 now, ms   5 lifetime, ms   6 member (tenant, customer)
+--       7 channel of hints   8 when the next thing is due, ms ('' for never)   9 the operation's record ('' for none)
+--      10 lifetime of that record, ms   11 state of the customer
+--      12 number of events, then for each: digest of its id, fingerprint, bytes, level, channel, marks
+--         number of interactions, then for each: id, "fence party level till channel" ('' where it is no longer open),
+--           "" (nobody spoke), "t" (somebody told something) or "h" (its holder spoke)
+--         number of list entries, then for each: position in KEYS, member, score ('' to take it out)
+--         number of look-ups, then for each: position in KEYS, value, lifetime in ms
+-- Returns { 'ok', version, document_version } or { 'changed' } or { 'raced' } (an event id is known by now)
+--      or { 'replayed' } (the operation was done before); nothing is written but after ok
+local context, document, timeline, events, outbox, due, operation =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local now, lifetime, member = ARGV[4], ARGV[5], ARGV[6]
+
+local head = redis.call('HMGET', context, 'commit', 'version', 'document_version')
+if (head[1] or '') ~= ARGV[1] then return { 'changed' } end
+if ARGV[9] ~= '' and redis.call('EXISTS', operation) == 1 then return { 'replayed' } end
+local version = tonumber(head[2] or '0')
+local before = version
+
+local at = 12
+local function following()
+  at = at + 1
+  return ARGV[at]
+end
+
+local count = tonumber(ARGV[at])
+for n = 1, count do
+  if redis.call('HEXISTS', events, ARGV[at + 1 + (n - 1) * 6]) == 1 then return { 'raced' } end
+end
+for _ = 1, count do
+  local digest, print, bytes = following(), following(), following()
+  local level, channel, marks = following(), following(), following()
+  version = version + 1
+  local fields = { 'e', bytes, 'a', level, 'c', channel }
+  if marks ~= '' then fields[7], fields[8] = 'm', marks end
+  redis.call('XADD', timeline, version .. '-0', unpack(fields))
+  redis.call('HSET', events, digest, version .. ':' .. print)
+end
+
+local document_version = head[3] or '0'
+if ARGV[3] ~= '' then
+  document_version = tostring(version)
+  redis.call('SET', document, ARGV[3])
+  redis.call('HSET', context, 'commit', ARGV[2])
+end
+redis.call('HSET', context, 'version', version, 'document_version', document_version, 'state', ARGV[11])
+
+for _ = 1, tonumber(following()) do
+  local interaction, standing, spoke = following(), following(), following()
+  local field = 'i:' .. interaction
+  if standing == '' then
+    redis.call('HDEL', context, field)
+  else
+    local last, held = now, '0'
+    local old = redis.call('HGET', context, field)
+    if old then
+      local fence, was, heard = string.match(old, '^(%d+) .* (%d+) (%d+)$')
+      if spoke == '' then last = was end
+      if fence == string.match(standing, '^%d+') then held = heard end
+    end
+    if spoke == 'h' then held = now end
+    redis.call('HSET', context, field, standing .. ' ' .. last .. ' ' .. held)
+  end
+end
+for _ = 1, tonumber(following()) do
+  local position, entry, score = tonumber(following()), following(), following()
+  if score == '' then
+    redis.call('ZREM', KEYS[position], entry)
+  else
+    redis.call('ZADD', KEYS[position], score, entry)
+  end
+end
+for _ = 1, tonumber(following()) do
+  local position, value, px = tonumber(following()), following(), following()
+  redis.call('SET', KEYS[position], value, 'PX', px)
+end
+
+if ARGV[8] == '' then
+  redis.call('ZREM', due, member)
+else
+  redis.call('ZADD', due, ARGV[8], member)
+end
+if ARGV[9] ~= '' then
+  redis.call('SET', operation, ARGV[9], 'PX', ARGV[10])
+end
+if version > before then
+  redis.call('XADD', outbox, '*', 'c', member, 'f', before + 1, 'l', version)
+  redis.call('PUBLISH', ARGV[7], member .. '\n' .. version)
+end
+for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+return { 'ok', tostring(version), document_version }

@@ -1,0 +1,103 @@
+"""The outbox of each partition: what was written, told on at least once, by one leased and fenced relay at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from ctxhub.store.contexts import Who
+from ctxhub.store.indexes import millis
+from ctxhub.store.lists import NUMBERS_LIVE
+from ctxhub.store.redis import Server
+
+
+class Written(NamedTuple):
+    """One write as noted in an outbox: whose, and from which version to which."""
+
+    entry_id: str
+    who: Who
+    first: int
+    last: int
+
+
+class Tally(NamedTuple):
+    """An amount to add to a tenant's counter of a day."""
+
+    tenant: str
+    day: date
+    counter: str
+    amount: int
+
+
+class Outbox:
+    """Reads outboxes and due times partition by partition, and moves cursors under a lease."""
+
+    def __init__(self, server: Server, holder: str) -> None:
+        self._server = server
+        self._holder = holder
+
+    @property
+    def partitions(self) -> list[str]:
+        """The names of all partitions."""
+        return self._server.keys.every_partition()
+
+    async def lease_all(
+        self, now: datetime, span: timedelta, partitions: Sequence[str] | None = None
+    ) -> dict[str, int]:
+        """Take or keep the relay of partitions, of all unless named; return fences, 0 where somebody else has it."""
+        wanted = self.partitions if partitions is None else partitions
+        args = [self._holder, millis(now), round(span.total_seconds() * 1000)]
+        calls = [([self._server.keys.of_partition(partition, "relay")], args) for partition in wanted]
+        fences = await self._server.run_many("lease", calls)
+        return {partition: int(fence) for partition, fence in zip(wanted, fences, strict=True)}
+
+    async def cursors(self, partitions: Sequence[str], consumer: str) -> list[str]:
+        """Return how far a consumer has read each partition."""
+        names = [self._server.keys.of_partition(partition, "cursors") for partition in partitions]
+        found = await self._server.pipeline(*[("HGET", name, consumer) for name in names])
+        return [cursor.decode() if cursor else "0-0" for cursor in found]
+
+    async def written(self, partitions: Sequence[str], cursors: Sequence[str], most: int) -> list[list[Written]]:
+        """Return what was written in each partition after its cursor, oldest first."""
+        commands = [
+            ("XRANGE", self._server.keys.of_partition(partition, "outbox"), f"({cursor}", "+", "COUNT", most)
+            for partition, cursor in zip(partitions, cursors, strict=True)
+        ]
+        return [[_written(entry) for entry in found] for found in await self._server.pipeline(*commands)]
+
+    async def advance(
+        self, partition: str, fence: int, consumer: str, span: tuple[str, str], tallies: Sequence[Tally],
+        consumers: Sequence[str],
+    ) -> bool:  # fmt: skip
+        """Move a consumer's cursor and count what it found, in one step; False if the lease was lost."""
+        keys = self._server.keys
+        names = [keys.of_partition(partition, name) for name in ("relay", "cursors", "outbox")]
+        lives = round(NUMBERS_LIVE.total_seconds() * 1000)
+        args: list[Any] = [self._holder, fence, consumer, *span, lives, " ".join(consumers)]
+        for tally in tallies:
+            names.append(keys.numbers(partition, tally.tenant, tally.day))
+            args += [len(names), tally.counter, tally.amount]
+        return bool(await self._server.run("advance", names, args))
+
+    async def due(self, partitions: Sequence[str], now: datetime, most: int = 100) -> list[Who]:
+        """Return the customers of whom something lapses by now."""
+        commands = [
+            ("ZRANGE", self._server.keys.of_partition(p, "due"), "-inf", millis(now), "BYSCORE", "LIMIT", 0, most)
+            for p in partitions
+        ]
+        found = await self._server.pipeline(*commands)
+        return [Who(*member.decode().split("\n", 1)) for members in found for member in members]
+
+    async def backlog(self) -> int:
+        """Return how many writes wait in all outboxes."""
+        names = [self._server.keys.of_partition(partition, "outbox") for partition in self.partitions]
+        return sum(await self._server.pipeline(*[("XLEN", name) for name in names]))
+
+
+def _written(entry: Any) -> Written:
+    """Read one entry of an outbox."""
+    entry_id, fields = entry
+    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    tenant, customer_id = pairs[b"c"].decode().split("\n", 1)
+    return Written(entry_id.decode(), Who(tenant, customer_id), int(pairs[b"f"]), int(pairs[b"l"]))
