@@ -1,0 +1,176 @@
+"""One way to change a context: load, let lapse what has lapsed, decide purely, commit once, or begin again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from ctxhub.errors import Changed, CustomerUnknown, Unavailable
+from ctxhub.model.context import Context
+from ctxhub.model.event import Event
+from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
+from ctxhub.store.contexts import Contexts, Loaded, Operation, Plan, Who, pause, reused
+
+Clock = Callable[[], datetime]
+OWN = "hub"
+
+
+class Decision(NamedTuple):
+    """What a decision comes to: a context, its events with fingerprints, and who was heard in which interaction."""
+
+    context: Context
+    events: Sequence[tuple[Event, str]] = ()
+    heard: dict[str, str] = {}
+    record: dict[str, Any] = {}
+    lookups: Sequence[tuple[str, str]] = ()
+
+
+class Present(NamedTuple):
+    """What a decision is made on."""
+
+    context: Context | None
+    version: int
+    seen: list[tuple[int, str] | None]
+    now: datetime
+
+    @property
+    def known(self) -> Context:
+        """The context of a customer who must be there."""
+        if self.context is None:
+            raise CustomerUnknown("there is no such customer")
+        return self.context
+
+
+class Committed(NamedTuple):
+    """What stands after a change: the context, its versions, and what a repeated operation did the first time."""
+
+    context: Context
+    version: int
+    document_version: int
+    replayed: dict[str, Any] | None
+    seen: list[tuple[int, str] | None]
+    events: list[Event]
+
+    def version_of(self, event_id: str) -> int:
+        """Return the version that an event of this change got."""
+        ids = [event.event_id for event in self.events]
+        return self.version - len(ids) + 1 + ids.index(event_id)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What comes with a change beside the decision: If-Match, Idempotency-Key, and the event ids it is about."""
+
+    if_match: int | None = None
+    operation: Operation | None = None
+    event_ids: Sequence[str] = field(default_factory=tuple)
+
+
+PLAIN = Request()
+
+
+class Changes:
+    """Changes contexts, one at a time for each customer in this process, and safely against all others."""
+
+    def __init__(self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta) -> None:
+        self.contexts = contexts
+        self.clock = clock
+        self.patience = patience
+        self._deadline = deadline.total_seconds()
+
+    async def change(self, who: Who, decide: Callable[[Present], Decision], request: Request = PLAIN) -> Committed:
+        """Apply a decision to a customer's context; nothing is written where it refuses or changes nothing."""
+        try:
+            async with asyncio.timeout(self._deadline), self.contexts.turn(who):
+                return await self._until_committed(who, decide, request)
+        except TimeoutError as error:
+            raise Unavailable("too many write to this customer at once", customer_id=who.customer_id) from error
+
+    async def _until_committed(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed:
+        """Load, decide and commit until nobody came between."""
+        attempt = 0
+        while True:
+            done = await self._once(who, decide, request)
+            if done is not None:
+                return done
+            attempt += 1
+            await pause(attempt)
+
+    async def _once(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed | None:
+        """Load, decide and commit; None if somebody came between."""
+        now = self.clock()
+        loaded = await self.contexts.load(who, 0, request.event_ids, request.operation)
+        if loaded.record is not None and loaded.context is not None:
+            record = orjson.loads(loaded.record)
+            return Committed(loaded.context, loaded.version, loaded.document_version, record, loaded.seen, [])
+        before, lapsed = self._lapsed(loaded, now)
+        self._match(request, loaded)
+        decision = decide(Present(before, loaded.version, loaded.seen, now))
+        events = [*((event, OWN) for event in lapsed), *decision.events]
+        if not events and decision.context is before and not decision.heard and loaded.context is not None:
+            return Committed(before or loaded.context, loaded.version, loaded.document_version, None, loaded.seen, [])
+        plan = self._plan(loaded, decision, events, request.operation)
+        if not await self.contexts.commit(who, loaded, plan, now, request.operation):
+            return None
+        version = loaded.version + len(events)
+        document_version = loaded.document_version if plan.context is None else version
+        told = [event for event, _ in events]
+        return Committed(decision.context, version, document_version, None, loaded.seen, told)
+
+    def _lapsed(self, loaded: Loaded, now: datetime) -> tuple[Context | None, list[Event]]:
+        """Return the context without what has lapsed, and the events that tell of it."""
+        if loaded.context is None:
+            return None, []
+        active = with_activity(loaded.context, loaded.activities, self.patience)
+        change = lapse(active, loaded.activities, self.patience, now)
+        untouched = not change.events and change.context == loaded.context
+        return (loaded.context, []) if untouched else (change.context, change.events)
+
+    def next_due(self, loaded: Loaded, context: Context) -> datetime | None:
+        """Return when something of a customer lapses next."""
+        active = with_activity(context, loaded.activities, self.patience)
+        return next_due(active, loaded.activities, self.patience)
+
+    def _match(self, request: Request, loaded: Loaded) -> None:
+        """Refuse a decision made on an older document than the present one."""
+        wanted = request.if_match
+        if wanted is not None and not loaded.document_version <= wanted <= loaded.version:
+            raise Changed(
+                f"the document changed at version {loaded.document_version}, you gave {wanted}",
+                version=loaded.version,
+                document_version=loaded.document_version,
+            )
+
+    def _plan(
+        self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], operation: Operation | None
+    ) -> Plan:
+        """Return what to write; a document that did not change is left alone."""
+        unchanged = loaded.context is not None and decision.context is loaded.context
+        heard = {interaction: how for interaction, how in decision.heard.items()}
+        record = f"{operation.fingerprint} {orjson.dumps(decision.record).decode()}" if operation else ""
+        return Plan(
+            context=None if unchanged else decision.context,
+            events=events,
+            heard=heard,
+            due=next_due(decision.context, loaded.activities, self.patience),
+            record=record,
+            lookups=decision.lookups,
+        )
+
+
+def own(events: Sequence[Event]) -> list[tuple[Event, str]]:
+    """Return the hub's own events with their fingerprint."""
+    return [(event, OWN) for event in events]
+
+
+def fresh(prints: Sequence[tuple[Event, str]], seen: Sequence[tuple[int, str] | None]) -> list[tuple[Event, str]]:
+    """Return the events that are new; `EventIdReused` where an id stands for another content."""
+    for (event, fingerprint), known in zip(prints, seen, strict=True):
+        if known is not None and known[1] != fingerprint:
+            raise reused(event.event_id)
+    return [pair for pair, known in zip(prints, seen, strict=True) if known is None]

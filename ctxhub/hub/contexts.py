@@ -1,0 +1,135 @@
+"""Contexts and timelines as their readers may see them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from ctxhub.errors import VersionAhead
+from ctxhub.hub.changes import Changes
+from ctxhub.hub.tenants import Tenants
+from ctxhub.model.context import Context
+from ctxhub.model.disclosure import Reader, Sight, sight
+from ctxhub.model.lapsing import lapse, next_due, with_activity
+from ctxhub.model.tenant import Tenant
+from ctxhub.model.view import context_view
+from ctxhub.store.contexts import Loaded, Who
+
+_REMEMBERED = 4096
+_AT_MOST = timedelta(seconds=60)
+_PUT_IN = {"version", "document_version", "recent"}
+
+
+class Shown(NamedTuple):
+    """A context as JSON, with its versions."""
+
+    json: bytes
+    version: int
+    document_version: int
+    lapsed: bool
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The context as a plain dict."""
+        shown: dict[str, Any] = orjson.loads(self.json)
+        return shown
+
+
+class _Seen(NamedTuple):
+    """A view that was made before: of which commit and declarations, until when it holds, and the sight it was made with."""
+
+    commit: str
+    tenant: Tenant
+    until: datetime
+    sight: Sight
+    json: bytes
+
+
+class Contexts:
+    """Reads contexts: one round trip, and of a context seen before only what is new."""
+
+    def __init__(self, changes: Changes, tenants: Tenants) -> None:
+        self._changes = changes
+        self._tenants = tenants
+        self._seen: OrderedDict[tuple[Who, Reader], _Seen] = OrderedDict()
+
+    async def read(self, who: Who, reader: Reader, events: int = 20, min_version: int | None = None) -> Shown:
+        """Return the context as the reader may see it now."""
+        now = self._changes.clock()
+        loaded, context = await self._changes.contexts.existing(who, events)
+        if min_version is not None and min_version > loaded.version:
+            raise VersionAhead(f"the hub has version {loaded.version}", version=loaded.version)
+        seen = self._view(who, reader, loaded, context, now)
+        recent = [event for event in loaded.recent if in_sight(seen.sight, event)]
+        head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
+        json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
+        return Shown(json, loaded.version, loaded.document_version, seen.until - now < _AT_MOST)
+
+    def _view(self, who: Who, reader: Reader, loaded: Loaded, context: Context, now: datetime) -> _Seen:
+        """Return the view of a document, made once while nothing in it lapses."""
+        tenant = self._tenants.of(who.tenant)
+        key = (who, reader)
+        known = self._seen.get(key)
+        if known is not None and _holds(known, loaded.commit, tenant, now):
+            self._seen.move_to_end(key)
+            return known
+        present = self.present(loaded, context, now)
+        seen = sight(present, reader, tenant, now)
+        view = context_view(present, seen, tenant, now, reader.interaction_id)
+        json = view.model_dump_json(exclude=_PUT_IN).encode()
+        fresh = _Seen(loaded.commit, tenant, self._holds_until(loaded, context, now), seen, json)
+        self._remember(key, fresh)
+        return fresh
+
+    def _remember(self, key: tuple[Who, Reader], seen: _Seen) -> None:
+        """Keep a view; the one used longest ago makes room."""
+        self._seen[key] = seen
+        self._seen.move_to_end(key)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def present(self, loaded: Loaded, context: Context, now: datetime) -> Context:
+        """Return the context without what has lapsed by now."""
+        active = with_activity(context, loaded.activities, self._changes.patience)
+        return lapse(active, loaded.activities, self._changes.patience, now).context
+
+    def _holds_until(self, loaded: Loaded, context: Context, now: datetime) -> datetime:
+        """Return until when nothing shown lapses by itself."""
+        due = next_due(context, loaded.activities, self._changes.patience)
+        facts = [fact.expires_at for fact in context.facts if fact.expires_at and fact.expires_at > now]
+        surely = [i.assurance.until for i in context.interactions.values() if i.assurance.until]
+        ends = [due] if due else []
+        return min([now + _AT_MOST, *ends, *facts, *(until for until in surely if until > now)])
+
+    async def timeline(
+        self, who: Who, reader: Reader, after: int | None, before: int | None, limit: int
+    ) -> tuple[list[dict[str, Any]], int | None, int]:
+        """Return events in sight between two versions, where to go on, and the present version."""
+        loaded, context = await self._changes.contexts.existing(who)
+        seen = sight(context, reader, self._tenants.of(who.tenant), self._changes.clock())
+        start = 0 if after is None and before is None else after
+        events = await self._changes.contexts.timeline(who, start, before, limit)
+        more = events[-1]["version"] if len(events) == limit else None
+        if start is None and events and events[0]["version"] > 1:
+            more = events[0]["version"]
+        return [event for event in events if in_sight(seen, event)], more, loaded.version
+
+    async def sight(self, who: Who, reader: Reader) -> tuple[Sight, Context, int]:
+        """Return what a reader may see now, of which context, at which version."""
+        loaded, context = await self._changes.contexts.existing(who)
+        now = self._changes.clock()
+        seen = sight(context, reader, self._tenants.of(who.tenant), now)
+        return seen, self.present(loaded, context, now), loaded.version
+
+
+def _holds(seen: _Seen, commit: str, tenant: Tenant, now: datetime) -> bool:
+    """Tell whether a view made before is still right."""
+    return seen.commit == commit and seen.tenant is tenant and now < seen.until
+
+
+def in_sight(seen: Sight, event: dict[str, Any]) -> bool:
+    """Tell whether an event is in sight."""
+    return seen.sees_told(event["type"], event.get("interaction_id"), event["assurance"])

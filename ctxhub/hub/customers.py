@@ -1,0 +1,89 @@
+"""Customers: looked up by identifier, linked to more of them, and forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctxhub.hub.changes import Changes, Decision, Present, own
+from ctxhub.hub.identity import Identity
+from ctxhub.model.customer import Identifier, with_identifiers
+from ctxhub.model.event import Event
+from ctxhub.store.contexts import Who
+from ctxhub.store.lookups import Lookups
+
+
+class Customers:
+    """Knows by what a customer is found."""
+
+    def __init__(self, changes: Changes, identity: Identity, lookups: Lookups) -> None:
+        self._changes = changes
+        self._identity = identity
+        self._lookups = lookups
+
+    async def lookup(self, tenant: str, identifier: Identifier) -> Who:
+        """Return the one customer of an identifier."""
+        return await self._identity.must_find(tenant, identifier)
+
+    async def add_identifier(self, who: Who, identifier: Identifier) -> tuple[list[Identifier], int]:
+        """Let an identifier lead to a customer, beside whoever else it leads to."""
+        normal = self._identity.normal(who.tenant, identifier)
+        await self._changes.contexts.existing(who)
+        await self._lookups.link(who.tenant, normal, who.customer_id, first=False)
+        return await self._with(who, normal, add=True)
+
+    async def remove_identifier(self, who: Who, identifier: Identifier) -> tuple[list[Identifier], int]:
+        """Let an identifier no longer lead to a customer."""
+        normal = self._identity.normal(who.tenant, identifier)
+        await self._changes.contexts.existing(who)
+        await self._lookups.unlink(who.tenant, normal, who.customer_id)
+        return await self._with(who, normal, add=False)
+
+    async def _with(self, who: Who, identifier: Identifier, add: bool) -> tuple[list[Identifier], int]:
+        """Note in the context what leads there; what it says already changes nothing."""
+
+        def decide(present: Present) -> Decision:
+            context = present.known
+            rest = tuple(held for held in context.identifiers if held.what != identifier.what)
+            now_held = with_identifiers(context.identifiers, [identifier]) if add else rest
+            if now_held == context.identifiers:
+                return Decision(context)
+            verb = "linked" if add else "unlinked"
+            changed = context.but(identifiers=now_held)
+            return Decision(changed, own([_event(verb, identifier, present)]))
+
+        committed = await self._changes.change(who, decide)
+        return list(committed.context.identifiers), committed.version
+
+    async def forget(self, who: Who) -> dict[str, Any]:
+        """Erase a customer: context, timeline, and whatever leads there; say what was erased."""
+        loaded, context = await self._changes.contexts.existing(who)
+        for identifier in context.identifiers:
+            await self._lookups.unlink(who.tenant, identifier, who.customer_id)
+        for interaction in context.interactions.values():
+            await self._lookups.drop_interaction(
+                who.tenant, interaction.system, interaction.external_id,
+                [(ref.system, ref.kind, ref.id) for ref in interaction.refs],
+            )  # fmt: skip
+        await self._lookups.drop_handoffs(list(context.handoffs))
+        await self._changes.contexts.forget(who, context)
+        return {
+            "customer_id": who.customer_id,
+            "erased": {
+                "events": loaded.version,
+                "facts": len(context.facts),
+                "interactions": len(context.interactions),
+                "handoffs": len(context.handoffs),
+                "identifiers": len(context.identifiers),
+            },
+        }
+
+
+def _event(verb: str, identifier: Identifier, present: Present) -> Event:
+    """Return the event that tells of a link, without the identifier's value."""
+    return Event(
+        event_id=f"identity:{verb}:{present.version}",
+        type=f"identity.{verb}",
+        at=present.now,
+        assurance=2,
+        data={"type": identifier.type, "strength": identifier.strength},
+    )

@@ -1,0 +1,162 @@
+"""Events: what commutes is appended in one step, all else is decided on the context."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from ctxhub.errors import Invalid
+from ctxhub.hub.changes import Changes, Committed, Decision, Present, Request, fresh, own
+from ctxhub.hub.tenants import Tenants
+from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
+from ctxhub.model.event import Event, Telling, checked_data, default_party
+from ctxhub.model.telling import Scene, derived_id, level_without_interaction, tell
+from ctxhub.store.codec import fingerprint
+from ctxhub.store.contexts import Appended, NotOpen, Outcome, Who, reused
+
+AHEAD = timedelta(minutes=5)
+BACK = timedelta(days=30)
+Prints = list[tuple[Event, str]]
+
+
+class Events:
+    """Takes what channels tell."""
+
+    def __init__(self, changes: Changes, tenants: Tenants) -> None:
+        self._changes = changes
+        self._tenants = tenants
+
+    async def tell(self, who: Who, tellings: list[Telling], request: Request) -> dict[str, Any]:
+        """Keep what was told, all or nothing; a repeated event gets its first version and changes nothing."""
+        now = self._changes.clock()
+        told = [_checked(telling, number, now) for number, telling in enumerate(tellings)]
+        if request.if_match is None and all(event.commutes for event, _ in told):
+            try:
+                return await self._append(who, told, now, request)
+            except NotOpen:
+                pass  # only the context tells whether silence closed it, or it happened before the end
+        return await self._decide(who, told, request)
+
+    async def _append(self, who: Who, told: Prints, now: datetime, request: Request) -> dict[str, Any]:
+        """Append in one round trip."""
+        appended = [_appended(event, print_) for event, print_ in told]
+        outcome = await self._changes.contexts.append(who, appended, now, request.operation)
+        return _appended_answer(told, outcome)
+
+    async def _decide(self, who: Who, told: Prints, request: Request) -> dict[str, Any]:
+        """Decide on the context and commit."""
+        tenant = self._tenants.of(who.tenant)
+
+        def decide(present: Present) -> Decision:
+            context = present.known
+            new = _once_each(fresh(told, present.seen))
+            change = tell(context, [event for event, _ in new], Scene(tenant, present.now))
+            prints = {event.event_id: print_ for event, print_ in new}
+            events = [(event, prints[event.event_id]) if event.event_id in prints else own([event])[0]
+                      for event in change.events]  # fmt: skip
+            versions = [known[0] if known else 0 for known in present.seen]
+            record = {"first": versions}
+            return Decision(change.context, events, _heard(change.events, prints.keys()), record)
+
+        ids = [event.event_id for event, _ in told]
+        operation = request.operation
+        committed = await self._changes.change(who, decide, Request(request.if_match, operation, ids))
+        return _decided_answer(told, committed)
+
+
+def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
+    """Return a told event, checked, with the fingerprint of what it says."""
+    pointer = f"/events/{number}"
+    at = telling.at or now
+    if at > now + AHEAD:
+        raise Invalid.field(f"{pointer}/at", "lies more than 5 minutes ahead")
+    if at < now - BACK:
+        raise Invalid.field(f"{pointer}/at", "lies more than 30 days back")
+    event = Event.model_construct(
+        event_id=telling.event_id,
+        type=telling.type,
+        at=at,
+        interaction_id=telling.interaction_id,
+        journey_id=telling.journey_id,
+        party=telling.party or default_party(telling.type),
+        data=checked_data(telling.type, telling.data, pointer),
+    )
+    said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id"})
+    return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+
+
+def _appended(event: Event, print_: str) -> Appended:
+    """Return an event to append, with what the script must know of it."""
+    speaks = event.type == "message.sent" and event.party in ("bot", "agent") and event.interaction_id is not None
+    fence = event.data.get("fence")
+    spoken = ("" if fence is None else str(fence)) if speaks else "-"
+    level = level_without_interaction(event.party) if event.interaction_id is None else 0
+    return Appended(event, print_, spoken, bool(event.data.get("delivered")), level)
+
+
+def _appended_answer(told: Prints, outcome: Outcome) -> dict[str, Any]:
+    """Answer an append."""
+    for (event, _), flag in zip(told, outcome.flags, strict=True):
+        if flag != "1":
+            EVENTS.labels(event.type.split(".")[0]).inc()
+        if flag == "2":
+            OUT_OF_TURN.labels(event.channel or "").inc()
+    results = [
+        {"event_id": event.event_id, "version": version, "duplicate": flag == "1"}
+        for (event, _), version, flag in zip(told, outcome.versions, outcome.flags, strict=True)
+    ]
+    version = max(outcome.versions)
+    return {"version": version, "results": results, "etag": max(version, outcome.version)}
+
+
+def _once_each(prints: Prints) -> Prints:
+    """Return the events of one request without repetitions inside it."""
+    by_id: dict[str, tuple[Event, str]] = {}
+    for event, print_ in prints:
+        if event.event_id in by_id and by_id[event.event_id][1] != print_:
+            raise reused(event.event_id)
+        by_id.setdefault(event.event_id, (event, print_))
+    return list(by_id.values())
+
+
+def _heard(events: list[Event], told: Any) -> dict[str, str]:
+    """Return in which interactions somebody told something, and where it was the holder who spoke."""
+    heard: dict[str, str] = {}
+    for event in events:
+        if event.interaction_id is not None and event.event_id in told:
+            holds = event.type == "message.sent" and "fence" in event.data and "out_of_turn" not in event.marks
+            heard[event.interaction_id] = "h" if holds or heard.get(event.interaction_id) == "h" else "t"
+    return heard
+
+
+def _decided_answer(told: Prints, committed: Committed) -> dict[str, Any]:
+    """Answer what was decided."""
+    by_id = {event.event_id: event for event in committed.events}
+    original = committed.replayed
+    results = []
+    for number, (event, _) in enumerate(told):
+        kept = by_id.get(event.event_id)
+        known = committed.seen[number]
+        first = bool(original) and number < len(original["first"]) and not original["first"][number]  # type: ignore[index]
+        version = committed.version_of(event.event_id) if kept else known[0] if known else committed.version
+        repeated_here = any(other.event_id == event.event_id for other, _ in told[:number])
+        result = {"event_id": event.event_id, "version": version, "duplicate": repeated_here or not (kept or first)}
+        results.append(result | _learnt(kept or event, kept is not None, committed))
+    highest = max(int(str(result["version"])) for result in results)
+    return {"version": highest, "results": results, "etag": committed.version}
+
+
+def _learnt(event: Event, is_new: bool, committed: Committed) -> dict[str, Any]:
+    """Return what the teller learns beyond the version: a new journey's or promise's id, and repeats."""
+    repeats = event.data.get("repeats")
+    if is_new:
+        EVENTS.labels(event.type.split(".")[0]).inc()
+        REPEATS.labels(event.channel or "").inc(len(repeats or ()))
+    if event.type == "journey.started":
+        given = event.data.get("journey_id") or event.journey_id
+        return {"journey_id": given or derived_id("jr", committed.context, event)}
+    if event.type == "commitment.made":
+        return {"commitment_id": event.data.get("commitment_id") or derived_id("cm", committed.context, event)}
+    return {"repeat": repeats} if repeats else {}

@@ -1,0 +1,448 @@
+"""Interactions: found or started, looked up, ended, and moved to whom they really belong."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ctxhub.errors import (
+    AlreadyUsed,
+    CtxhubError,
+    CustomerUnknown,
+    HandoffUnknown,
+    InteractionUnknown,
+    Invalid,
+    Lapsed,
+    Moved,
+)
+from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
+from ctxhub.hub.contexts import Contexts
+from ctxhub.hub.identity import Found, Identity
+from ctxhub.hub.keys import Principal
+from ctxhub.hub.secrets import Secrets
+from ctxhub.hub.tenants import Tenants
+from ctxhub.model import handoff as handoffs
+from ctxhub.model import interaction as interactions
+from ctxhub.model import lapsing, moving
+from ctxhub.model.context import Context
+from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, with_identifiers
+from ctxhub.model.disclosure import facts_in_sight, sight_of
+from ctxhub.model.event import Event, Ref
+from ctxhub.model.handoff import Handoff
+from ctxhub.model.interaction import InteractionView, Outcome, Start
+from ctxhub.model.telling import shared
+from ctxhub.model.view import live, offers
+from ctxhub.store.contexts import Who
+from ctxhub.store.lists import Lists
+from ctxhub.store.lookups import Lookups
+
+CODE_TRIES = 5
+CODE_TRIES_PER_HOUR = 10
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The handoff that brings an interaction in, and whether its token or only its code was shown."""
+
+    who: Who
+    handoff_id: str
+    by_code: bool = False
+
+    def of(self, context: Context) -> Handoff:
+        """Return the handoff as it carries: a code carries no more than a message."""
+        handoff = context.handoff(self.handoff_id)
+        return handoff.but(delivery="message") if self.by_code else handoff
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a start came to."""
+
+    who: Who
+    interaction_id: str
+    created: bool
+    ambiguous: bool
+    problem: CtxhubError | None = None
+    arrival: Arrival | None = None
+
+
+class Interactions:
+    """Finds or starts interactions and brings back everything a channel needs."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        contexts: Contexts,
+        tenants: Tenants,
+        identity: Identity,
+        lookups: Lookups,
+        lists: Lists,
+        secrets: Secrets,
+    ) -> None:
+        self._changes = changes
+        self._contexts = contexts
+        self._tenants = tenants
+        self._identity = identity
+        self._lookups = lookups
+        self._lists = lists
+        self._secrets = secrets
+
+    async def start(self, principal: Principal, request: Start) -> tuple[dict[str, Any], bool, int]:
+        """Find or start an interaction; a bad handoff is told of and never refuses the call."""
+        arrival, problem = await self._arrival_or_problem(principal.tenant, request)
+        try:
+            begun = await self._begun(principal, request, arrival, problem)
+        except (AlreadyUsed, Lapsed, HandoffUnknown) as error:
+            begun = await self._begun(principal, request, None, error)
+        return await self._answer(principal, begun)
+
+    async def redeem(self, principal: Principal, request: Start) -> tuple[dict[str, Any], int]:
+        """Let a token or code bring an interaction in; a bad one is refused."""
+        arrival = await self._arrival(principal.tenant, request)
+        if arrival is None:
+            raise Invalid.field("/token", "name a token, or a code with identifiers")
+        begun = await self._begun(principal, request, arrival, None)
+        answer, _, version = await self._answer(principal, begun)
+        return answer, version
+
+    async def _arrival_or_problem(self, tenant: str, request: Start) -> tuple[Arrival | None, CtxhubError | None]:
+        """Return the handoff that a start names, or why it leads nowhere."""
+        try:
+            return await self._arrival(tenant, request), None
+        except CtxhubError as error:
+            if error.status >= 500:
+                raise
+            return None, error
+
+    async def _arrival(self, tenant: str, request: Start) -> Arrival | None:
+        """Return the handoff of a request's token or code."""
+        if request.handoff is None:
+            return None
+        if request.handoff.token is not None:
+            return await self.by_token(tenant, request.handoff.token)
+        if request.handoff.code is not None:
+            return await self._by_code(tenant, request, request.handoff.code)
+        return None
+
+    async def by_token(self, tenant: str, token: str) -> Arrival:
+        """Return the handoff that a token stands for; `HandoffUnknown` for one that stands for none."""
+        handoff_id = await self._lookups.token(token)
+        customer_id = await self._lookups.handoff(tenant, handoff_id) if handoff_id else None
+        genuine = handoff_id is not None and hmac.compare_digest(self._secrets.token(handoff_id), token)
+        if handoff_id is None or customer_id is None or not genuine:
+            raise HandoffUnknown("the token stands for no handoff")
+        return Arrival(Who(tenant, customer_id), handoff_id)
+
+    async def _by_code(self, tenant: str, request: Start, code: str) -> Arrival:
+        """Return the open handoff with a code among the customers of the identifiers; tries are counted."""
+        if not request.identifiers:
+            raise Invalid.field("/identifiers", "a code needs an identifier it is bound to")
+        call = ("interaction", request.of_system, request.external_id)
+        await self._lookups.count_try(tenant, call, CODE_TRIES, HOUR)
+        for identifier in self._identity.in_order(tenant, request.identifiers):
+            await self._lookups.count_try(tenant, ("identifier", *identifier.what), CODE_TRIES_PER_HOUR, HOUR)
+            for customer_id in await self._identity.owners(tenant, identifier):
+                arrival = await self._with_code(Who(tenant, customer_id), identifier, code)
+                if arrival is not None:
+                    return arrival
+        raise HandoffUnknown("the code stands for no handoff of this customer")
+
+    async def _with_code(self, who: Who, identifier: Identifier, code: str) -> Arrival | None:
+        """Return a customer's handoff with this code, bound to this identifier."""
+        loaded = await self._changes.contexts.load(who)
+        bound = self._secrets.bound(*identifier.what)
+        for handoff in loaded.context.handoffs.values() if loaded.context else ():
+            right = hmac.compare_digest(self._secrets.code(handoff.handoff_id), code)
+            if right and bound in handoff.bound:
+                return Arrival(who, handoff.handoff_id, by_code=True)
+        return None
+
+    async def _begun(
+        self, principal: Principal, request: Start, arrival: Arrival | None, problem: CtxhubError | None
+    ) -> Begun:
+        """Find out who it is, then find or start the interaction there."""
+        tenant, system, external_id = principal.tenant, request.of_system, request.external_id
+        known = await self._lookups.external(tenant, system, external_id)
+        if known is not None:
+            return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem)
+        ours = self._secrets.provisional_id(tenant, system, external_id)
+        identifiers = self._identity.in_order(tenant, request.identifiers)
+        found = await self._who(tenant, request, identifiers, arrival, ours)
+        proposed = (found.customer_id or ours, self._secrets.interaction_id(tenant, system, external_id))
+        customer_id, interaction_id = await self._lookups.claim_external(tenant, system, external_id, *proposed)
+        who = Who(tenant, customer_id)
+        linked = [] if found.ambiguous else identifiers
+        decide = self._starting(who, request, interaction_id, linked, arrival)
+        committed = await self._changes.change(who, decide)
+        if request.refs:
+            await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
+        created = any(event.type == "interaction.started" for event in committed.events)
+        return Begun(who, interaction_id, created, found.ambiguous, problem, arrival)
+
+    async def _who(
+        self, tenant: str, request: Start, identifiers: list[Identifier], arrival: Arrival | None, ours: str
+    ) -> Found:
+        """Say who it is: by the handoff, by name, by identifiers, or nobody yet."""
+        if arrival is not None:
+            return Found(arrival.who.customer_id, False)
+        return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
+
+    async def _known(
+        self, who: Who, interaction_id: str, request: Start, arrival: Arrival | None, problem: CtxhubError | None
+    ) -> Begun:
+        """Return an interaction that began before; a token that it brings now counts from now on."""
+        if arrival is not None and arrival.who != who:
+            await self.identify(who, interaction_id, arrival.who.customer_id, None)
+            who = arrival.who
+        linked: list[Identifier] = []
+        await self._changes.change(who, self._starting(who, request, interaction_id, linked, arrival))
+        return Begun(who, interaction_id, False, False, problem, arrival)
+
+    def _starting(
+        self, who: Who, request: Start, interaction_id: str, linked: list[Identifier], arrival: Arrival | None
+    ) -> Callable[[Present], Decision]:
+        """Return the decision that starts an interaction, unless it has begun, and redeems its token."""
+
+        def decide(present: Present) -> Decision:
+            context = present.context or Context(customer_id=who.customer_id, created_at=present.now)
+            context = _introduced(context, request, linked)
+            via = arrival.of(context) if arrival else None
+            events: list[Event] = []
+            if interaction_id not in context.interactions:
+                context, events = interactions.start(context, request, interaction_id, present.now, via)
+                events = [_with_carried(context, events[0], interaction_id, present.now)]
+            elif via is not None:
+                context = _joined(context, interaction_id, via, present.now)
+            if via is not None and not _came_before(via, context, interaction_id):
+                context, more = handoffs.redeem(
+                    context, via.handoff_id, context.interactions[interaction_id], present.now
+                )
+                events = [*events, *more]
+            if present.context is not None and context == present.context:
+                context = present.context
+            return Decision(context, own(events), {interaction_id: "t"} if events else {})
+
+        return decide
+
+    async def _answer(self, principal: Principal, begun: Begun) -> tuple[dict[str, Any], bool, int]:
+        """Bring back everything the channel needs."""
+        reader = principal.reader(begun.interaction_id).but(role="adapter")
+        shown = await self._contexts.read(begun.who, reader)
+        seen, context, _ = await self._contexts.sight(begun.who, reader)
+        now = self._changes.clock()
+        tenant = self._tenants.of(begun.who.tenant)
+        interaction = context.interaction(begun.interaction_id)
+        answer: dict[str, Any] = {
+            "interaction": interactions.view(interaction, now).model_dump(mode="json"),
+            "customer_id": begun.who.customer_id,
+            "known": context.known,
+            "ambiguous": begun.ambiguous,
+            "context": shown.value,
+            "resume": [o.model_dump(mode="json") for o in offers(context, seen, interaction, tenant, now)],
+            "live": [i.model_dump(mode="json") for i in live(context, seen, begun.interaction_id, now)],
+        }
+        if begun.problem is not None:
+            answer["handoff_problem"] = {"code": begun.problem.code, "detail": begun.problem.detail}
+        if begun.arrival is not None:
+            handoff = context.handoff(begun.arrival.handoff_id)
+            answer["handoff"] = handoffs.view(handoff, begun.who.customer_id, interaction.channel).model_dump(
+                mode="json"
+            )
+        return answer, begun.created, shown.version
+
+    async def lookup(self, tenant: str, ref: Ref) -> tuple[Who, InteractionView, int]:
+        """Return the interaction that another system's name stands for."""
+        found = await self._lookups.ref(tenant, ref.system, ref.kind, ref.id)
+        found = found or (await self._lookups.external(tenant, ref.system, ref.id) if ref.kind == "call" else None)
+        if found is None:
+            raise InteractionUnknown("no interaction goes by that name")
+        return await self._viewed(Who(tenant, found[0]), found[1])
+
+    async def _viewed(self, who: Who, interaction_id: str) -> tuple[Who, InteractionView, int]:
+        """Return an interaction as shown, wherever it is now."""
+        loaded, context = await self._changes.contexts.existing(who)
+        try:
+            interaction = interactions.find(context, interaction_id)
+        except Moved as moved:
+            return await self._viewed(Who(who.tenant, moved.ids["customer_id"]), interaction_id)
+        return who, interactions.view(interaction, self._changes.clock()), loaded.version
+
+    async def add_refs(
+        self, who: Who, interaction_id: str, refs: list[Ref], request: Request = PLAIN
+    ) -> tuple[InteractionView, int]:
+        """Add other systems' names for an interaction."""
+
+        def decide(present: Present) -> Decision:
+            op = str(len(interactions.find(present.known, interaction_id).refs))
+            change = interactions.with_refs(present.known, interaction_id, refs, present.now, op)
+            return Decision(change.context, own(change.events))
+
+        committed = await self._changes.change(who, decide, request)
+        await self._lookups.set_refs(who.tenant, _names(refs), who.customer_id, interaction_id)
+        return self._view_of(committed, interaction_id), committed.version
+
+    def _view_of(self, committed: Committed, interaction_id: str) -> InteractionView:
+        """Return an interaction as shown after a change."""
+        return interactions.view(committed.context.interaction(interaction_id), self._changes.clock())
+
+    async def end(
+        self, who: Who, interaction_id: str, outcome: Outcome | None, disposition: str | None, request: Request = PLAIN
+    ) -> tuple[InteractionView, int]:
+        """End an interaction; again changes nothing."""
+
+        def decide(present: Present) -> Decision:
+            change = lapsing.end(
+                present.known, interaction_id, present.now, outcome=outcome, disposition=disposition
+            )  # fmt: skip
+            return Decision(change.context, own(change.events))
+
+        committed = await self._changes.change(who, decide, request)
+        return self._view_of(committed, interaction_id), committed.version
+
+    async def open_on(self, tenant: str, channel: str) -> list[dict[str, Any]]:
+        """Return the open interactions of a channel, oldest first."""
+        members = await self._lists.members(tenant, f"open:{channel}")
+        found = await self._changes.contexts.many([Who(tenant, customer_id) for customer_id, _ in members])
+        now = self._changes.clock()
+        return [
+            {"customer_id": customer_id, **interactions.view(context.interactions[key], now).model_dump(mode="json")}
+            for (customer_id, key), context in zip(members, found, strict=True)
+            if context is not None and key in context.interactions
+        ]
+
+    async def identify(
+        self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None
+    ) -> tuple[Who, InteractionView, int]:
+        """Move an interaction to whom it really is; killed at any step, it is completed when it is next due."""
+        now = self._changes.clock()
+        assurance = _assured(claim, now)
+        if to == who.customer_id:
+            await self._changes.change(who, _raising(interaction_id, assurance))
+            return await self._viewed(who, interaction_id)
+
+        def depart(present: Present) -> Decision:
+            if interaction_id in present.known.moved:
+                return Decision(present.known)
+            change = moving.depart(present.known, interaction_id, to, present.now, assurance)
+            return Decision(change.context, own(change.events))
+
+        await self._changes.change(who, depart)
+        await self.complete_moves(who)
+        return await self._viewed(Who(who.tenant, to), interaction_id)
+
+    async def complete_moves(self, who: Who) -> None:
+        """Complete every move that a customer's interactions have begun."""
+        _, context = await self._changes.contexts.existing(who)
+        for move in context.moves.values():
+            moved = moving.bundle(context, move.interaction_id)
+            home = Who(who.tenant, move.to)
+            await self._changes.change(home, _adopting(home, moved, move, who.customer_id))
+            await self._repoint(who, home, context, moved)
+            await self._changes.change(who, _releasing(move.interaction_id))
+
+    async def _repoint(self, who: Who, home: Who, context: Context, moved: moving.Bundle) -> None:
+        """Let everything that led to the old place lead to the new home."""
+        interaction = moved.interaction
+        place = (home.customer_id, interaction.interaction_id)
+        await self._lookups.set_external(who.tenant, interaction.system, interaction.external_id, *place)
+        await self._lookups.set_refs(who.tenant, _names(interaction.refs), *place)
+        await self._lookups.repoint_handoffs(home, list(moved.handoffs))
+        if not context.known and len(context.interactions) == 1:
+            for identifier in context.identifiers:
+                await self._lookups.unlink(who.tenant, identifier, who.customer_id)
+                await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+
+
+def _introduced(context: Context, request: Start, linked: list[Identifier]) -> Context:
+    """Return the context with who it is and what leads there; what it knows already stays as it is."""
+    identifiers = with_identifiers(context.identifiers, linked)
+    known = context.known or request.customer_id == context.customer_id
+    if known == context.known and identifiers == context.identifiers:
+        return context
+    return context.but(identifiers=identifiers, known=known)
+
+
+def _with_carried(context: Context, event: Event, interaction_id: str, now: datetime) -> Event:
+    """Return the event of a start, with how many facts were there for it already."""
+    seen = sight_of(context.interaction(interaction_id), now)
+    return event.but(data=event.data | {"carried": len(facts_in_sight(context, seen, now))})
+
+
+def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) -> Context:
+    """Let an interaction that began without its token see what came with it."""
+    interaction = context.interaction(interaction_id)
+    source = context.interactions.get(via.interaction_id)
+    if source is None or interaction.handoff_id == via.handoff_id or source.interaction_id == interaction_id:
+        return context
+    lineage = tuple(dict.fromkeys((*interaction.lineage, source.interaction_id, *source.lineage)))
+    assurance = interactions.surest(interaction.assurance, interactions.carried(via, source, now))
+    joined = interaction.but(
+        lineage=lineage,
+        handoff_id=via.handoff_id,
+        assurance=assurance,
+        journey_id=interaction.journey_id or via.journey_id,
+    )
+    return shared(context.with_interaction(joined), interaction_id, assurance.at(now).level)
+
+
+def _came_before(via: Handoff, context: Context, interaction_id: str) -> bool:
+    """Tell whether the interaction has redeemed or joined this handoff already; refuse what can't be redeemed."""
+    interaction = context.interaction(interaction_id)
+    if any(came.interaction_id == interaction_id for came in via.joined):
+        return True
+    return handoffs.redeemable(via, interaction.system, interaction.external_id)
+
+
+def _assured(claim: AssuranceClaim | None, now: datetime) -> Assurance | None:
+    """Return the assurance that a channel asserts for a moved interaction."""
+    if claim is None:
+        return None
+    return Assurance(level=claim.level, method=claim.method, until=now + timedelta(seconds=claim.expires_in))
+
+
+def _raising(interaction_id: str, assurance: Assurance | None) -> Callable[[Present], Decision]:
+    """Return the decision that notes how surely somebody is known who was at the right place already."""
+
+    def decide(present: Present) -> Decision:
+        interaction = interactions.find(present.known, interaction_id)
+        if assurance is None or assurance.level <= interaction.level(present.now):
+            return Decision(present.known)
+        context = present.known.with_interaction(interaction.but(assurance=assurance))
+        event_id = f"{interaction_id}:identified:{present.version}"
+        data = {"level": assurance.level, "method": assurance.method}
+        event = interactions.happened(interaction, "identified", event_id, present.now, data)
+        return Decision(shared(context, interaction_id, assurance.level), own([event]))
+
+    return decide
+
+
+def _adopting(home: Who, moved: moving.Bundle, move: Any, source: str) -> Callable[[Present], Decision]:
+    """Return the decision by which the new home takes an interaction in."""
+
+    def decide(present: Present) -> Decision:
+        context = present.context or Context(customer_id=home.customer_id, known=True, created_at=present.now)
+        change = moving.adopt(context, moved, move, source, present.now)
+        return Decision(change.context, own(change.events))
+
+    return decide
+
+
+def _releasing(interaction_id: str) -> Callable[[Present], Decision]:
+    """Return the decision by which the old place forgets an interaction."""
+
+    def decide(present: Present) -> Decision:
+        if present.context is None:
+            raise CustomerUnknown("there is no such customer")
+        change = moving.release(present.context, interaction_id, present.now)
+        return Decision(change.context, own(change.events))
+
+    return decide
+
+
+def _names(refs: Any) -> list[tuple[str, str, str]]:
+    """Return other systems' names as plain texts."""
+    return [(ref.system, ref.kind, ref.id) for ref in refs]

@@ -1,0 +1,152 @@
+"""The relay: tells on what the outboxes note, and wakes what is due; one at a time for each partition, by lease.
+
+Its consumer moves its cursor and counts in one atomic step, so that numbers are exact; feeds are told before that,
+so that they are told at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from ctxhub.errors import CtxhubError
+from ctxhub.hub.changes import Clock
+from ctxhub.hub.numbers import tallies
+from ctxhub.store.contexts import Contexts, Who
+from ctxhub.store.feed import Feeds, Hints
+from ctxhub.store.outbox import Outbox, Written
+
+log = structlog.get_logger()
+CONSUMERS = ("telling",)
+AT_ONCE = 200
+_DELIVERED = ("message.", "handoff.", "interaction.")
+
+
+class Relay:
+    """Works on the partitions whose lease it holds."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        contexts: Contexts,
+        feeds: Feeds,
+        hints: Hints,
+        clock: Clock,
+        wake: Callable[[Who], Awaitable[None]],
+        tick: timedelta,
+        lease: timedelta,
+    ) -> None:
+        self._outbox = outbox
+        self._contexts = contexts
+        self._feeds = feeds
+        self._hints = hints
+        self._clock = clock
+        self._wake = wake
+        self._tick = tick.total_seconds()
+        self._lease = lease
+        self._fences: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; then give the leases up, so that another takes over at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._again(self._keep_leases, self._lease.total_seconds() / 3))
+                group.create_task(self._again(self._wake_due, self._tick))
+                group.create_task(self._tell_on())
+        finally:
+            await self._give_up()
+
+    async def _again(self, work: Callable[[], Awaitable[None]], pause: float) -> None:
+        """Do some work again and again; a Redis that does not answer only delays it."""
+        while True:
+            await self._tried(work)
+            await asyncio.sleep(pause)
+
+    async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do some work, and log what kept it from being done."""
+        try:
+            await work()
+        except CtxhubError as error:
+            log.warning("relay.delayed", reason=error.detail, work=work.__name__)
+
+    async def _keep_leases(self) -> None:
+        """Take or keep the lease of every partition that is free."""
+        fences = await self._outbox.lease_all(self._clock(), self._lease)
+        fresh = {partition for partition, fence in fences.items() if fence and partition not in self._fences}
+        self._fences = {partition: fence for partition, fence in fences.items() if fence}
+        if fresh:
+            log.info("relay.leased", partitions=len(self._fences))
+            self._hints.everything.ring()
+
+    async def _give_up(self) -> None:
+        """Give all leases up."""
+        try:
+            await self._outbox.lease_all(self._clock(), timedelta(0), list(self._fences))
+        except CtxhubError as error:
+            log.warning("relay.not_given_up", reason=error.detail)
+
+    async def _wake_due(self) -> None:
+        """Wake every customer of whom something lapses by now."""
+        held = list(self._fences)
+        for who in await self._outbox.due(held, self._clock()) if held else ():
+            try:
+                await self._wake(who)
+            except CtxhubError as error:
+                log.warning("timer.delayed", customer=who.customer_id, reason=error.detail)
+
+    async def _tell_on(self) -> None:
+        """Tell on whatever is written, as soon as a hint comes, and every second unasked."""
+        while True:
+            await self._hints.everything.wait(1.0)
+            await self._tried(self._drain)
+
+    async def _drain(self) -> None:
+        """Tell on until nothing is left."""
+        while await self._told_on():
+            continue
+
+    async def _told_on(self) -> bool:
+        """Tell on a batch of each partition; True if there may be more."""
+        held = list(self._fences.items())
+        partitions = [partition for partition, _ in held]
+        cursors = await self._outbox.cursors(partitions, CONSUMERS[0])
+        batches = await self._outbox.written(partitions, cursors, AT_ONCE)
+        more = False
+        for (partition, fence), cursor, batch in zip(held, cursors, batches, strict=True):
+            if batch:
+                moved = await self._tell_batch(partition, fence, cursor, batch)
+                more = more or (moved and len(batch) == AT_ONCE)
+        return more
+
+    async def _tell_batch(self, partition: str, fence: int, cursor: str, batch: list[Written]) -> bool:
+        """Tell feeds of a batch, then count it and move the cursor in one step."""
+        told = await self._contexts.spans([(written.who, written.first, written.last) for written in batch])
+        pairs = [(written.who, event) for written, events in zip(batch, told, strict=True) for event in events]
+        feeds = [entry for who, event in pairs for entry in _entries(who, event)]
+        if feeds:
+            await self._feeds.tell(feeds)
+        counts = [tally for who, event in pairs for tally in tallies(who, event)]
+        return await self._outbox.advance(
+            partition, fence, CONSUMERS[0], (cursor, batch[-1].entry_id), counts, CONSUMERS
+        )
+
+
+def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the feeds that an event belongs to: its queue's, and its channel's where customers are to be told."""
+    entry = event | {"customer_id": who.customer_id}
+    found = []
+    if event["type"].startswith("handoff."):
+        found += [(who.tenant, f"queue:{queue}", entry) for queue in _queues(event["data"])]
+    if event.get("channel") and event["type"].startswith(_DELIVERED):
+        found.append((who.tenant, f"channel:{event['channel']}", entry))
+    return found
+
+
+def _queues(data: dict[str, Any]) -> set[str]:
+    """Return the queues that an event of a handoff concerns: where it waits, and where it waited before."""
+    named = {data.get("queue"), data.get("from_queue")}
+    return {queue for queue in named if queue}

@@ -1,0 +1,101 @@
+"""Streams: a customer's timeline, a queue, a channel; from now or after what a follower saw last, without a gap."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from ctxhub.hub.changes import Clock
+from ctxhub.hub.contexts import Contexts, in_sight
+from ctxhub.hub.handoffs import Handoffs
+from ctxhub.model.disclosure import Reader
+from ctxhub.store.contexts import Contexts as Kept
+from ctxhub.store.contexts import Who
+from ctxhub.store.feed import Bell, Feeds, Hints, member
+
+AT_ONCE = 200
+LOOK_UNASKED = 3.0
+
+
+class Told(NamedTuple):
+    """One thing to tell a follower; without a type it is only a sign of life."""
+
+    id: str | None
+    type: str
+    data: dict[str, Any]
+
+
+ALIVE = Told(None, "", {})
+
+
+class Streams:
+    """Lets followers know, woken by hints and looking unasked every few seconds."""
+
+    def __init__(
+        self, contexts: Contexts, kept: Kept, handoffs: Handoffs, feeds: Feeds, hints: Hints, clock: Clock
+    ) -> None:
+        self._contexts = contexts
+        self._kept = kept
+        self._handoffs = handoffs
+        self._feeds = feeds
+        self._hints = hints
+        self._clock = clock
+
+    async def customer(self, who: Who, reader: Reader, after: int | None) -> AsyncIterator[Told]:
+        """Tell what happens to a customer, as far as the reader may see it; ids are versions."""
+        async with self._hints.following(member(who)) as bell:
+            _, _, version = await self._contexts.sight(who, reader)
+            yield Told(None, "ready", {"version": version})
+            if after is not None and after > version:
+                yield Told(None, "reset", {"version": version, "reason": "the hub has not seen that version"})
+                after = version
+            last = version if after is None else after
+            async for _ in self._rounds(bell):
+                found = await self._kept.timeline(who, last, None, AT_ONCE)
+                while found:
+                    seen, _, _ = await self._contexts.sight(who, reader)
+                    for event in found:
+                        last = event["version"]
+                        if in_sight(seen, event):
+                            yield Told(str(last), event["type"], event)
+                    found = await self._kept.timeline(who, last, None, AT_ONCE) if len(found) == AT_ONCE else []
+                yield ALIVE
+
+    async def queue(self, tenant: str, queue: str, after: str | None) -> AsyncIterator[Told]:
+        """Tell what happens in a queue, after a snapshot of who waits; ids are opaque, each event comes at least once."""
+        async for told in self._feed(tenant, f"queue:{queue}", after):
+            if told.type == "ready":
+                waiting = await self._handoffs.waiting(tenant, queue, "offered")
+                yield told
+                shown = [handoff.model_dump(mode="json") for handoff in waiting]
+                yield Told(None, "snapshot", {"queue": queue, "handoffs": shown})
+            else:
+                yield told
+
+    async def channel(self, tenant: str, channel: str, after: str | None) -> AsyncIterator[Told]:
+        """Tell what an adapter must deliver to the customers of its channel."""
+        async for told in self._feed(tenant, f"channel:{channel}", after):
+            yield told
+            if told.type == "ready":
+                yield Told(None, "snapshot", {"channel": channel})
+
+    async def _feed(self, tenant: str, name: str, after: str | None) -> AsyncIterator[Told]:
+        """Tell what a feed holds after an entry, and what comes."""
+        async with self._hints.following(self._feeds.key(tenant, name)) as bell:
+            last = after if after is not None else await self._feeds.last(tenant, name)
+            yield Told(None, "ready", {})
+            if after is not None and await self._feeds.has_gap_after(tenant, name, after, self._clock()):
+                yield Told(None, "reset", {"reason": "what came in between is no longer kept"})
+            async for _ in self._rounds(bell):
+                found = await self._feeds.after(tenant, name, last, AT_ONCE)
+                while found:
+                    for last, event in found:
+                        yield Told(last, event["type"], event)
+                    found = await self._feeds.after(tenant, name, last, AT_ONCE) if len(found) == AT_ONCE else []
+                yield ALIVE
+
+    async def _rounds(self, bell: Bell) -> AsyncIterator[None]:
+        """Begin a round at once, then whenever the bell rings or it is time to look unasked; until the hub stops."""
+        while not self._hints.stopped:
+            yield
+            await bell.wait(LOOK_UNASKED)
