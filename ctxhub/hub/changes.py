@@ -112,15 +112,13 @@ class Changes:
         self._match(request, loaded)
         decision = decide(Present(before, loaded.version, loaded.seen, now))
         events = [*((event, OWN) for event in lapsed), *decision.events]
-        if not events and decision.context is before and not decision.heard and loaded.context is not None:
+        unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
+        if loaded.context is not None and unchanged and request.operation is None:
             return Committed(before or loaded.context, loaded.version, loaded.document_version, None, loaded.seen, [])
         plan = self._plan(loaded, decision, events, request.operation)
-        if not await self.contexts.commit(who, loaded, plan, now, request.operation):
-            return None
-        version = loaded.version + len(events)
-        document_version = loaded.document_version if plan.context is None else version
+        versions = await self.contexts.commit(who, loaded, plan, now, request.operation)
         told = [event for event, _ in events]
-        return Committed(decision.context, version, document_version, None, loaded.seen, told)
+        return Committed(decision.context, *versions, None, loaded.seen, told) if versions else None
 
     def _lapsed(self, loaded: Loaded, now: datetime) -> tuple[Context | None, list[Event]]:
         """Return the context without what has lapsed, and the events that tell of it."""
@@ -151,12 +149,11 @@ class Changes:
     ) -> Plan:
         """Return what to write; a document that did not change is left alone."""
         unchanged = loaded.context is not None and decision.context is loaded.context
-        heard = {interaction: how for interaction, how in decision.heard.items()}
         record = f"{operation.fingerprint} {orjson.dumps(decision.record).decode()}" if operation else ""
         return Plan(
             context=None if unchanged else decision.context,
             events=events,
-            heard=heard,
+            heard=decision.heard,
             due=next_due(decision.context, loaded.activities, self.patience),
             record=record,
             lookups=decision.lookups,

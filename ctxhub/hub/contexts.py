@@ -39,7 +39,7 @@ class Shown(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """A view that was made before: of which commit and declarations, until when it holds, and the sight it was made with."""
+    """A view that was made before: of which commit and declarations, until when it holds, with which sight."""
 
     commit: str
     tenant: Tenant
@@ -110,11 +110,10 @@ class Contexts:
         """Return events in sight between two versions, where to go on, and the present version."""
         loaded, context = await self._changes.contexts.existing(who)
         seen = sight(context, reader, self._tenants.of(who.tenant), self._changes.clock())
-        start = 0 if after is None and before is None else after
+        back = after is None and before is not None
+        start = max(0, (before or 0) - 1 - limit) if back else after or 0
         events = await self._changes.contexts.timeline(who, start, before, limit)
-        more = events[-1]["version"] if len(events) == limit else None
-        if start is None and events and events[0]["version"] > 1:
-            more = events[0]["version"]
+        more = (start + 1 if start else None) if back else _on(events, limit, before, loaded.version)
         return [event for event in events if in_sight(seen, event)], more, loaded.version
 
     async def sight(self, who: Who, reader: Reader) -> tuple[Sight, Context, int]:
@@ -123,6 +122,12 @@ class Contexts:
         now = self._changes.clock()
         seen = sight(context, reader, self._tenants.of(who.tenant), now)
         return seen, self.present(loaded, context, now), loaded.version
+
+
+def _on(events: list[dict[str, Any]], limit: int, before: int | None, version: int) -> int | None:
+    """Return after which version to go on, or None at the end."""
+    last = int(events[-1]["version"]) if events else 0
+    return last if len(events) == limit and last < min(version, (before or version + 1) - 1) else None
 
 
 def _holds(seen: _Seen, commit: str, tenant: Tenant, now: datetime) -> bool:

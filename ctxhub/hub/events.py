@@ -83,8 +83,18 @@ def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
         party=telling.party or default_party(telling.type),
         data=checked_data(telling.type, telling.data, pointer),
     )
+    _must_name(telling, pointer)
     said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id"})
     return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+
+
+def _must_name(telling: Telling, pointer: str) -> None:
+    """Refuse an event that does not name the journey or interaction it is about."""
+    family, _, verb = telling.type.partition(".")
+    if family == "journey" and verb != "started" and telling.journey_id is None:
+        raise Invalid.field(f"{pointer}/journey_id", f"{telling.type} needs the journey it is about")
+    if family == "assurance" and telling.interaction_id is None:
+        raise Invalid.field(f"{pointer}/interaction_id", f"{telling.type} needs the interaction it is about")
 
 
 def _appended(event: Event, print_: str) -> Appended:

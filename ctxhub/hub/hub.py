@@ -60,7 +60,7 @@ class Hub:
         self.server = server
         self.ways = ways
         self.keyring = Keyring(server)
-        self.keys = Keys(self.keyring)
+        self.keys = Keys(self.keyring, ways.master_key)
         self.tenants = Tenants(ways.tenants)
         self.hints = Hints(server)
         kept = Kept(server, ways.keep)

@@ -62,7 +62,7 @@ class Identity:
         return (await self._lookups.owners(tenant, [self.normal(tenant, identifier)]))[0]
 
     async def settle(self, tenant: str, identifiers: Sequence[Identifier], named: str | None, ours: str) -> Found:
-        """Return who it is, linking identifiers on the way: beside others for a named customer, else to nobody's loss."""
+        """Return who it is, linking identifiers on the way: beside others for a named one, else to nobody's loss."""
         if named is not None:
             for identifier in identifiers:
                 await self._lookups.link(tenant, identifier, named, first=False)

@@ -119,7 +119,24 @@ class Interactions:
             return None, error
 
     async def _arrival(self, tenant: str, request: Start) -> Arrival | None:
-        """Return the handoff of a request's token or code."""
+        """Return the handoff of a request's token or code, if it may bring this interaction in."""
+        arrival = await self._brought(tenant, request)
+        if arrival is not None:
+            await self._must_lead_in(arrival, request)
+        return arrival
+
+    async def _must_lead_in(self, arrival: Arrival, request: Start) -> None:
+        """Refuse a handoff that can't be redeemed, before anything is begun or moved for it."""
+        loaded = await self._changes.contexts.load(arrival.who)
+        if loaded.context is None:
+            raise HandoffUnknown(f"there is no handoff {arrival.handoff_id}", handoff_id=arrival.handoff_id)
+        came = arrival.of(self._contexts.present(loaded, loaded.context, self._changes.clock()))
+        here = (request.of_system, request.external_id)
+        if here not in [(joined.system, joined.external_id) for joined in came.joined]:
+            handoffs.redeemable(came, *here)
+
+    async def _brought(self, tenant: str, request: Start) -> Arrival | None:
+        """Return the handoff that a request's token or code stands for."""
         if request.handoff is None:
             return None
         if request.handoff.token is not None:
@@ -180,8 +197,7 @@ class Interactions:
         committed = await self._changes.change(who, decide)
         if request.refs:
             await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
-        created = any(event.type == "interaction.started" for event in committed.events)
-        return Begun(who, interaction_id, created, found.ambiguous, problem, arrival)
+        return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)
 
     async def _who(
         self, tenant: str, request: Start, identifiers: list[Identifier], arrival: Arrival | None, ours: str
@@ -199,8 +215,8 @@ class Interactions:
             await self.identify(who, interaction_id, arrival.who.customer_id, None)
             who = arrival.who
         linked: list[Identifier] = []
-        await self._changes.change(who, self._starting(who, request, interaction_id, linked, arrival))
-        return Begun(who, interaction_id, False, False, problem, arrival)
+        committed = await self._changes.change(who, self._starting(who, request, interaction_id, linked, arrival))
+        return Begun(who, interaction_id, _began(committed), False, problem, arrival)
 
     def _starting(
         self, who: Who, request: Start, interaction_id: str, linked: list[Identifier], arrival: Arrival | None
@@ -355,6 +371,11 @@ class Interactions:
             for identifier in context.identifiers:
                 await self._lookups.unlink(who.tenant, identifier, who.customer_id)
                 await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+
+
+def _began(committed: Committed) -> bool:
+    """Tell whether a change was the one that began its interaction."""
+    return any(event.type == "interaction.started" for event in committed.events)
 
 
 def _introduced(context: Context, request: Start, linked: list[Identifier]) -> Context:

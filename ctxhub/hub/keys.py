@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from ctxhub.model.value import Id, Name, TenantId, Value
 from ctxhub.store.keyring import Keyring
 
 FRESH_FOR = 2.0
+_MOUNTED = "mounted."
 
 
 class Principal(Value):
@@ -38,14 +40,27 @@ class Principal(Value):
 class Keys:
     """Makes keys, and tells who a key belongs to."""
 
-    def __init__(self, keyring: Keyring, fixed: dict[str, Principal] | None = None) -> None:
+    def __init__(self, keyring: Keyring, master_key: bytes = b"") -> None:
         self._keyring = keyring
-        self._fixed = {_digest(key): principal for key, principal in (fixed or {}).items()}
+        self._master = master_key
+        self._fixed: dict[str, Principal] = {}
         self._recent: dict[str, tuple[float, Principal]] = {}
 
     def fix(self, key: str, principal: Principal) -> None:
-        """Let a key of this process alone be valid, such as those of mounted adapters."""
+        """Let a key be valid that is kept nowhere, such as the first admin's."""
         self._fixed[_digest(key)] = principal
+
+    def of_mounted(self, tenant: str) -> str:
+        """Return the key of the adapters mounted beside this hub: derived, so that every process of it knows it."""
+        seal = hmac.new(self._master, f"mounted adapters of {tenant}".encode(), hashlib.sha256).hexdigest()
+        return f"{_MOUNTED}{tenant}.{seal}"
+
+    def _mounted(self, key: str) -> Principal | None:
+        """Return who a mounted adapter's key belongs to, if it is one."""
+        tenant = key.removeprefix(_MOUNTED).partition(".")[0]
+        if not self._master or not hmac.compare_digest(self.of_mounted(tenant).encode(), key.encode()):
+            return None
+        return Principal(tenant=tenant, name="mounted adapters", role="adapter")
 
     async def create(self, tenant: str, name: str, role: str, agent: str | None = None) -> tuple[str, str]:
         """Make a key; return its id and the key itself, which is shown this once."""
@@ -81,6 +96,11 @@ class Keys:
         known = self._recent.get(digest)
         if known is not None and clock() - known[0] < FRESH_FOR:
             return known[1]
+        if key.startswith(_MOUNTED):
+            mounted = self._mounted(key)
+            if mounted is not None:
+                self._fixed[digest] = mounted
+                return mounted
         record = await self._keyring.get(digest)
         if record is None:
             self._recent.pop(digest, None)

@@ -23,7 +23,7 @@ from ctxhub.store.outbox import Outbox, Written
 log = structlog.get_logger()
 CONSUMERS = ("telling",)
 AT_ONCE = 200
-_DELIVERED = ("message.", "handoff.", "interaction.")
+_DELIVERED = ("message.sent", "message.delivered", "message.failed", "handoff.", "interaction.")
 
 
 class Relay:

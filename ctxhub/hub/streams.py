@@ -62,7 +62,7 @@ class Streams:
                 yield ALIVE
 
     async def queue(self, tenant: str, queue: str, after: str | None) -> AsyncIterator[Told]:
-        """Tell what happens in a queue, after a snapshot of who waits; ids are opaque, each event comes at least once."""
+        """Tell what happens in a queue, after a snapshot of who waits; each event comes at least once."""
         async for told in self._feed(tenant, f"queue:{queue}", after):
             if told.type == "ready":
                 waiting = await self._handoffs.waiting(tenant, queue, "offered")

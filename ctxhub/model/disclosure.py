@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from ctxhub.errors import Forbidden
+from ctxhub.errors import Forbidden, Moved
 from ctxhub.model.context import Context
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, latest_of_each_voice, verdict
@@ -70,7 +70,13 @@ EVERYTHING = Sight(everything=True, level=3, internal=True)
 
 
 def sight(context: Context, reader: Reader, tenant: Tenant, now: datetime) -> Sight:
-    """Return what a reader may see now; `Forbidden` for an agent who has nothing to do with the customer."""
+    """Return what a reader may see now; `Forbidden` for an agent who has nothing to do with the customer.
+
+    Raises `Moved` for an interaction that went to another customer.
+    """
+    if reader.interaction_id in context.moved:
+        home = context.moved[reader.interaction_id]
+        raise Moved(f"interaction {reader.interaction_id} is at customer {home} now", customer_id=home)
     if reader.role in ("admin", "supervisor") and reader.interaction_id is None:
         return EVERYTHING
     if reader.role == "agent":

@@ -64,7 +64,7 @@ def context_from(kept: bytes) -> Context:
 
 
 def event_bytes(event: Event) -> bytes:
-    """Return an event as it is kept; version, channel, assurance and marks stand beside it in the timeline."""
+    """Return an event as it is kept; version, channel, assurance and marks stand before it in the timeline."""
     shown = {
         "event_id": event.event_id,
         "type": event.type,
@@ -77,16 +77,16 @@ def event_bytes(event: Event) -> bytes:
     return packed(orjson.dumps({k: v for k, v in shown.items() if v is not None}))
 
 
-def event_from(entry_id: bytes, fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """Return an event of the timeline as a plain dict, with its version, channel, assurance and marks."""
-    event: dict[str, Any] = orjson.loads(unpacked(fields[b"e"]))
-    event["version"] = int(entry_id.split(b"-")[0])
-    event["assurance"] = int(fields[b"a"])
-    if fields[b"c"]:
-        event["channel"] = fields[b"c"].decode()
-    marks = fields.get(b"m")
+def event_from(entry: bytes, version: int) -> dict[str, Any]:
+    """Return the event of a timeline's entry as a plain dict, with its version, channel, assurance and marks."""
+    level, channel, marks, kept = entry.split(b" ", 3)
+    event: dict[str, Any] = orjson.loads(unpacked(kept))
+    event["version"] = version
+    event["assurance"] = int(level)
+    if channel:
+        event["channel"] = channel.decode()
     if marks:
-        event["marks"] = marks.decode().split()
+        event["marks"] = marks.decode().split(",")
     return event
 
 
@@ -102,4 +102,4 @@ def event_digest(event_id: str) -> bytes:
 
 def fingerprint(content: bytes) -> str:
     """Return a few characters that tell one content from another."""
-    return hashlib.blake2b(content, digest_size=6).hexdigest()
+    return hashlib.blake2b(content, digest_size=4).hexdigest()

@@ -146,7 +146,7 @@ class Contexts:
             int(head[b"document_version"]),
             commit,
             activities(head),
-            [_entry(entry) for entry in reversed(newest)],
+            _events(newest, int(head[b"version"]) - len(newest) + 1),
             [_seen(text) for text in seen] or [None] * len(event_ids),
             _record(record, operation),
         )
@@ -207,8 +207,10 @@ class Contexts:
             return Outcome(int(version), int(document_version), flags.decode(), [int(v) for v in versions])
         raise _append_refusal(who, status.decode(), rest, events)
 
-    async def commit(self, who: Who, loaded: Loaded, plan: Plan, now: datetime, operation: Operation | None) -> bool:
-        """Write what was decided in one step; False if the context changed, or an event came, since it was read."""
+    async def commit(
+        self, who: Who, loaded: Loaded, plan: Plan, now: datetime, operation: Operation | None
+    ) -> tuple[int, int] | None:
+        """Write what was decided in one step; return both versions, or None if the context changed since it was read."""
         keys = self.keys(who)
         commit = secrets.token_hex(6) if plan.context is not None else loaded.commit
         document = _document(plan.context, who) if plan.context is not None else b""
@@ -221,13 +223,15 @@ class Contexts:
         args += _event_arguments(plan.events) + _standing_arguments(loaded, plan)
         args += self._place_arguments(who, loaded, plan, names) + self._lookup_arguments(plan, names)
         try:
-            status, *_ = await self._server.run("commit", names, args)
+            status, *versions = await self._server.run("commit", names, args)
         except BaseException:
             self._parsed.pop(who, None)
             raise
-        if status == b"ok" and plan.context is not None:
+        if status != b"ok":
+            return None
+        if plan.context is not None:
             self._remember(who, commit, plan.context)
-        return bool(status == b"ok")
+        return int(versions[0]), int(versions[1])
 
     def _place_arguments(self, who: Who, loaded: Loaded, plan: Plan, names: list[str]) -> list[Any]:
         """Spell the changes of lists; their keys are added to `names`."""
@@ -248,23 +252,16 @@ class Contexts:
             args += [len(names), value, lives]
         return args
 
-    async def timeline(
-        self, who: Who, after: int | None = None, before: int | None = None, limit: int = 100
-    ) -> list[dict[str, Any]]:
-        """Return events between two versions (exclusive), oldest first; without `after`, the newest before `before`."""
-        keys = self.keys(who)
-        low = f"({after}-0" if after is not None else "-"
-        high = f"({before}-0" if before is not None else "+"
-        if after is not None:
-            found = await self._server.call("XRANGE", keys.timeline, low, high, "COUNT", limit)
-            return [_entry(entry) for entry in found]
-        found = await self._server.call("XREVRANGE", keys.timeline, high, low, "COUNT", limit)
-        return [_entry(entry) for entry in reversed(found)]
+    async def timeline(self, who: Who, after: int, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the events after one version and before another, oldest first."""
+        last = after + limit if before is None else min(after + limit, before - 1)
+        return (await self.spans([(who, after + 1, last)]))[0] if last > after else []
 
     async def spans(self, spans: Sequence[tuple[Who, int, int]]) -> list[list[dict[str, Any]]]:
         """Return the events of several customers between versions (inclusive), in one round trip."""
-        commands = [("XRANGE", self.keys(who).timeline, f"{first}-0", f"{last}-0") for who, first, last in spans]
-        return [[_entry(entry) for entry in found] for found in await self._server.pipeline(*commands)]
+        commands = [("LRANGE", self.keys(who).timeline, first - 1, last - 1) for who, first, last in spans]
+        found = await self._server.pipeline(*commands)
+        return [_events(entries_, first) for entries_, (_, first, _) in zip(found, spans, strict=True)]
 
     async def many(self, whos: Sequence[Who]) -> list[Context | None]:
         """Return the contexts of several customers, in one round trip."""
@@ -296,11 +293,9 @@ async def pause(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**attempt)))
 
 
-def _entry(entry: Any) -> dict[str, Any]:
-    """Read one entry of a timeline."""
-    entry_id, fields = entry
-    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-    return event_from(entry_id, pairs)
+def _events(entries_: Sequence[bytes], first: int) -> list[dict[str, Any]]:
+    """Read entries of a timeline; they have no gaps, so that the first one's version tells all."""
+    return [event_from(entry, version) for version, entry in enumerate(entries_, first)]
 
 
 def _seen(text: bytes | None) -> tuple[int, str] | None:
@@ -398,7 +393,7 @@ def _event_arguments(events: Sequence[tuple[Event, str]]) -> list[Any]:
     """Spell the events of a commit."""
     args: list[Any] = [len(events)]
     for event, print_ in events:
-        marks = " ".join(event.marks)
+        marks = ",".join(event.marks)
         args += [event_digest(event.event_id), print_, event_bytes(event), event.assurance, event.channel or "", marks]
     return args
 

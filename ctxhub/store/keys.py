@@ -23,10 +23,10 @@ class KeyKind(NamedTuple):
 
 #: The table of keys; the reference in the docs is made from it.
 TABLE = (
-    KeyKind("ctxhub:{P}:T:C:context", "hash", "version, document_version, commit, state; "
-            "i:<interaction> = fence, holder's party, level, its end, channel, last heard, holder last heard", "lifetime"),
+    KeyKind("ctxhub:{P}:T:C:context", "hash", "version, document_version, commit, state; i:<interaction> = "
+            "fence, holder's party, level, its end, channel, last heard, holder last heard", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:document", "string", "the context as compressed JSON", "lifetime"),
-    KeyKind("ctxhub:{P}:T:C:timeline", "stream", "events; the id is <version>-0; e = event, a = assurance, c = channel, m = marks",
+    KeyKind("ctxhub:{P}:T:C:timeline", "list", "entries from version 1 on: assurance, channel, marks, event",
             "lifetime"),
     KeyKind("ctxhub:{P}:T:C:events", "hash", "digest of event_id = version:fingerprint", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:saved", "set", "digests of questions saved, by interaction and name", "lifetime"),
@@ -148,12 +148,12 @@ class Keys:
     @property
     def api_keys(self) -> str:
         """Return the key under which API keys are kept."""
-        return f"ctxhub:{{{self._named(0)}}}:keys"
+        return "ctxhub:{00}:keys"
 
     @property
     def founding(self) -> str:
         """Return the key of what was fixed at the first start."""
-        return f"ctxhub:{{{self._named(0)}}}:founding"
+        return "ctxhub:{00}:founding"
 
     @property
     def hints_pattern(self) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
+from itertools import cycle
 from typing import Any
 
 from redis import exceptions
@@ -19,10 +20,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ctxhub.errors import OutcomeUnknown, Unavailable
+from ctxhub.store.joined import Command, Joined
 from ctxhub.store.keys import Keys
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)
 _NOT_NOW = (exceptions.BusyLoadingError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
+LANES = 2
 SCRIPTS = ("load", "append", "commit", "link", "count_saved", "lease", "advance", "count_try")
 
 
@@ -57,75 +60,66 @@ def _refused(error: exceptions.ResponseError) -> Exception:
 class Server:
     """A Redis or Valkey server, and the few ways in which ctxhub calls it."""
 
-    def __init__(self, client: Redis, keys: Keys, deadline: float, replicas: int = 0) -> None:
-        self.client = client
+    def __init__(self, client: Redis, keys: Keys, lanes: Sequence[Joined], replicas: int, wait: float) -> None:
+        self._client = client
         self.keys = keys
-        self._deadline = deadline
+        self._lanes = cycle(lanes)
         self._replicas = replicas
+        self._wait = round(wait * 1000)
         self._texts = {name: files("ctxhub.store").joinpath(f"lua/{name}.lua").read_text() for name in SCRIPTS}
         self._shas: dict[str, str] = {}
 
     async def prepare(self) -> None:
         """Load the scripts; a server that lost them later gets them again when it says so."""
-        with answering():
-            for name, text in self._texts.items():
-                self._shas[name] = await self.client.script_load(text)
+        for name, text in self._texts.items():
+            self._shas[name] = await self.call("SCRIPT", "LOAD", text)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool = True) -> Any:
         """Run one script: one atomic step and one round trip."""
         with answering(writes):
-            async with asyncio.timeout(self._deadline):
-                return await self._evaluated(name, keys, args, writes)
+            try:
+                return await self._called(name, keys, args, writes)
+            except exceptions.NoScriptError:
+                await self.prepare()
+                return await self._called(name, keys, args, writes)
+
+    async def _called(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool) -> Any:
+        """Call a script by its digest; where replicas must have a write too, wait for them on the same connection."""
+        command = ("EVALSHA", self._shas[name], len(keys), *keys, *args)
+        if not (writes and self._replicas):
+            return await next(self._lanes).ask([command])[0]
+        answer, reached = next(self._lanes).ask([command, ("WAIT", self._replicas, self._wait)])
+        found, confirmed = await asyncio.gather(answer, reached, return_exceptions=True)
+        if isinstance(found, BaseException):
+            raise found
+        if isinstance(confirmed, BaseException) or confirmed < self._replicas:
+            raise OutcomeUnknown("not enough replicas confirmed the write in time")
+        return found
 
     async def run_many(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """Run one script for several sets of keys in one round trip; each is a step of its own."""
-        text = self._texts[name]
-        first = [("EVAL", text, len(keys), *keys, *args) for keys, args in calls[:1]]
-        rest = [("EVALSHA", self._shas.get(name, ""), len(keys), *keys, *args) for keys, args in calls[1:]]
-        return await self.pipeline(*first, *rest, writes=True)
-
-    async def _evaluated(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool) -> Any:
-        """Call a script by its digest; a server that does not have it gets it first."""
+        sha = self._shas[name]
         try:
-            return await self._called(self._shas[name], keys, args, writes)
-        except (exceptions.NoScriptError, KeyError):
-            self._shas[name] = await self.client.script_load(self._texts[name])
-            return await self._called(self._shas[name], keys, args, writes)
+            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=True)
+        except exceptions.NoScriptError:
+            await self.prepare()
+            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=True)
 
-    async def _called(self, sha: str, keys: Sequence[str], args: Sequence[Any], writes: bool) -> Any:
-        """Call a script; where replicas must have a write too, wait for them on the same connection."""
-        if not (writes and self._replicas):
-            return await self.client.evalsha(sha, len(keys), *keys, *args)  # type: ignore[misc]
-        pipe = self.client.pipeline(transaction=False)
-        pipe.evalsha(sha, len(keys), *keys, *args)
-        pipe.execute_command("WAIT", self._replicas, int(self._deadline * 500))
-        answer, reached = await pipe.execute(raise_on_error=False)
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(reached, Exception) or reached < self._replicas:
-            raise OutcomeUnknown("not enough replicas confirmed the write in time")
-        return answer
-
-    async def pipeline(self, *commands: tuple[Any, ...], writes: bool = False) -> list[Any]:
+    async def pipeline(self, *commands: Command, writes: bool = False) -> list[Any]:
         """Send several commands in one round trip; they need not share a slot, and are not one step."""
         if not commands:
             return []
         with answering(writes):
-            async with asyncio.timeout(self._deadline):
-                pipe = self.client.pipeline(transaction=False)
-                for command in commands:
-                    pipe.execute_command(*command)
-                return list(await pipe.execute())
+            return list(await asyncio.gather(*next(self._lanes).ask(commands)))
 
     async def call(self, *command: Any, writes: bool = False) -> Any:
         """Send one command."""
         with answering(writes):
-            async with asyncio.timeout(self._deadline):
-                return await self.client.execute_command(*command)
+            return await next(self._lanes).ask([command])[0]
 
     def hints(self) -> PubSub:
         """Return a subscription of its own."""
-        return self.client.pubsub()
+        return self._client.pubsub()
 
 
 @asynccontextmanager
@@ -136,14 +130,13 @@ async def connected(
     connections: int = 32,
     socket_timeout: float = 1.0,
     connect_timeout: float = 0.3,
-    deadline: float = 2.5,
     replicas: int = 0,
 ) -> AsyncIterator[Server]:
     """Connect to a server for as long as the block lasts."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
-        timeout=deadline,
+        timeout=socket_timeout,
         socket_timeout=socket_timeout,
         socket_connect_timeout=connect_timeout,
         retry=Retry(NoBackoff(), 0),
@@ -151,10 +144,13 @@ async def connected(
         retry_on_timeout=False,
     )
     client = Redis(connection_pool=pool)
-    server = Server(client, Keys(partitions), deadline, replicas)
+    lanes = [Joined(pool) for _ in range(LANES)]
+    server = Server(client, Keys(partitions), lanes, replicas, socket_timeout / 2)
     try:
         await server.prepare()
         yield server
     finally:
+        for lane in lanes:
+            await lane.aclose()
         await client.aclose()
         await pool.disconnect()

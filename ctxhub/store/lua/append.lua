@@ -67,9 +67,9 @@ for n = 1, count do
       activity.last = ARGV[1]
       if fence ~= '-' and fence == activity.fence then activity.held = ARGV[1] end
     end
-    local fields = { 'e', ARGV[at + 7], 'a', level, 'c', activity and activity.channel or '' }
-    if flags[n] == '2' then fields[7], fields[8] = 'm', 'out_of_turn' end
-    redis.call('XADD', timeline, version .. '-0', unpack(fields))
+    local channel = activity and activity.channel or ''
+    local marks = flags[n] == '2' and 'out_of_turn' or ''
+    redis.call('RPUSH', timeline, table.concat({ level, channel, marks, ARGV[at + 7] }, ' '))
     redis.call('HSET', events, digest, version .. ':' .. print)
     own[digest] = tostring(version)
     versions[n] = tostring(version)

@@ -37,9 +37,7 @@ for _ = 1, count do
   local digest, print, bytes = following(), following(), following()
   local level, channel, marks = following(), following(), following()
   version = version + 1
-  local fields = { 'e', bytes, 'a', level, 'c', channel }
-  if marks ~= '' then fields[7], fields[8] = 'm', marks end
-  redis.call('XADD', timeline, version .. '-0', unpack(fields))
+  redis.call('RPUSH', timeline, table.concat({ level, channel, marks, bytes }, ' '))
   redis.call('HSET', events, digest, version .. ':' .. print)
 end
 
