@@ -1,0 +1,1 @@
+"""HTTP: routes that only translate, one file for each noun."""

@@ -1,0 +1,135 @@
+"""What every call brings: its key, If-Match and Idempotency-Key; and how answers go back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Query, Request, Response
+from fastapi.routing import APIRoute
+
+from ctxhub.api.problems import guarded
+from ctxhub.errors import Forbidden, Invalid, Malformed, Unauthenticated
+from ctxhub.hub.changes import Request as Conditions
+from ctxhub.hub.hub import Hub
+from ctxhub.hub.keys import Principal
+from ctxhub.model.disclosure import Role
+from ctxhub.store.codec import digest, fingerprint
+from ctxhub.store.contexts import Operation, Who
+
+JSON = "application/json"
+_VERSION = re.compile(r'^(?:W/)?"?(\d{1,15})"?$')
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+
+
+class JsonRequest(Request):
+    """A request whose JSON is read strictly: no NaN, no lone surrogates, no numbers that can't be written again."""
+
+    async def json(self) -> Any:
+        """Return the body as JSON."""
+        try:
+            return orjson.loads(await self.body())
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"the body is not JSON: {error}") from error
+
+
+class Route(APIRoute):
+    """A route that reads JSON strictly and guards against faults of our own."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler with both around it."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await guarded(JsonRequest(request.scope, request.receive), handler)
+
+        return handle
+
+
+def hub_of(request: Request) -> Hub:
+    """Return the hub behind the app."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+async def _hub_here(request: Request) -> Hub:
+    """Return the hub as a dependency; not a plain function, since those are run in a thread."""
+    return hub_of(request)
+
+
+async def caller_of(request: Request) -> Principal:
+    """Return whose key the request brings; `Unauthenticated` without a valid one."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthenticated("the request brings no key")
+    return await hub_of(request).keys.principal(key.strip())
+
+
+def refuse_unless(principal: Principal, *roles: Role) -> None:
+    """Refuse whoever is neither an admin nor of the roles named."""
+    if principal.role != "admin" and principal.role not in roles:
+        raise Forbidden(f"the role {principal.role} may not do that", roles=["admin", *roles])
+
+
+def allowed(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in the roles named, and admins."""
+
+    async def caller(request: Request) -> Principal:
+        principal = await caller_of(request)
+        refuse_unless(principal, *roles)
+        return principal
+
+    return caller
+
+
+async def conditions_of(request: Request, principal: Principal) -> Conditions:
+    """Return a write's If-Match and Idempotency-Key."""
+    headers = request.headers
+    if_match = headers.get("if-match")
+    key = headers.get("idempotency-key")
+    return Conditions(
+        if_match=_version(if_match) if if_match is not None else None,
+        operation=await _operation(request, principal, key) if key is not None else None,
+    )
+
+
+def _version(text: str) -> int | None:
+    """Read If-Match; `*` holds for whatever is there."""
+    if text.strip() == "*":
+        return None
+    found = _VERSION.match(text.strip())
+    if found is None:
+        raise Invalid.field("If-Match", 'is a version in quotes, such as "17"')
+    return int(found[1])
+
+
+async def _operation(request: Request, principal: Principal, key: str) -> Operation:
+    """Return what an Idempotency-Key stands for: who, which route, which key; and what the request says."""
+    if not _KEY.match(key):
+        raise Invalid.field("Idempotency-Key", "has 1 to 255 visible ASCII characters")
+    route = getattr(request.scope.get("route"), "path", "")
+    said = fingerprint(request.url.path.encode() + b"\n" + await request.body())
+    return Operation(digest(principal.tenant, principal.name, request.method, route, key), said)
+
+
+def answer(content: Any, etag: int | None = None, status: int = 200) -> Response:
+    """Return an answer; one about a customer carries its version as ETag."""
+    body = content if isinstance(content, bytes) else orjson.dumps(content)
+    headers = {} if etag is None else {"ETag": f'"{etag}"'}
+    return Response(body, status, headers, JSON)
+
+
+def who_of(principal: Principal, customer_id: str) -> Who:
+    """Return a customer of the caller's tenant."""
+    return Who(principal.tenant, customer_id)
+
+
+HubHere = Annotated[Hub, Depends(_hub_here)]
+Adapter = Annotated[Principal, Depends(allowed("adapter"))]
+Worker = Annotated[Principal, Depends(allowed("adapter", "agent"))]
+Onlooker = Annotated[Principal, Depends(allowed("adapter", "agent", "supervisor"))]
+Supervisor = Annotated[Principal, Depends(allowed("supervisor"))]
+Admin = Annotated[Principal, Depends(allowed())]
+InteractionQuery = Annotated[str | None, Query(max_length=128, description="The interaction that asks.")]

@@ -1,0 +1,113 @@
+"""Routes of customers, keys, the tenant's declarations, and numbers."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from ctxhub.api.calls import Admin, HubHere, Onlooker, Route, Supervisor, Worker, answer, who_of
+from ctxhub.errors import Forbidden, Invalid
+from ctxhub.hub.tenants import DEFAULT
+from ctxhub.model.customer import Identifier
+from ctxhub.model.disclosure import Role
+from ctxhub.model.tenant import Tenant
+from ctxhub.model.value import CustomerId, Id, Name, TenantId, Value
+
+router = APIRouter(prefix="/v1", tags=["customers"], route_class=Route)
+
+LONGEST_SPAN = 400
+
+
+class IdentifierBody(Value):
+    """One identifier."""
+
+    identifier: Identifier
+
+
+class Customer(Value):
+    """A customer's id."""
+
+    customer_id: CustomerId
+
+
+class Identifiers(Value):
+    """What leads to a customer."""
+
+    identifiers: list[Identifier]
+
+
+class KeyBody(Value):
+    """A key to be made: for the caller's tenant, or, by the default tenant's admin, for any."""
+
+    name: Name
+    role: Role
+    agent: Id | None = None
+    tenant: TenantId | None = None
+
+
+class Key(Value):
+    """A new key; it is shown this once."""
+
+    key_id: str
+    key: str
+
+
+@router.post("/customers/lookup", response_model=Customer)
+async def lookup(body: IdentifierBody, hub: HubHere, caller: Worker) -> Response:
+    """Find a customer by an identifier; 409 without ids where it leads to several."""
+    who = await hub.customers.lookup(caller.tenant, body.identifier)
+    return answer({"customer_id": who.customer_id})
+
+
+@router.post("/customers/{customer_id}/identifiers", response_model=Identifiers)
+async def add_identifier(customer_id: str, body: Identifier, hub: HubHere, caller: Worker) -> Response:
+    """Let an identifier lead to a customer."""
+    held, version = await hub.customers.add_identifier(who_of(caller, customer_id), body)
+    return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
+
+
+@router.delete("/customers/{customer_id}/identifiers", response_model=Identifiers)
+async def remove_identifier(customer_id: str, body: Identifier, hub: HubHere, caller: Worker) -> Response:
+    """Let an identifier no longer lead to a customer."""
+    held, version = await hub.customers.remove_identifier(who_of(caller, customer_id), body)
+    return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
+
+
+@router.delete("/customers/{customer_id}")
+async def forget(customer_id: str, hub: HubHere, caller: Admin) -> Response:
+    """Erase a customer from the hub; answers with a receipt of what was erased."""
+    return answer(await hub.customers.forget(who_of(caller, customer_id)))
+
+
+@router.get("/tenant", response_model=Tenant, tags=["tenant"])
+async def tenant(hub: HubHere, caller: Onlooker) -> Response:
+    """Read what the tenant declares; secrets stand in it by the names of environment variables only."""
+    return answer(hub.tenants.of(caller.tenant).model_dump_json().encode())
+
+
+@router.post("/keys", response_model=Key, status_code=201, tags=["tenant"])
+async def make_key(body: KeyBody, hub: HubHere, caller: Admin) -> Response:
+    """Make a key; it is shown this once."""
+    for_tenant = body.tenant or caller.tenant
+    if for_tenant != caller.tenant and caller.tenant != DEFAULT:
+        raise Forbidden("only the default tenant's admin makes keys for other tenants")
+    key_id, key = await hub.keys.create(for_tenant, body.name, body.role, body.agent)
+    return answer({"key_id": key_id, "key": key}, status=201)
+
+
+@router.get("/numbers", tags=["numbers"])
+async def numbers(
+    hub: HubHere,
+    caller: Supervisor,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+) -> Response:
+    """Read repeats, questions saved, facts carried and handoffs of a span of days, with what each count means."""
+    today = hub.ways.clock().date()
+    first, last = first or today, last or today
+    if not 0 <= (last - first).days < LONGEST_SPAN:
+        raise Invalid.field("/from", f"lies at most {LONGEST_SPAN} days before `to`")
+    found: dict[str, Any] = await hub.numbers.over(caller.tenant, first, last)
+    return answer(found)

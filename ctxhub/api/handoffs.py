@@ -1,0 +1,202 @@
+"""Routes of handoffs and queues."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+from pydantic.config import JsonDict
+
+from ctxhub.api.calls import HubHere, Onlooker, Route, Worker, answer, conditions_of
+from ctxhub.hub.handoffs import Shown
+from ctxhub.model.context import ContextView
+from ctxhub.model.handoff import HandoffView, OfferRequest, QueueView, Target
+from ctxhub.model.interaction import InteractionView
+from ctxhub.model.value import Id, Name, Text, Value
+
+router = APIRouter(prefix="/v1", tags=["handoffs"], route_class=Route)
+
+_OFFER: JsonDict = {
+    "customer_id": "c42",
+    "interaction_id": "in_…",
+    "reason": "card blocked abroad",
+    "to": {"queue": "cards"},
+}
+
+
+class OfferBody(OfferRequest):
+    """What an offer says."""
+
+    model_config = {"json_schema_extra": {"examples": [_OFFER]}}
+
+
+class AgentBody(Value):
+    """Which agent."""
+
+    agent_id: Id
+
+
+class DeclineBody(AgentBody):
+    """Why an agent passes."""
+
+    reason: Name = "declined"
+
+
+class HeldBody(AgentBody):
+    """Which agent, with the fence that was given out."""
+
+    fence: int
+
+
+class CompleteBody(HeldBody):
+    """How the work ended."""
+
+    outcome: Name | None = None
+
+
+class ReturnBody(HeldBody):
+    """Where it goes back to, at which step, and what to know."""
+
+    to: Target | None = None
+    step: Name | None = None
+    note: Text | None = None
+
+
+class TokenBody(Value):
+    """A token to look at."""
+
+    token: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Offered(Value):
+    """The offer, with what lets the customer go on elsewhere, and the queue it waits in."""
+
+    handoff: HandoffView
+    queue: QueueView | None
+
+
+class Accepted(Value):
+    """Everything an agent needs."""
+
+    handoff: HandoffView
+    interaction: InteractionView
+    context: ContextView
+    fence: int | None
+
+
+class Returned(Value):
+    """The handoff, and the one by which it goes back."""
+
+    handoff: HandoffView
+    offered: HandoffView
+
+
+class One(Value):
+    """A handoff."""
+
+    handoff: HandoffView
+
+
+class Several(Value):
+    """Handoffs, first in line first."""
+
+    handoffs: list[HandoffView]
+
+
+@router.post("/handoffs", response_model=Offered, status_code=201)
+async def offer(body: OfferBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Offer an interaction to a queue, an agent, a bot or another channel."""
+    return _answer(await hub.handoffs.offer(caller, body, await conditions_of(request, caller)), 201)
+
+
+def _answer(shown: dict[str, Any], status: int = 200) -> Response:
+    """Answer with a handoff's version as ETag."""
+    etag = shown.pop("etag")
+    return answer(shown, etag, status)
+
+
+def _one(shown: Shown) -> Response:
+    """Answer with one handoff."""
+    return answer({"handoff": shown.handoff.model_dump(mode="json")}, shown.version)
+
+
+@router.post("/handoffs/lookup", response_model=One)
+async def lookup(body: TokenBody, hub: HubHere, caller: Worker) -> Response:
+    """Look at the handoff of a token without using it."""
+    return _one(await hub.handoffs.by_token(caller, body.token))
+
+
+@router.get("/handoffs", response_model=Several)
+async def waiting(
+    hub: HubHere,
+    caller: Onlooker,
+    queue: Annotated[str, Query(min_length=1, max_length=200)],
+    state: Literal["offered", "accepted"] = "offered",
+) -> Response:
+    """List the handoffs of a queue, first in line first."""
+    found = await hub.handoffs.waiting(caller.tenant, queue, state)
+    return answer({"handoffs": [handoff.model_dump(mode="json") for handoff in found]})
+
+
+@router.get("/handoffs/{handoff_id}", response_model=One)
+async def get(handoff_id: str, hub: HubHere, caller: Onlooker) -> Response:
+    """Show a handoff as it stands now."""
+    return _one(await hub.handoffs.get(caller, handoff_id))
+
+
+@router.post("/handoffs/{handoff_id}/accept", response_model=Accepted)
+async def accept(handoff_id: str, body: AgentBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Take a handoff, and the floor with it; exactly one wins."""
+    conditions = await conditions_of(request, caller)
+    return _answer(await hub.handoffs.accept(caller, handoff_id, body.agent_id, conditions))
+
+
+@router.post("/handoffs/{handoff_id}/decline", response_model=One)
+async def decline(handoff_id: str, body: DeclineBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Pass; a queue goes on offering."""
+    conditions = await conditions_of(request, caller)
+    return _one(await hub.handoffs.decline(caller, handoff_id, body.agent_id, body.reason, conditions))
+
+
+@router.post("/handoffs/{handoff_id}/cancel", response_model=One)
+async def cancel(handoff_id: str, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Take back an open offer."""
+    return _one(await hub.handoffs.cancel(caller, handoff_id, await conditions_of(request, caller)))
+
+
+@router.post("/handoffs/{handoff_id}/complete", response_model=One)
+async def complete(handoff_id: str, body: CompleteBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Finish the work; the floor goes back to the bot where the interaction goes on."""
+    conditions = await conditions_of(request, caller)
+    done = await hub.handoffs.complete(caller, handoff_id, body.agent_id, body.fence, body.outcome, conditions)
+    return _one(done)
+
+
+@router.post("/handoffs/{handoff_id}/return", response_model=Returned)
+async def give_back(handoff_id: str, body: ReturnBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Return the interaction to whoever had it, or to whom is named, at a step."""
+    conditions = await conditions_of(request, caller)
+    said = (body.agent_id, body.fence, body.to, body.step, body.note)
+    return _answer(await hub.handoffs.give_back(caller, handoff_id, *said, conditions))
+
+
+@router.post("/handoffs/{handoff_id}/renew", response_model=One)
+async def renew(handoff_id: str, body: HeldBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Hold a handoff for another lease."""
+    conditions = await conditions_of(request, caller)
+    return _one(await hub.handoffs.renew(caller, handoff_id, body.agent_id, body.fence, conditions))
+
+
+@router.post("/handoffs/{handoff_id}/receipt", response_model=One)
+async def receipt(handoff_id: str, body: AgentBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Note that the receiver was shown the context."""
+    conditions = await conditions_of(request, caller)
+    return _one(await hub.handoffs.receipt(caller, handoff_id, body.agent_id, conditions))
+
+
+@router.get("/queues/{queue}", response_model=QueueView, tags=["queues"])
+async def queue(queue: str, hub: HubHere, caller: Onlooker) -> Response:
+    """Show a queue now."""
+    shown = await hub.queues.show(caller.tenant, queue)
+    return answer(shown.model_dump_json().encode())

@@ -1,0 +1,33 @@
+"""Whether the hub lives and is ready, and its metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from ctxhub.api.calls import Route, answer, hub_of
+from ctxhub.errors import Unavailable
+from ctxhub.metrics import CONTENT_TYPE, exposition
+
+router = APIRouter(tags=["health"], route_class=Route)
+
+
+@router.get("/health/live")
+async def live() -> Response:
+    """Say that the process runs."""
+    return answer({"status": "live"})
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Response:
+    """Say whether calls can be served: Redis answers."""
+    hub = getattr(request.app.state, "hub", None)
+    if hub is None:
+        raise Unavailable("the hub is starting")
+    await hub_of(request).server.call("PING")
+    return answer({"status": "ready"})
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Show all metrics to Prometheus."""
+    return Response(exposition(), media_type=CONTENT_TYPE)

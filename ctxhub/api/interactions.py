@@ -1,0 +1,163 @@
+"""Routes of interactions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, model_validator
+from pydantic.config import JsonDict
+
+from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, who_of
+from ctxhub.errors import Ambiguous, CustomerUnknown
+from ctxhub.hub.hub import Hub
+from ctxhub.hub.keys import Principal
+from ctxhub.model.context import Started
+from ctxhub.model.customer import AssuranceClaim, Identifier
+from ctxhub.model.event import Ref
+from ctxhub.model.interaction import HandoffHint, InteractionView, Outcome, Start
+from ctxhub.model.value import CustomerId, Name, Value
+
+router = APIRouter(prefix="/v1", tags=["interactions"], route_class=Route)
+
+_START: JsonDict = {
+    "channel": "ivr",
+    "system": "twilio-main",
+    "external_id": "CA9f",
+    "identifiers": [{"type": "phone", "value": "+8613800138000", "strength": "claimed"}],
+    "assurance": {"level": 1, "method": "ani", "expires_in": 1800},
+}
+
+
+class StartBody(Start):
+    """What a channel knows as an interaction begins."""
+
+    model_config = {"json_schema_extra": {"examples": [_START]}}
+
+
+class RedeemBody(Start):
+    """The same as a start, with the token, or the code and identifiers it is bound to."""
+
+    model_config = {"json_schema_extra": {"examples": [{"channel": "chat", "external_id": "web-77", "token": "07Qz…"}]}}
+    token: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    code: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+
+    def as_start(self) -> Start:
+        """Return it as a start that names its handoff."""
+        shown = {name: getattr(self, name) for name in Start.model_fields}
+        return Start.model_construct(**shown | {"handoff": HandoffHint(token=self.token, code=self.code)})
+
+
+class RefLookup(Value):
+    """Another system's name for an interaction."""
+
+    ref: Ref
+
+
+class RefsBody(Value):
+    """More names for an interaction."""
+
+    refs: Annotated[list[Ref], Field(min_length=1, max_length=32)]
+
+
+class EndBody(Value):
+    """How an interaction ended."""
+
+    disposition: Name | None = None
+    outcome: Outcome | None = None
+
+
+class IdentifyBody(Value):
+    """Who it really is."""
+
+    customer_id: CustomerId | None = None
+    identifiers: Annotated[list[Identifier], Field(max_length=64)] | None = None
+    assurance: AssuranceClaim | None = None
+    reason: Annotated[str, Field(pattern="^(verified|not_this_customer)$")] = "verified"
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> IdentifyBody:
+        """Refuse a request that names nobody."""
+        if self.customer_id is None and not self.identifiers:
+            raise ValueError("name a customer_id or identifiers")
+        return self
+
+
+class Found(Value):
+    """An interaction, and whose it is."""
+
+    customer_id: CustomerId
+    interaction: InteractionView
+    version: int
+
+
+@router.post("/interactions", response_model=Started, status_code=201)
+async def start(body: StartBody, hub: HubHere, caller: Adapter) -> Response:
+    """Find or start an interaction; brings back everything a channel needs in one call."""
+    started, created, version = await hub.interactions.start(caller, body)
+    return answer(started, version, 201 if created else 200)
+
+
+@router.post("/handoffs/redeem", response_model=Started, tags=["handoffs"])
+async def redeem(body: RedeemBody, hub: HubHere, caller: Adapter) -> Response:
+    """Let a token or code bring an interaction in, with everything already said."""
+    redeemed, version = await hub.interactions.redeem(caller, body.as_start())
+    return answer(redeemed, version)
+
+
+@router.post("/interactions/lookup", response_model=Found)
+async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
+    """Find an interaction by another system's name."""
+    return _found(*await hub.interactions.lookup(caller.tenant, body.ref))
+
+
+@router.get("/interactions")
+async def open_on(
+    hub: HubHere, caller: Onlooker, channel: Annotated[str, Query(max_length=40)], state: str = "open"
+) -> Response:
+    """List the open interactions of a channel, oldest first."""
+    found = await hub.interactions.open_on(caller.tenant, channel) if state == "open" else []
+    return answer({"interactions": found})
+
+
+@router.put("/customers/{customer_id}/interactions/{interaction_id}/refs", response_model=Found)
+async def add_refs(
+    customer_id: str, interaction_id: str, body: RefsBody, request: Request, hub: HubHere, caller: Worker
+) -> Response:
+    """Add other systems' names for an interaction."""
+    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    view, version = await hub.interactions.add_refs(who, interaction_id, body.refs, conditions)
+    return _found(who, view, version)
+
+
+@router.post("/customers/{customer_id}/interactions/{interaction_id}/end", response_model=Found)
+async def end(
+    customer_id: str, interaction_id: str, body: EndBody, request: Request, hub: HubHere, caller: Worker
+) -> Response:
+    """End an interaction; whoever waited in a queue for a human has left."""
+    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    view, version = await hub.interactions.end(who, interaction_id, body.outcome, body.disposition, conditions)
+    return _found(who, view, version)
+
+
+@router.post("/customers/{customer_id}/interactions/{interaction_id}/identify", response_model=Found)
+async def identify(customer_id: str, interaction_id: str, body: IdentifyBody, hub: HubHere, caller: Worker) -> Response:
+    """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
+    to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
+    return _found(*await hub.interactions.identify(who_of(caller, customer_id), interaction_id, to, body.assurance))
+
+
+async def _whom(hub: Hub, caller: Principal, identifiers: list[Identifier]) -> str:
+    """Return the one customer to whom identifiers lead."""
+    found = await hub.identity.find(caller.tenant, hub.identity.in_order(caller.tenant, identifiers))
+    if found.ambiguous:
+        raise Ambiguous("the identifiers lead to several customers")
+    if found.customer_id is None:
+        raise CustomerUnknown("the identifiers lead to nobody")
+    return found.customer_id
+
+
+def _found(who: tuple[str, str], view: InteractionView, version: int) -> Response:
+    """Answer with an interaction and whose it is."""
+    shown = {"customer_id": who[1], "interaction": view.model_dump(mode="json"), "version": version}
+    return answer(shown, version)

@@ -1,0 +1,218 @@
+"""Errors as problem documents (RFC 9457), and the borders that every request passes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ctxhub.errors import (
+    CtxhubError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    Moved,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unknown,
+    WrongMediaType,
+)
+from ctxhub.metrics import REQUEST_SECONDS, REQUESTS
+from ctxhub.model.value import rfc3339
+
+log = structlog.get_logger()
+MAX_BODY = 1024 * 1024
+PROBLEM = "application/problem+json"
+_RETRY_AFTER = 1
+_BODIES = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def problem_response(error: CtxhubError, request: Request | None = None) -> Response:
+    """Turn an error into its problem document, with the headers that go with it."""
+    shown = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in error.ids.items() if v is not None}
+    body = {
+        "type": f"urn:ctxhub:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "remedy": error.remedy,
+        **shown,
+    }
+    headers = _headers(error, request)
+    return Response(orjson.dumps(body, default=str), error.status, headers, PROBLEM)
+
+
+def _headers(error: CtxhubError, request: Request | None) -> dict[str, str]:
+    """Return what the caller needs beside the document."""
+    if isinstance(error, Unavailable) or error.status == 429:
+        return {"Retry-After": str(error.ids.get("retry_after", _RETRY_AFTER))}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Moved) and request is not None:
+        return {"Location": _new_home(request, error)}
+    return {"ETag": f'"{error.ids["version"]}"'} if error.status == 412 else {}
+
+
+def _new_home(request: Request, error: Moved) -> str:
+    """Return the same address at the customer to whom it moved."""
+    old = request.path_params.get("customer_id", "")
+    path = request.url.path.replace(f"/customers/{old}", f"/customers/{error.ids['customer_id']}", 1)
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app become a problem document."""
+    app.add_exception_handler(CtxhubError, _refused)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(HTTPException, _not_routed)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Answer one of our own errors."""
+    assert isinstance(error, CtxhubError)
+    if error.status >= 500:
+        log.warning("request.not_done", code=error.code, reason=error.detail)
+    return problem_response(error, request)
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    """Answer a request whose fields have faults, each with its JSON pointer."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in found):
+        return problem_response(Malformed("the body is not JSON in UTF-8"))
+    faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in found]
+    return problem_response(Invalid(f"{faults[0]['pointer']}: {faults[0]['detail']}", errors=faults))
+
+
+def _pointer(path: tuple[Any, ...]) -> str:
+    """Spell where a fault is: a JSON pointer into the body, or the parameter's name."""
+    inside = path[1:] if path and path[0] == "body" else path
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in inside)
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """Answer what no route takes."""
+    assert isinstance(error, HTTPException)
+    kinds: dict[int, type[CtxhubError]] = {403: Forbidden, 404: Unknown, 413: TooLarge, 415: WrongMediaType}
+    if error.status_code == 400:
+        return problem_response(Malformed("the body is not JSON in UTF-8"))
+    if error.status_code in kinds:
+        return problem_response(kinds[error.status_code](f"{request.method} {request.url.path} is not there"))
+    body = {
+        "type": "about:blank",
+        "title": str(error.detail),
+        "status": error.status_code,
+        "code": "method_not_allowed",
+    }
+    return Response(orjson.dumps(body), error.status_code, dict(error.headers or {}), PROBLEM)
+
+
+class Borders:
+    """Lets in bodies of JSON up to 1 MiB; counts and times every request; never lets a fault out as a bare 500."""
+
+    def __init__(self, app: ASGIApp, json_below: str = "/v1/") -> None:
+        self._app = app
+        self._json_below = json_below
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless its body is refused."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        watch = _Watch(send)
+        try:
+            await self._passed(scope, receive, watch)
+        except _Refused as refused:
+            await problem_response(refused.error)(scope, receive, watch)
+        finally:
+            _counted(scope, watch.status, time.perf_counter() - began)
+
+    async def _passed(self, scope: Scope, receive: Receive, watch: _Watch) -> None:
+        """Pass a request on with its body bounded."""
+        if scope["method"] not in _BODIES:
+            await self._app(scope, receive, watch)
+            return
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            raise _Refused(TooLarge(f"a body has at most {MAX_BODY} bytes"))
+        has_body = length != b"0" or b"transfer-encoding" in headers
+        if has_body and scope["path"].startswith(self._json_below) and not _is_json(headers):
+            raise _Refused(WrongMediaType("the body is not declared as JSON"))
+        await self._app(scope, _bounded(receive), watch)
+
+
+class _Refused(Exception):
+    """A request that does not get past the border."""
+
+    def __init__(self, error: CtxhubError) -> None:
+        self.error = error
+
+
+class _Watch:
+    """Sends on, and notes the status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _is_json(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether a body is declared as JSON."""
+    declared = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    return declared == b"application/json" or declared.endswith(b"+json")
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Return a receive that refuses a body once it is over the limit."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY:
+            raise _Refused(TooLarge(f"a body has at most {MAX_BODY} bytes"))
+        return message
+
+    return bounded
+
+
+def _counted(scope: Scope, status: int, seconds: float) -> None:
+    """Count and time one request by its route, never by its path, which names customers."""
+    route = getattr(scope.get("route"), "path", "none")
+    REQUESTS.labels(scope["method"], route, str(status)).inc()
+    REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+async def guarded(request: AnyRequest, handler: Callable[[AnyRequest], Awaitable[Response]]) -> Response:
+    """Answer a fault of our own as unavailable, logged with its trace: what happened can't be told."""
+    try:
+        return await handler(request)
+    except (CtxhubError, RequestValidationError, HTTPException, _Refused, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("request.failed", route=getattr(request.scope.get("route"), "path", ""))
+        return problem_response(Unavailable("the hub met a fault of its own; it is logged"))

@@ -1,0 +1,151 @@
+"""Routes of streams (server-sent events) and of the single-use tickets that browsers open them with."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+from starlette.responses import StreamingResponse
+
+from ctxhub.api.calls import HubHere, InteractionQuery, Onlooker, Route, answer, caller_of, hub_of, who_of
+from ctxhub.errors import CtxhubError, Forbidden, Invalid, Unauthenticated
+from ctxhub.hub.keys import Principal
+from ctxhub.hub.streams import Told
+from ctxhub.metrics import STREAMS_OPEN
+from ctxhub.model.value import Value
+
+router = APIRouter(prefix="/v1", tags=["streams"], route_class=Route)
+
+TICKET_LIVES = 60
+COMMENT_EVERY = 15.0
+_AFTER = Annotated[str | None, Query(max_length=64, description="The id after which to go on.")]
+_TICKET = Annotated[str | None, Query(max_length=128)]
+
+
+class TicketBody(Value):
+    """The stream that a ticket is for, with its query."""
+
+    for_: Annotated[str, Field(alias="for", pattern=r"^/v1/(customers|queues|channels)/[^/]+/stream(\?.*)?$")]
+
+
+class Ticket(Value):
+    """Good for opening one stream, once, within a minute."""
+
+    ticket: str
+
+
+@router.post("/tickets", response_model=Ticket, status_code=201)
+async def make_ticket(body: TicketBody, hub: HubHere, caller: Onlooker) -> Response:
+    """Make a single-use ticket, for browsers, which can't send a key when they open a stream."""
+    ticket = secrets.token_urlsafe(24)
+    record = {"path": body.for_.partition("?")[0], "caller": caller.model_dump()}
+    await hub.keyring.put_ticket(ticket, record, TICKET_LIVES)
+    return answer({"ticket": ticket}, status=201)
+
+
+@router.get("/customers/{customer_id}/stream")
+async def customer(
+    customer_id: str,
+    request: Request,
+    interaction_id: InteractionQuery = None,
+    after: _AFTER = None,
+    ticket: _TICKET = None,
+) -> Response:
+    """Follow a customer; ids are versions."""
+    caller = await _caller(request, ticket)
+    told = hub_of(request).streams.customer(
+        who_of(caller, customer_id), caller.reader(interaction_id), _version(_last(request, after))
+    )
+    return await _stream(request, "customer", told)
+
+
+@router.get("/queues/{queue}/stream")
+async def queue(queue: str, request: Request, after: _AFTER = None, ticket: _TICKET = None) -> Response:
+    """Follow a queue, after a snapshot of who waits; each event comes at least once."""
+    caller = await _caller(request, ticket)
+    told = hub_of(request).streams.queue(caller.tenant, queue, _entry(_last(request, after)))
+    return await _stream(request, "queue", told)
+
+
+@router.get("/channels/{channel}/stream")
+async def channel(channel: str, request: Request, after: _AFTER = None, ticket: _TICKET = None) -> Response:
+    """Follow what an adapter must deliver to the customers of its channel; each event comes at least once."""
+    caller = await _caller(request, ticket)
+    if caller.role == "agent":
+        raise Forbidden("an agent's key follows customers and queues")
+    told = hub_of(request).streams.channel(caller.tenant, channel, _entry(_last(request, after)))
+    return await _stream(request, "channel", told)
+
+
+async def _caller(request: Request, ticket: str | None) -> Principal:
+    """Return who follows, by key or by a ticket for this very stream."""
+    if ticket is None:
+        return await caller_of(request)
+    record = await hub_of(request).keyring.take_ticket(ticket)
+    if record is None or record["path"] != request.url.path:
+        raise Unauthenticated("the ticket is not good for this stream; each is good once, for a minute")
+    return Principal.model_validate(record["caller"])
+
+
+def _last(request: Request, after: str | None) -> str | None:
+    """Return what the follower saw last: EventSource says it in a header when it comes back."""
+    return request.headers.get("last-event-id") or after
+
+
+def _version(text: str | None) -> int | None:
+    """Read a version."""
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > 15:
+        raise Invalid.field("Last-Event-ID", "is a version, as the stream gave it")
+    return int(text)
+
+
+def _entry(text: str | None) -> str | None:
+    """Read an entry's id of a queue's or channel's stream."""
+    if text is None:
+        return None
+    first, dash, second = text.partition("-")
+    if not (first.isdigit() and dash and second.isdigit() and len(text) < 40):
+        raise Invalid.field("Last-Event-ID", "is an id as the stream gave it")
+    return text
+
+
+async def _stream(request: Request, kind: str, told: AsyncIterator[Told]) -> Response:
+    """Answer with a stream; what refuses it at once becomes a problem document."""
+    first = await anext(told)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_sent(kind, first, told), 200, headers, "text/event-stream")
+
+
+async def _sent(kind: str, first: Told, told: AsyncIterator[Told]) -> AsyncIterator[bytes]:
+    """Send what is told, a comment every 15 seconds, and `bye` when the hub goes down."""
+    loop = asyncio.get_running_loop()
+    STREAMS_OPEN.labels(kind).inc()
+    spoke = loop.time()
+    try:
+        yield b"retry: 1000\n" + _bytes(first)
+        async for each in told:
+            if each.type:
+                spoke = loop.time()
+                yield _bytes(each)
+            elif loop.time() - spoke > COMMENT_EVERY - 3:
+                spoke = loop.time()
+                yield b": still here\n\n"
+        yield _bytes(Told(None, "bye", {}))
+    except CtxhubError as error:
+        yield _bytes(Told(None, "bye", {"code": error.code, "detail": error.detail}))
+    finally:
+        STREAMS_OPEN.labels(kind).dec()
+        await told.aclose()  # type: ignore[attr-defined]
+
+
+def _bytes(told: Told) -> bytes:
+    """Spell one event of a stream."""
+    head = f"id: {told.id}\n" if told.id is not None else ""
+    return f"{head}event: {told.type}\n".encode() + b"data: " + orjson.dumps(told.data) + b"\n\n"
