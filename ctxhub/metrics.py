@@ -1,0 +1,59 @@
+"""What is counted and timed, all in one place; `GET /metrics` shows it to Prometheus.
+
+Several workers count into files of one folder (`PROMETHEUS_MULTIPROC_DIR`, set by the supervisor), and whichever
+of them is asked answers with the sum.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+__all__ = [
+    "CONTENT_TYPE",
+    "EVENTS",
+    "HANDOFFS",
+    "OUT_OF_TURN",
+    "QUESTIONS_SAVED",
+    "REDIS_ROUND_TRIPS",
+    "REPEATS",
+    "REQUESTS",
+    "REQUEST_SECONDS",
+    "STREAMS_OPEN",
+    "WORKERS_FOLDER",
+    "exposition",
+]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+WORKERS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+REQUESTS = Counter("ctxhub_requests", "Requests answered.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram("ctxhub_request_seconds", "Time to the answer's start.", ["route"], buckets=_SECONDS)
+EVENTS = Counter("ctxhub_events", "Events told, repeated ones left out.", ["family"])
+REPEATS = Counter("ctxhub_repeats", "Usable facts asked for again without reason.", ["channel"])
+QUESTIONS_SAVED = Counter("ctxhub_questions_saved", "Questions a channel did not have to ask.", ["channel"])
+HANDOFFS = Counter("ctxhub_handoffs", "Handoffs, by the state they went into.", ["transition"])
+OUT_OF_TURN = Counter("ctxhub_out_of_turn", "Messages sent by somebody who did not have the floor.", ["channel"])
+STREAMS_OPEN = Gauge("ctxhub_streams_open", "Streams open now.", ["kind"], multiprocess_mode="livesum")
+REDIS_ROUND_TRIPS = Counter("ctxhub_redis_round_trips", "Round trips to Redis.", ["operation"])
+
+
+def exposition() -> bytes:
+    """All metrics of the hub as Prometheus reads them, whichever worker is asked."""
+    if WORKERS_FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -1,0 +1,175 @@
+"""Puts the pieces together: the only module that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+import ctxhub_chat
+import ctxhub_desk
+import ctxhub_ivr
+import httpx
+import structlog
+from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from ctxhub.api.app import create_api, description
+from ctxhub.api.hot import Hot
+from ctxhub.api.problems import Borders
+from ctxhub.client import ContextHub, Hubs, Stopping
+from ctxhub.hub.hub import Hub, Ways
+from ctxhub.hub.keys import Principal
+from ctxhub.hub.tenants import DEFAULT
+from ctxhub.model.lapsing import Patience
+from ctxhub.settings import CannotStart, Settings, address_of
+from ctxhub.store.redis import Server, connected
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None) -> ASGIApp:
+    """Return the whole hub as one application: API, adapters, desk; `ways` may bring another clock than the usual."""
+    hubs = MountedHubs(settings, stopping)
+    app = create_api(_lifespan(settings, stopping, hubs, ways or ways_of(settings)))
+    app.state.description = description
+    for adapter in _adapters(settings, hubs):
+        app.include_router(adapter, include_in_schema=False)
+    hubs.app = Borders(Hot(app))
+    return hubs.app
+
+
+def _adapters(settings: Settings, hubs: Hubs) -> list[APIRouter]:
+    """Return the routes of every adapter; what seals their sessions is derived from the master key."""
+    url = settings.base_url
+    chat = ctxhub_chat.ChatSettings(secret=_derived(settings, "chat"))
+    desk = ctxhub_desk.DeskSettings(secret=SecretStr(_derived(settings, "desk")), public_url=url)
+    ivr = ctxhub_ivr.IvrSettings(public_url=url, environ=os.environ)
+    return [ctxhub_ivr.router(hubs, ivr), ctxhub_chat.router(hubs, chat), ctxhub_desk.router(hubs, desk)]
+
+
+def _derived(settings: Settings, purpose: str) -> str:
+    """Return a secret for one purpose, the same in every process of the hub."""
+    return hmac.new(_master_key(settings), purpose.encode(), hashlib.sha256).hexdigest()
+
+
+def _master_key(settings: Settings) -> bytes:
+    """Return the master key, which a start has made where none was given."""
+    if settings.master_key is None:
+        raise CannotStart("there is no master key")
+    return settings.master_key.get_secret_value().encode()
+
+
+def ways_of(settings: Settings) -> Ways:
+    """Return how the hub works, from its settings."""
+    return Ways(
+        master_key=_master_key(settings),
+        public_url=settings.base_url,
+        patience=Patience(settings.lease, settings.grace, settings.silence_of),
+        keep=settings.keep,
+        deadline=settings.deadline,
+        tick=settings.timer_tick,
+        relay_lease=settings.relay_lease,
+        tenants=settings.tenants,
+    )
+
+
+@asynccontextmanager
+async def connection(settings: Settings) -> AsyncIterator[Server]:
+    """Connect to the Redis of the settings for as long as the block lasts."""
+    if settings.redis_url is None:
+        raise CannotStart("there is no Redis to connect to")
+    async with connected(
+        settings.redis_url,
+        settings.partitions,
+        connections=settings.redis_connections,
+        socket_timeout=settings.socket_timeout.total_seconds(),
+        connect_timeout=settings.connect_timeout.total_seconds(),
+        replicas=1 if settings.durability == "replicated" else 0,
+    ) as server:
+        yield server
+
+
+def _lifespan(
+    settings: Settings, stopping: Stopping, hubs: MountedHubs, ways: Ways
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what runs around the application's life."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(connection(settings))
+            hub = Hub(server, ways)
+            await _founded(hub, settings)
+            if settings.admin_key is not None:
+                admin = Principal(tenant=DEFAULT, name="admin", role="admin")
+                hub.keys.fix(settings.admin_key.get_secret_value(), admin)
+            hubs.attach(hub)
+            stack.push_async_callback(hubs.aclose)
+            await stack.enter_async_context(hub.working())
+            app.state.hub = hub
+            ending = asyncio.create_task(_end_streams(stopping, hub))
+            stack.callback(ending.cancel)
+            yield
+
+    return lifespan
+
+
+async def _founded(hub: Hub, settings: Settings) -> None:
+    """Refuse to start on a Redis that was founded with another master key or number of partitions."""
+    partitions, same_key = await hub.keyring.found(hub.ways.master_key)
+    if partitions != settings.partitions:
+        raise CannotStart(f"this Redis was founded with {partitions} partitions: set CTXHUB_PARTITIONS={partitions}")
+    if not same_key:
+        raise CannotStart("this Redis was founded with another master key: set CTXHUB_MASTER_KEY to that one")
+
+
+async def _end_streams(stopping: Stopping, hub: Hub) -> None:
+    """Let every stream come to its end when the server goes down."""
+    await stopping.wait()
+    hub.hints.stop()
+
+
+class MountedHubs:
+    """The hub as its mounted adapters reach it: calls in process, streams over loopback."""
+
+    def __init__(self, settings: Settings, stopping: Stopping) -> None:
+        self.stopping = stopping
+        self.app: ASGIApp | None = None
+        self._url = f"http://{address_of(settings.host, settings.port)}"
+        self._hub: Hub | None = None
+        self._by_tenant: dict[str, ContextHub] = {}
+        self._by_key: dict[str, ContextHub] = {}
+
+    def attach(self, hub: Hub) -> None:
+        """Serve the adapters with this hub."""
+        self._hub = hub
+
+    def of(self, tenant: str) -> ContextHub:
+        """Return the hub under the adapters' own key for a tenant; every process of this hub knows it."""
+        assert self._hub is not None
+        if tenant not in self._by_tenant:
+            self._hub.tenants.declared(tenant)
+            self._by_tenant[tenant] = self._client(self._hub.keys.of_mounted(tenant))
+        return self._by_tenant[tenant]
+
+    def with_key(self, key: str) -> ContextHub:
+        """Return the hub under somebody's own key."""
+        if key not in self._by_key:
+            self._by_key[key] = self._client(key)
+        return self._by_key[key]
+
+    def _client(self, key: str) -> ContextHub:
+        """Return a client that calls in process; streams can't."""
+        assert self.app is not None
+        transport = httpx.ASGITransport(app=self.app)
+        return ContextHub("http://ctxhub.invalid", key, transport=transport, stream_url=self._url)
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        for client in (*self._by_tenant.values(), *self._by_key.values()):
+            await client.aclose()

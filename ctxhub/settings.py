@@ -1,0 +1,336 @@
+"""Every setting of the hub: read once from `CTXHUB_*`, then handed down as one frozen value.
+
+Beside it stands what a start needs before anything runs: the two secrets that the hub makes itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FieldSerializationInfo,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
+
+__all__ = [
+    "CannotStart",
+    "SettingLine",
+    "Settings",
+    "address_of",
+    "describe_settings",
+    "load_or_make_secret",
+    "written",
+]
+
+Channel = str
+_PREFIX = "CTXHUB_"
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_SPAN_REMEDY = "write a length of time such as 30, 500ms, 30s, 15min, 4h or 30d"
+_SHORTEST_MASTER_KEY = 16
+
+
+class CannotStart(Exception):
+    """The hub can't start as things stand; the message is one line and names the remedy."""
+
+
+def _span(value: Any) -> Any:
+    """Read `15min` as a length of time; a bare number is seconds, ISO 8601 is left to pydantic."""
+    if isinstance(value, timedelta):
+        return value
+    found = _SPAN.fullmatch(str(value).strip())
+    if found is None:
+        return value
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2] or "s"])
+
+
+def _more_than_nothing(span: timedelta) -> timedelta:
+    """Refuse a length of time that is zero or less."""
+    if span <= timedelta():
+        raise ValueError("it must be longer than nothing")
+    return span
+
+
+Span = Annotated[timedelta, BeforeValidator(_span), AfterValidator(_more_than_nothing)]
+
+
+def _silences() -> dict[Channel, timedelta]:
+    """The silence that ends an interaction, unless set otherwise."""
+    return {"voice": timedelta(hours=4), "ivr": timedelta(hours=4), "default": timedelta(minutes=30)}
+
+
+class Settings(BaseModel):
+    """What the operator decided; every field is also the environment variable `CTXHUB_<FIELD>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    redis_url: str | None = Field(
+        default=None,
+        description="The Redis or Valkey to use: redis://, rediss:// or unix://. Unset: the hub starts its own.",
+    )
+    data: Path = Field(
+        default=Path("ctxhub-data"),
+        description="The folder for what the hub keeps itself: its own server's data, the keys it makes.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="The address under which customers and channels reach the hub; links and signatures are built "
+        "from it. Unset: host and port.",
+    )
+    durability: Literal["fast", "replicated", "safe"] = Field(
+        default="safe",
+        description="What an acknowledged write survives. fast: a killed process; replicated: the loss of one Redis; "
+        "safe: a power cut as well.",
+    )
+    tenants: Path | None = Field(
+        default=None,
+        description="The folder of the tenants' files, <tenant>.yaml. Unset: one tenant, `default`, as it comes.",
+    )
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="The secret that tokens, codes and look-up keys are derived from; the same for all hubs on one "
+        "Redis. Unset: made at first start in <data>/master.key.",
+    )
+    admin_key: SecretStr | None = Field(
+        default=None,
+        description="The first API key: role admin, tenant default. Unset: made at first start in <data>/admin.key.",
+    )
+    partitions: int = Field(
+        default=64,
+        ge=1,
+        le=16384,
+        description="Into how many parts customers are divided. Fixed at first start.",
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
+    socket_timeout: Span = Field(
+        default=timedelta(seconds=1), description="How long one command to Redis may take to be answered."
+    )
+    connect_timeout: Span = Field(
+        default=timedelta(milliseconds=300), description="How long connecting to Redis may take."
+    )
+    deadline: Span = Field(
+        default=timedelta(seconds=2.5), description="How long one request may take, its retries included."
+    )
+    redis_connections: int = Field(
+        default=32, ge=2, le=10_000, description="The most connections to Redis that one process holds."
+    )
+    keep: Span = Field(
+        default=timedelta(days=30), description="How long a customer's context is kept after the last write."
+    )
+    lease: Span = Field(
+        default=timedelta(minutes=15), description="How long an accepted handoff is held without a sign of life."
+    )
+    grace: Span = Field(
+        default=timedelta(minutes=10), description="How long a customer who left while waiting may come back."
+    )
+    offer_expires: Span = Field(
+        default=timedelta(seconds=300), description="How long a handoff is offered, unless its offer says otherwise."
+    )
+    silence: dict[Channel, Span] = Field(
+        default_factory=_silences,
+        validate_default=True,
+        description="The silence that ends an interaction, by channel: `chat=30min,voice=4h,default=30min`. "
+        "What is not named stays as it comes.",
+    )
+    timer_tick: Span = Field(default=timedelta(milliseconds=500), description="How often due times are looked at.")
+    relay_lease: Span = Field(
+        default=timedelta(seconds=5), description="How long one process keeps a partition's outbox to itself."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important log line that is written."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="How log lines look: json for machines, console for eyes."
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **overrides: Any) -> Self:
+        """Read the settings; empty variables count as unset, an override that is None as not given."""
+        given = {name: environ[_variable(name)] for name in cls.model_fields if environ.get(_variable(name))}
+        given |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise CannotStart("; ".join(_complaints(error))) from None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("write redis://host:port, rediss://host:port or unix:///path/to/socket")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError("write the whole address, such as https://ctx.example.com")
+        return url.rstrip("/")
+
+    @field_validator("master_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < _SHORTEST_MASTER_KEY:
+            raise ValueError(f"use at least {_SHORTEST_MASTER_KEY} characters, such as `openssl rand -hex 32` prints")
+        return key
+
+    @field_validator("admin_key")
+    @classmethod
+    def _fit_for_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
+            raise ValueError("a key travels in a header: use visible ASCII characters without spaces")
+        return key
+
+    @field_validator("silence", mode="before")
+    @classmethod
+    def _add_to_the_usual_silences(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(channel.strip() and span for channel, _, span in pairs):
+            raise ValueError("write channel=time pairs, such as chat=30min,voice=4h")
+        return _silences() | {channel.strip(): _span(span) for channel, _, span in pairs}
+
+    @field_serializer("master_key", "admin_key", when_used="json")
+    def _keep_secret(self, key: SecretStr | None, info: FieldSerializationInfo) -> str | None:
+        """Secrets leave only when asked for by `handed_down`."""
+        if key is None:
+            return None
+        return key.get_secret_value() if info.context == "handed down" else str(key)
+
+    @property
+    def base_url(self) -> str:
+        """The address to build links from: the public one, else the one listened on."""
+        return self.public_url or f"http://{address_of(self.host, self.port)}"
+
+    def silence_of(self, channel: Channel) -> timedelta:
+        """Tell after how much silence an interaction on this channel counts as ended."""
+        return self.silence.get(channel) or self.silence.get("default") or _silences()["default"]
+
+    def with_secrets(self) -> Self:
+        """The same settings with both secrets in place, made in the data folder where none were given."""
+        return self.model_copy(
+            update={
+                "master_key": self.master_key or load_or_make_secret(self.data / "master.key"),
+                "admin_key": self.admin_key or load_or_make_secret(self.data / "admin.key"),
+            }
+        )
+
+    def handed_down(self) -> str:
+        """All settings as JSON, secrets in clear: for another process of the same hub, never for a log."""
+        return self.model_dump_json(context="handed down")
+
+
+class SettingLine(NamedTuple):
+    """One setting as the reference shows it."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+def describe_settings() -> Iterator[SettingLine]:
+    """List every setting with its default and what it means, in the order of the class."""
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        yield SettingLine(_variable(name), written(default), field.description or "")
+
+
+def written(value: Any) -> str:
+    """Write a setting's value the way its variable takes it; a secret is masked, what is unset is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, timedelta):
+        return _written_span(value)
+    if isinstance(value, dict):
+        return ",".join(f"{name}={written(part)}" for name, part in value.items())
+    return str(value)
+
+
+def address_of(host: str, port: int) -> str:
+    """Join host and port the way a URL wants them; a wildcard host becomes one that can be connected to."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}"
+
+
+def load_or_make_secret(path: Path) -> SecretStr:
+    """Read a secret of the hub's own, making it if there is none; refused if others could read it."""
+    try:
+        if not path.exists():
+            _make_secret(path)
+        _refuse_if_others_may_read(path)
+        secret = path.read_text("ascii").strip()
+    except OSError as error:
+        raise CannotStart(f"{path} can't be used ({error.strerror}): mend its rights, or set CTXHUB_DATA") from error
+    if not secret:
+        raise CannotStart(f"{path} is empty: put the secret back, or remove the file to have a new one made")
+    return SecretStr(secret)
+
+
+def _make_secret(path: Path) -> None:
+    """Write a new secret in one step: whoever comes second finds the first one's, whole."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # O_EXCL and 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(name, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(name)
+
+
+def _refuse_if_others_may_read(path: Path) -> None:
+    if path.stat().st_mode & 0o077:
+        raise CannotStart(f"{path} can be read by others: run `chmod 600 {path}`, and replace it if they did")
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    """Say for each bad value which variable holds it and what to write instead; keys and passwords are not repeated."""
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0])
+        where = "".join(f"[{part}]" for part in fault["loc"][1:])
+        shown = "" if name.endswith(("_key", "_url")) else f" is {fault['input']!r}"
+        yield f"{_variable(name)}{where}{shown}: {_remedy(fault['type'], fault['msg'])}"
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind.startswith("time_delta"):
+        return _SPAN_REMEDY
+    return message.removeprefix("Value error, ")
+
+
+def _written_span(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for unit in ("d", "h", "min", "s"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+    return f"{seconds * 1000:g}ms"

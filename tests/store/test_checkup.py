@@ -1,0 +1,111 @@
+"""What the doctor says about a server, on real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from ctxhub.settings import Settings
+from ctxhub.store.checkup import Finding, _clock, _version, examine, without_password
+from ctxhub.store.embedded import embedded_server
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this module's own: the tests change its configuration."""
+    with embedded_server(Settings(data=tmp_path_factory.mktemp("checkup"))) as server:
+        yield server.url
+
+
+def found(url: str, durability: str = "safe") -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(url, Settings(durability=durability))}
+
+
+def test_the_embedded_server_is_fit_for_safe(url: str) -> None:
+    assert {finding.verdict for finding in found(url).values()} == {"good"}
+
+
+def test_replicated_wants_a_replica(url: str) -> None:
+    assert found(url, "replicated")["replicas"].verdict == "bad"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "durability", "remedy"),
+    [
+        ("maxmemory-policy", "allkeys-lru", "fast", "noeviction"),
+        ("appendonly", "no", "fast", "appendonly yes"),
+        ("appendfsync", "everysec", "safe", "appendfsync always"),
+        ("appendfsync", "everysec", "replicated", "appendfsync always"),
+    ],
+)
+def test_what_breaks_a_promise_is_bad_and_the_remedy_named(
+    url: str, name: str, value: str, durability: str, remedy: str
+) -> None:
+    with Redis.from_url(url, decode_responses=True) as client:
+        before = client.config_get(name)[name]
+        client.config_set(name, value)
+        finding = found(url, durability)[name]
+        client.config_set(name, before)
+    assert (finding.found, finding.verdict) == (value, "bad")
+    assert remedy in finding.remedy
+
+
+def test_fast_does_not_ask_for_a_sync_before_every_answer(url: str) -> None:
+    assert "appendfsync" not in found(url, "fast")
+
+
+def test_what_a_hosted_server_does_not_show_is_unknown_not_bad(url: str) -> None:
+    with Redis.from_url(url) as client:
+        client.execute_command("ACL", "SETUSER", "hosted", "on", ">secret", "+@all", "-config")
+    findings = found(url.replace("unix://", "unix://hosted:secret@"))
+    assert findings["appendonly"].verdict == "unknown"
+    assert "CONFIG GET" in findings["appendonly"].remedy
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    (finding,) = examine("redis://:hunter2@127.0.0.1:1", Settings())
+    assert finding.verdict == "bad"
+    assert "127.0.0.1:1" in finding.found
+    assert "hunter2" not in str(finding)
+
+
+def test_a_replica_is_refused_as_it_takes_no_writes(url: str, tmp_path: Path) -> None:
+    with embedded_server(Settings(data=tmp_path)) as replica, Redis.from_url(replica.url) as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        assert found(replica.url)["role"].verdict == "bad"
+
+
+@pytest.mark.parametrize(
+    ("info", "verdict"),
+    [
+        ({"redis_version": "7.0.15"}, "good"),
+        ({"redis_version": "8.2.1"}, "good"),
+        ({"redis_version": "6.2.14"}, "bad"),
+        ({"redis_version": "7.2.4", "valkey_version": "7.2.5"}, "good"),
+        ({"redis_version": "7.2.4", "valkey_version": "7.0.0"}, "bad"),
+    ],
+)
+def test_the_oldest_servers_that_will_do(info: dict[str, str], verdict: str) -> None:
+    assert _version(info).verdict == verdict
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0.1, "good"), (-0.1, "good"), (2.5, "bad"), (-7200.0, "bad")])
+def test_clocks_apart_are_bad(ahead: float, verdict: str) -> None:
+    assert _clock(ahead).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("rediss://hub:secret@cache:6380", "rediss://hub:***@cache:6380"),
+        ("redis://:secret@cache", "redis://:***@cache"),
+        ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ("redis://cache?password=secret&db=1", "redis://cache?password=***&db=1"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown

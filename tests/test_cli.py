@@ -1,0 +1,246 @@
+"""The `ctxhub` command as the operator meets it: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from ctxhub.settings import Settings
+from ctxhub.store.embedded import EmbeddedServer, embedded_server, running_server
+
+ROOT = Path(__file__).parents[1]
+
+
+def ctxhub(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "ctxhub", *arguments],
+        cwd=ROOT,
+        env=_environ() | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _environ() -> dict[str, str]:
+    """The environment without settings of whoever runs the tests."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CTXHUB_")}
+    return clean | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed command leaves on stderr."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("ctxhub: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("ctxhub: ").strip()
+
+
+def test_without_a_command_it_says_which_there_are() -> None:
+    done = ctxhub()
+    assert done.returncode == 2
+    assert "usage: ctxhub" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "demo", "replay", "keys", "doctor", "show", "follow", "keys create", "keys list", "keys revoke"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    done = ctxhub(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"usage: ctxhub {command}" in done.stdout
+
+
+def test_a_bad_setting_is_one_line_with_its_variable() -> None:
+    assert complaint(ctxhub("serve", CTXHUB_KEEP="soon")).startswith("CTXHUB_KEEP is 'soon': write a length of time")
+
+
+def test_a_bad_option_is_named_by_its_setting() -> None:
+    assert complaint(ctxhub("serve", "--workers", "0")).startswith("CTXHUB_WORKERS is 0")
+
+
+def test_a_secret_open_to_others_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "master.key").write_text("x" * 32)
+    (tmp_path / "master.key").chmod(0o644)
+    assert f"chmod 600 {tmp_path / 'master.key'}" in complaint(ctxhub("serve", "--data", str(tmp_path)))
+
+
+def test_a_file_of_dialogues_that_is_not_there_is_named() -> None:
+    assert complaint(ctxhub("replay", "no-such-file")).startswith("no-such-file is no file")
+
+
+# Keys
+
+
+def test_a_key_is_shown_once_listed_without_itself_and_revoked(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    made = ctxhub("keys", "create", "--tenant", "acme", "--name", "bot", "--role", "adapter", *data)
+    key = made.stdout.strip()
+    assert made.returncode == 0
+    assert key.count("\n") == 0
+    assert len(key) >= 24
+    assert "it is shown this once" in made.stderr
+    listed = ctxhub("keys", "list", *data)
+    assert listed.stdout.startswith("acme\tbot\tadapter\t-\t")
+    assert key not in listed.stdout
+    revoked = ctxhub("keys", "revoke", "--tenant", "acme", "--name", "bot", *data)
+    assert revoked.returncode == 0
+    assert ctxhub("keys", "list", *data).stdout == ""
+
+
+def test_keys_are_made_on_the_server_that_a_hub_runs_on_the_folder(tmp_path: Path) -> None:
+    with embedded_server(Settings(data=tmp_path)) as server:
+        made = ctxhub(
+            *("keys", "create", "--tenant", "acme", "--name", "ann's desk", "--role", "agent", "--agent", "ann"),
+            *("--data", str(tmp_path)),
+        )
+        assert made.returncode == 0
+        with Redis.from_url(server.url) as client:
+            assert list(client.scan_iter("*:keys")) == [b"ctxhub:{00}:keys"]
+        listed = ctxhub("keys", "list", "--tenant", "acme", "--data", str(tmp_path))
+        assert listed.stdout.startswith("acme\tann's desk\tagent\tann\t")
+        assert ctxhub("keys", "list", "--tenant", "other", "--data", str(tmp_path)).stdout == ""
+
+
+def test_a_server_started_for_the_moment_is_gone_afterwards(tmp_path: Path) -> None:
+    assert ctxhub("keys", "list", "--data", str(tmp_path)).returncode == 0
+    assert running_server(tmp_path) is None
+
+
+def test_a_key_that_is_not_there_can_not_be_revoked(tmp_path: Path) -> None:
+    done = ctxhub("keys", "revoke", "--tenant", "acme", "--name", "nobody", "--data", str(tmp_path))
+    assert "tenant acme has no key 'nobody'" in complaint(done)
+
+
+def test_a_key_for_a_tenant_with_a_bad_name_is_refused_in_one_line(tmp_path: Path) -> None:
+    given = ("--tenant", "Acme Corp", "--name", "bot", "--role", "adapter", "--data", str(tmp_path))
+    assert "tenant" in complaint(ctxhub("keys", "create", *given))
+
+
+def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    done = ctxhub("keys", "list", "--redis-url", "redis://127.0.0.1:1", "--data", str(tmp_path))
+    assert "Redis does not answer" in complaint(done)
+
+
+# Doctor
+
+
+def test_the_doctor_finds_a_fresh_set_up_well_and_shows_no_secret(tmp_path: Path) -> None:
+    done = ctxhub("doctor", "--data", str(tmp_path), CTXHUB_ADMIN_KEY="open-sesame", CTXHUB_LEASE="20min")
+    assert done.returncode == 0, done.stdout
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "CTXHUB_LEASE 20min" in lines
+    assert "CTXHUB_DURABILITY safe (as it comes)" in lines
+    assert "CTXHUB_ADMIN_KEY set" in lines
+    assert "ok appendfsync: always" in lines
+    assert "open-sesame" not in done.stdout + done.stderr
+
+
+def test_the_doctor_ends_with_one_when_something_is_wrong(valkey: EmbeddedServer, tmp_path: Path) -> None:
+    done = ctxhub("doctor", "--data", str(tmp_path), CTXHUB_REDIS_URL=valkey.url)
+    assert done.returncode == 1
+    assert "BAD  appendfsync: everysec  -> CONFIG SET appendfsync always" in done.stdout
+
+
+def test_the_doctor_says_that_redis_does_not_answer(tmp_path: Path) -> None:
+    done = ctxhub("doctor", "--data", str(tmp_path), CTXHUB_REDIS_URL="redis://:hunter2@127.0.0.1:1")
+    assert done.returncode == 1
+    assert "BAD  answers: redis://:***@127.0.0.1:1 does not" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+# Serving, and looking at customers
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A whole hub, started as an operator starts it: its address and its data folder."""
+    data = tmp_path_factory.mktemp("hub")
+    command = [sys.executable, "-m", "ctxhub", "serve", "--port", "0", "--data", str(data)]
+    with subprocess.Popen(command, cwd=ROOT, env=_environ(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said.startswith("ctxhub ready http://127.0.0.1:")
+        yield said.split()[-1], data
+        process.terminate()
+        assert process.stdout.read() == ""
+        assert process.wait(5) == 0
+
+
+@pytest.fixture(scope="module")
+def customer(hub: tuple[str, Path]) -> str:
+    """A customer who has told an order's number."""
+    url, data = hub
+    key = (data / "admin.key").read_text().strip()
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+        start = {"channel": "chat", "external_id": "a1", "customer_id": "c42"}
+        interaction = client.post("/v1/interactions", json=start).json()["interaction"]
+        fact = {
+            "event_id": "e1",
+            "type": "fact.stated",
+            "interaction_id": interaction["interaction_id"],
+            "party": "customer",
+            "data": {"name": "order_id", "value": "单号 A-17"},
+        }
+        assert client.post("/v1/customers/c42/events", json={"events": [fact]}).status_code == 200
+    return "c42"
+
+
+def test_a_customer_is_shown_with_what_he_told(hub: tuple[str, Path], customer: str) -> None:
+    url, data = hub
+    done = ctxhub("show", customer, "--url", url, "--data", str(data))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("c42  version 2  known\n")
+    assert 'order_id = "单号 A-17" (stated)' in done.stdout
+
+
+def test_a_customer_is_shown_as_json(hub: tuple[str, Path], customer: str) -> None:
+    url, data = hub
+    shown = json.loads(ctxhub("show", customer, "--json", "--url", url, "--data", str(data)).stdout)
+    assert shown["facts"]["order_id"]["value"] == "单号 A-17"
+
+
+def test_a_customer_nobody_knows_is_one_line(hub: tuple[str, Path]) -> None:
+    url, data = hub
+    assert "nobody" in complaint(ctxhub("show", "nobody", "--url", url, "--data", str(data)))
+
+
+def test_a_customer_is_followed_until_ctrl_c(hub: tuple[str, Path], customer: str) -> None:
+    url, data = hub
+    command = [sys.executable, "-m", "ctxhub", "follow", customer, "--after", "0", "--url", url, "--data", str(data)]
+    with subprocess.Popen(command, cwd=ROOT, env=_environ(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert [line.split()[2] for line in lines[1:]] == ["interaction.started", "fact.stated"]
+    assert "单号 A-17" in lines[2]
+
+
+@pytest.mark.parametrize("command", ["show", "follow"])
+def test_without_a_key_it_says_where_one_comes_from(tmp_path: Path, command: str) -> None:
+    done = ctxhub(command, "c42", "--data", str(tmp_path))
+    assert complaint(done) == "no key: set CTXHUB_KEY, or name the hub's data folder with --data"
+
+
+@pytest.mark.parametrize("command", ["show", "follow"])
+def test_a_hub_that_is_not_there_is_one_line(command: str) -> None:
+    done = ctxhub(command, "c42", "--url", "http://127.0.0.1:1", CTXHUB_KEY="some-key")
+    assert "the hub can't be reached" in complaint(done)
+
+
+def test_an_address_that_is_none_is_one_line() -> None:
+    assert complaint(ctxhub("show", "c42", "--url", "localhost", CTXHUB_KEY="some-key")).startswith("--url: ")
