@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ctxhub.errors import OutcomeUnknown, Unavailable
+from ctxhub.metrics import REDIS_ROUND_TRIPS
 from ctxhub.store.joined import Command, Joined
 from ctxhub.store.keys import Keys
 
@@ -68,6 +69,7 @@ class Server:
         self._wait = round(wait * 1000)
         self._texts = {name: files("ctxhub.store").joinpath(f"lua/{name}.lua").read_text() for name in SCRIPTS}
         self._shas: dict[str, str] = {}
+        self._trips = {name: REDIS_ROUND_TRIPS.labels(name) for name in (*SCRIPTS, "pipeline", "call")}
 
     async def prepare(self) -> None:
         """Load the scripts; a server that lost them later gets them again when it says so."""
@@ -85,6 +87,7 @@ class Server:
 
     async def _called(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool) -> Any:
         """Call a script by its digest; where replicas must have a write too, wait for them on the same connection."""
+        self._trips[name].inc()
         command = ("EVALSHA", self._shas[name], len(keys), *keys, *args)
         if not (writes and self._replicas):
             return await next(self._lanes).ask([command])[0]
@@ -109,11 +112,13 @@ class Server:
         """Send several commands in one round trip; they need not share a slot, and are not one step."""
         if not commands:
             return []
+        self._trips["pipeline"].inc()
         with answering(writes):
             return list(await asyncio.gather(*next(self._lanes).ask(commands)))
 
     async def call(self, *command: Any, writes: bool = False) -> Any:
         """Send one command."""
+        self._trips["call"].inc()
         with answering(writes):
             return await next(self._lanes).ask([command])[0]
 
