@@ -27,6 +27,7 @@ from ctxhub.hub.keys import Principal
 from ctxhub.hub.tenants import DEFAULT
 from ctxhub.model.lapsing import Patience
 from ctxhub.settings import CannotStart, Settings, address_of
+from ctxhub.store.checkup import examine
 from ctxhub.store.redis import Server, connected
 
 log = structlog.get_logger()
@@ -105,6 +106,7 @@ def _lifespan(
             server = await stack.enter_async_context(connection(settings))
             hub = Hub(server, ways)
             await _founded(hub, settings)
+            await _warned(settings)
             if settings.admin_key is not None:
                 admin = Principal(tenant=DEFAULT, name="admin", role="admin")
                 hub.keys.fix(settings.admin_key.get_secret_value(), admin)
@@ -128,6 +130,13 @@ async def _founded(hub: Hub, settings: Settings) -> None:
         raise CannotStart("this Redis was founded with another master key: set CTXHUB_MASTER_KEY to that one")
 
 
+async def _warned(settings: Settings) -> None:
+    """Say loudly where this Redis does not keep what the durability promises; `ctxhub doctor` says the same."""
+    for finding in await asyncio.to_thread(examine, settings.redis_url or "", settings):
+        if finding.verdict == "bad":
+            log.warning("redis.unfit", what=finding.name, found=finding.found, remedy=finding.remedy)
+
+
 async def _end_streams(stopping: Stopping, hub: Hub) -> None:
     """Let every stream come to its end when the server goes down."""
     await stopping.wait()
@@ -143,7 +152,6 @@ class MountedHubs:
         self._url = f"http://{address_of(settings.host, settings.port)}"
         self._hub: Hub | None = None
         self._by_tenant: dict[str, ContextHub] = {}
-        self._by_key: dict[str, ContextHub] = {}
 
     def attach(self, hub: Hub) -> None:
         """Serve the adapters with this hub."""
@@ -159,9 +167,11 @@ class MountedHubs:
 
     def with_key(self, key: str) -> ContextHub:
         """Return the hub under somebody's own key."""
-        if key not in self._by_key:
-            self._by_key[key] = self._client(key)
-        return self._by_key[key]
+        return self._any_client().with_key(key)
+
+    def _any_client(self) -> ContextHub:
+        """Return a client whose connections may be shared."""
+        return self.of(DEFAULT)
 
     def _client(self, key: str) -> ContextHub:
         """Return a client that calls in process; streams can't."""
@@ -171,5 +181,5 @@ class MountedHubs:
 
     async def aclose(self) -> None:
         """Close every client."""
-        for client in (*self._by_tenant.values(), *self._by_key.values()):
+        for client in self._by_tenant.values():
             await client.aclose()

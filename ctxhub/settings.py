@@ -152,7 +152,7 @@ class Settings(BaseModel):
     )
     timer_tick: Span = Field(default=timedelta(milliseconds=500), description="How often due times are looked at.")
     relay_lease: Span = Field(
-        default=timedelta(seconds=5), description="How long one process keeps a partition's outbox to itself."
+        default=timedelta(seconds=1.5), description="How long one process keeps a partition's outbox to itself."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important log line that is written."

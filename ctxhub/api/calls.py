@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from ctxhub.api.problems import guarded
-from ctxhub.errors import Forbidden, Invalid, Malformed, Unauthenticated
+from ctxhub.errors import Changed, CtxhubError, Forbidden, Invalid, Malformed, Unauthenticated
 from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -43,9 +43,33 @@ class Route(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await guarded(JsonRequest(request.scope, request.receive), handler)
+            read = JsonRequest(request.scope, request.receive)
+            try:
+                return await guarded(read, handler)
+            except Changed as changed:
+                raise await _with_context(read, changed) from changed
 
         return handle
+
+
+async def _with_context(request: Request, changed: Changed) -> Changed:
+    """Return a refusal with the present context, as its caller may see it."""
+    caller = await caller_of(request)
+    who = Who(caller.tenant, changed.ids["customer_id"])
+    try:
+        shown = await hub_of(request).contexts.read(who, caller.reader(await _asking(request)))
+    except CtxhubError:
+        return changed
+    return Changed(changed.detail, **changed.ids | {"context": shown.value})
+
+
+async def _asking(request: Request) -> str | None:
+    """Return the interaction that a write is about, where it names one."""
+    body = orjson.loads(await request.body() or b"null")
+    said = body if isinstance(body, dict) else {}
+    first = (said.get("events") or [{}])[0]
+    found: str | None = request.path_params.get("interaction_id")
+    return found or said.get("interaction_id") or first.get("interaction_id")
 
 
 def hub_of(request: Request) -> Hub:

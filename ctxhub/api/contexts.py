@@ -71,7 +71,8 @@ async def lookup(body: Lookup, request: Request, hub: HubHere, caller: Onlooker)
 def context_answer(shown: Shown, request: Request) -> Response:
     """Answer with a context, or 304."""
     etag = f'"{shown.version}"'
-    if request.headers.get("if-none-match") == etag and not shown.lapsed:
+    held = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if (etag in held or "*" in held) and not shown.lapsed:
         return Response(status_code=304, headers={"ETag": etag})
     return answer(shown.json, shown.version)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from ctxhub.api.calls import Admin, HubHere, Onlooker, Route, Supervisor, Worker, answer, who_of
+from ctxhub.api.calls import Admin, HubHere, Onlooker, Route, Supervisor, Worker, answer, conditions_of, who_of
 from ctxhub.errors import Forbidden, Invalid
 from ctxhub.hub.tenants import DEFAULT
 from ctxhub.model.customer import Identifier
@@ -62,23 +62,30 @@ async def lookup(body: IdentifierBody, hub: HubHere, caller: Worker) -> Response
 
 
 @router.post("/customers/{customer_id}/identifiers", response_model=Identifiers)
-async def add_identifier(customer_id: str, body: Identifier, hub: HubHere, caller: Worker) -> Response:
+async def add_identifier(
+    customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
+) -> Response:
     """Let an identifier lead to a customer."""
-    held, version = await hub.customers.add_identifier(who_of(caller, customer_id), body)
+    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    held, version = await hub.customers.add_identifier(who, body, conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
 
 @router.delete("/customers/{customer_id}/identifiers", response_model=Identifiers)
-async def remove_identifier(customer_id: str, body: Identifier, hub: HubHere, caller: Worker) -> Response:
+async def remove_identifier(
+    customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
+) -> Response:
     """Let an identifier no longer lead to a customer."""
-    held, version = await hub.customers.remove_identifier(who_of(caller, customer_id), body)
+    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    held, version = await hub.customers.remove_identifier(who, body, conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
 
 @router.delete("/customers/{customer_id}")
-async def forget(customer_id: str, hub: HubHere, caller: Admin) -> Response:
+async def forget(customer_id: str, request: Request, hub: HubHere, caller: Admin) -> Response:
     """Erase a customer from the hub; answers with a receipt of what was erased."""
-    return answer(await hub.customers.forget(who_of(caller, customer_id)))
+    conditions = await conditions_of(request, caller)
+    return answer(await hub.customers.forget(who_of(caller, customer_id), conditions))
 
 
 @router.get("/tenant", response_model=Tenant, tags=["tenant"])

@@ -92,16 +92,16 @@ class Found(Value):
 
 
 @router.post("/interactions", response_model=Started, status_code=201)
-async def start(body: StartBody, hub: HubHere, caller: Adapter) -> Response:
+async def start(body: StartBody, request: Request, hub: HubHere, caller: Adapter) -> Response:
     """Find or start an interaction; brings back everything a channel needs in one call."""
-    started, created, version = await hub.interactions.start(caller, body)
+    started, created, version = await hub.interactions.start(caller, body, await conditions_of(request, caller))
     return answer(started, version, 201 if created else 200)
 
 
 @router.post("/handoffs/redeem", response_model=Started, tags=["handoffs"])
-async def redeem(body: RedeemBody, hub: HubHere, caller: Adapter) -> Response:
+async def redeem(body: RedeemBody, request: Request, hub: HubHere, caller: Adapter) -> Response:
     """Let a token or code bring an interaction in, with everything already said."""
-    redeemed, version = await hub.interactions.redeem(caller, body.as_start())
+    redeemed, version = await hub.interactions.redeem(caller, body.as_start(), await conditions_of(request, caller))
     return answer(redeemed, version)
 
 
@@ -141,10 +141,13 @@ async def end(
 
 
 @router.post("/customers/{customer_id}/interactions/{interaction_id}/identify", response_model=Found)
-async def identify(customer_id: str, interaction_id: str, body: IdentifyBody, hub: HubHere, caller: Worker) -> Response:
+async def identify(
+    customer_id: str, interaction_id: str, body: IdentifyBody, request: Request, hub: HubHere, caller: Worker
+) -> Response:
     """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
     to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
-    return _found(*await hub.interactions.identify(who_of(caller, customer_id), interaction_id, to, body.assurance))
+    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    return _found(*await hub.interactions.identify(who, interaction_id, to, body.assurance, conditions))
 
 
 async def _whom(hub: Hub, caller: Principal, identifiers: list[Identifier]) -> str:

@@ -98,7 +98,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 
 def _pointer(path: tuple[Any, ...]) -> str:
     """Spell where a fault is: a JSON pointer into the body, or the parameter's name."""
-    inside = path[1:] if path and path[0] == "body" else path
+    inside = path[1:] if path and path[0] in ("body", "query", "path") else path
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in inside)
 
 
@@ -115,6 +115,8 @@ async def _not_routed(request: Request, error: Exception) -> Response:
         "title": str(error.detail),
         "status": error.status_code,
         "code": "method_not_allowed",
+        "detail": f"{request.method} {request.url.path} is not there",
+        "remedy": "Use a method that the header Allow names.",
     }
     return Response(orjson.dumps(body), error.status_code, dict(error.headers or {}), PROBLEM)
 

@@ -109,7 +109,7 @@ class Changes:
             record = orjson.loads(loaded.record)
             return Committed(loaded.context, loaded.version, loaded.document_version, record, loaded.seen, [])
         before, lapsed = self._lapsed(loaded, now)
-        self._match(request, loaded)
+        _match(who, request, loaded)
         decision = decide(Present(before, loaded.version, loaded.seen, now))
         events = [*((event, OWN) for event in lapsed), *decision.events]
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
@@ -134,16 +134,6 @@ class Changes:
         active = with_activity(context, loaded.activities, self.patience)
         return next_due(active, loaded.activities, self.patience)
 
-    def _match(self, request: Request, loaded: Loaded) -> None:
-        """Refuse a decision made on an older document than the present one."""
-        wanted = request.if_match
-        if wanted is not None and not loaded.document_version <= wanted <= loaded.version:
-            raise Changed(
-                f"the document changed at version {loaded.document_version}, you gave {wanted}",
-                version=loaded.version,
-                document_version=loaded.document_version,
-            )
-
     def _plan(
         self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], operation: Operation | None
     ) -> Plan:
@@ -157,6 +147,18 @@ class Changes:
             due=next_due(decision.context, loaded.activities, self.patience),
             record=record,
             lookups=decision.lookups,
+        )
+
+
+def _match(who: Who, request: Request, loaded: Loaded) -> None:
+    """Refuse a decision made on an older document than the present one."""
+    wanted = request.if_match
+    if wanted is not None and not loaded.document_version <= wanted <= loaded.version:
+        raise Changed(
+            f"the document changed at version {loaded.document_version}, you gave {wanted}",
+            customer_id=who.customer_id,
+            version=loaded.version,
+            document_version=loaded.document_version,
         )
 
 

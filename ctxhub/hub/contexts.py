@@ -24,7 +24,7 @@ _PUT_IN = {"version", "document_version", "recent"}
 
 
 class Shown(NamedTuple):
-    """A context as JSON, with its versions."""
+    """A context as JSON, with its versions; `lapsed` says that something has lapsed without raising them."""
 
     json: bytes
     version: int
@@ -44,6 +44,7 @@ class _Seen(NamedTuple):
     commit: str
     tenant: Tenant
     until: datetime
+    lapsed: bool
     sight: Sight
     json: bytes
 
@@ -66,7 +67,7 @@ class Contexts:
         recent = [event for event in loaded.recent if in_sight(seen.sight, event)]
         head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
         json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
-        return Shown(json, loaded.version, loaded.document_version, seen.until - now < _AT_MOST)
+        return Shown(json, loaded.version, loaded.document_version, seen.lapsed)
 
     def _view(self, who: Who, reader: Reader, loaded: Loaded, context: Context, now: datetime) -> _Seen:
         """Return the view of a document, made once while nothing in it lapses."""
@@ -80,7 +81,8 @@ class Contexts:
         seen = sight(present, reader, tenant, now)
         view = context_view(present, seen, tenant, now, reader.interaction_id)
         json = view.model_dump_json(exclude=_PUT_IN).encode()
-        fresh = _Seen(loaded.commit, tenant, self._holds_until(loaded, context, now), seen, json)
+        until, lapsed = self._holds_until(loaded, context, now), _has_lapsed(context, present, now)
+        fresh = _Seen(loaded.commit, tenant, until, lapsed, seen, json)
         self._remember(key, fresh)
         return fresh
 
@@ -133,6 +135,18 @@ def _on(events: list[dict[str, Any]], limit: int, before: int | None, version: i
 def _holds(seen: _Seen, commit: str, tenant: Tenant, now: datetime) -> bool:
     """Tell whether a view made before is still right."""
     return seen.commit == commit and seen.tenant is tenant and now < seen.until
+
+
+def _has_lapsed(context: Context, present: Context, now: datetime) -> bool:
+    """Tell whether something in a document has lapsed since it was written."""
+    surely = [i.assurance.until for i in context.interactions.values() if i.is_open and i.assurance.until]
+    return _standing(context) != _standing(present) or any(until <= now for until in surely)
+
+
+def _standing(context: Context) -> tuple[Any, ...]:
+    """Return of a context what time alone may change."""
+    handoffs = {key: (handoff.state, handoff.to) for key, handoff in context.handoffs.items()}
+    return handoffs, {key: i.state for key, i in context.interactions.items()}, len(context.facts)
 
 
 def in_sight(seen: Sight, event: dict[str, Any]) -> bool:

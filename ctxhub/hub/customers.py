@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxhub.hub.changes import Changes, Decision, Present, own
+from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.identity import Identity
 from ctxhub.model.customer import Identifier, with_identifiers
 from ctxhub.model.event import Event
@@ -24,21 +24,27 @@ class Customers:
         """Return the one customer of an identifier."""
         return await self._identity.must_find(tenant, identifier)
 
-    async def add_identifier(self, who: Who, identifier: Identifier) -> tuple[list[Identifier], int]:
+    async def add_identifier(
+        self, who: Who, identifier: Identifier, request: Request = PLAIN
+    ) -> tuple[list[Identifier], int]:
         """Let an identifier lead to a customer, beside whoever else it leads to."""
         normal = self._identity.normal(who.tenant, identifier)
-        await self._changes.contexts.existing(who)
-        await self._lookups.link(who.tenant, normal, who.customer_id, first=False)
-        return await self._with(who, normal, add=True)
+        committed = await self._with(who, normal, True, request)
+        if committed.replayed is None:
+            await self._lookups.link(who.tenant, normal, who.customer_id, first=False)
+        return list(committed.context.identifiers), committed.version
 
-    async def remove_identifier(self, who: Who, identifier: Identifier) -> tuple[list[Identifier], int]:
+    async def remove_identifier(
+        self, who: Who, identifier: Identifier, request: Request = PLAIN
+    ) -> tuple[list[Identifier], int]:
         """Let an identifier no longer lead to a customer."""
         normal = self._identity.normal(who.tenant, identifier)
-        await self._changes.contexts.existing(who)
-        await self._lookups.unlink(who.tenant, normal, who.customer_id)
-        return await self._with(who, normal, add=False)
+        committed = await self._with(who, normal, False, request)
+        if committed.replayed is None:
+            await self._lookups.unlink(who.tenant, normal, who.customer_id)
+        return list(committed.context.identifiers), committed.version
 
-    async def _with(self, who: Who, identifier: Identifier, add: bool) -> tuple[list[Identifier], int]:
+    async def _with(self, who: Who, identifier: Identifier, add: bool, request: Request) -> Committed:
         """Note in the context what leads there; what it says already changes nothing."""
 
         def decide(present: Present) -> Decision:
@@ -51,11 +57,11 @@ class Customers:
             changed = context.but(identifiers=now_held)
             return Decision(changed, own([_event(verb, identifier, present)]))
 
-        committed = await self._changes.change(who, decide)
-        return list(committed.context.identifiers), committed.version
+        return await self._changes.change(who, decide, request)
 
-    async def forget(self, who: Who) -> dict[str, Any]:
+    async def forget(self, who: Who, request: Request = PLAIN) -> dict[str, Any]:
         """Erase a customer: context, timeline, and whatever leads there; say what was erased."""
+        await self._changes.change(who, lambda present: Decision(present.known), Request(request.if_match))
         loaded, context = await self._changes.contexts.existing(who)
         for identifier in context.identifiers:
             await self._lookups.unlink(who.tenant, identifier, who.customer_id)

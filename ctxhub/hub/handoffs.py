@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown
+from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, JourneyUnknown
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.contexts import Contexts
 from ctxhub.hub.keys import Principal
@@ -23,6 +23,7 @@ from ctxhub.store.contexts import Who
 from ctxhub.store.lists import Lists
 from ctxhub.store.lookups import Lookups
 
+_NOT_TAKEN = ("declined", "expired", "cancelled", "left")
 _CODE_TYPES = ("phone", "account")
 Rule = Callable[[Context, Present], Change]
 
@@ -66,6 +67,7 @@ class Handoffs:
             bound = self._bound(present.known)
             grace = self._changes.patience.grace
             change = handoffs.offer(present.known, offer, handoff_id, present.now, grace, bound)
+            _must_see(present, offer)
             events = own(_carrying(change))
             return Decision(change.context, events, {offer.interaction_id: "t"}, {"handoff_id": handoff_id}, lookups)
 
@@ -220,19 +222,21 @@ class Handoffs:
         """Return an interaction by a handoff of its own."""
         principal.must_be(agent_id)
         who = await self._where(principal.tenant, handoff_id)
-        child_id = self._secrets.handoff_id(*who, f"return:{handoff_id}:{fence}")
-        lookups = self._lookups.handoff_lookups(who, child_id, self._secrets.token(child_id))
 
         def decide(present: Present) -> Decision:
             context = present.known
+            child_id = self._return_of(who, context, handoff_id, fence)
+            lookups = self._lookups.handoff_lookups(who, child_id, self._secrets.token(child_id))
             if child_id in context.handoffs:
-                return Decision(context)
+                return Decision(context, record={"handoff_id": child_id})
             back = handoffs.return_of(context, handoff_id, child_id, to, step, note, present.now)
             change = handoffs.give_back(context, handoff_id, agent_id, fence, back, present.now)
             return Decision(change.context, own(_carrying(change)), {}, {"handoff_id": child_id}, lookups)
 
         committed = await self._changes.change(who, decide, request)
         _count(committed)
+        before = committed.replayed
+        child_id = before["handoff_id"] if before else self._return_of(who, committed.context, handoff_id, fence)
         shown = self._shown(who, committed.context, handoff_id, committed.version)
         child = self._with_secrets(who.tenant, self._view(who, committed.context, child_id, committed.version))
         return {
@@ -240,6 +244,11 @@ class Handoffs:
             "offered": child.model_dump(mode="json"),
             "etag": committed.version,
         }
+
+    def _return_of(self, who: Who, context: Context, handoff_id: str, fence: int) -> str:
+        """Return the id of a holder's return: the same each time, a new one where nobody took the last."""
+        lost = [h for h in context.handoffs.values() if h.parent_id == handoff_id and h.state in _NOT_TAKEN]
+        return self._secrets.handoff_id(*who, f"return:{handoff_id}:{fence}:{len(lost)}")
 
     async def get(self, principal: Principal, handoff_id: str) -> Shown:
         """Show a handoff as it stands now."""
@@ -268,6 +277,15 @@ class Handoffs:
             for who, (_, handoff_id), context in zip(whos, members, found, strict=True)
             if context is not None and _stands(context, handoff_id, state)
         ]
+
+
+def _must_see(present: Present, offer: OfferRequest) -> None:
+    """Refuse an offer about a journey that is not in its interaction's sight."""
+    if offer.journey_id is None:
+        return
+    seen = sight_of(present.known.interaction(offer.interaction_id), present.now)
+    if not seen.sees_journey(present.known.journey(offer.journey_id)):
+        raise JourneyUnknown(f"there is no open journey {offer.journey_id}", journey_id=offer.journey_id)
 
 
 def _stands(context: Context, handoff_id: str, state: str) -> bool:

@@ -91,21 +91,29 @@ class Interactions:
         self._lists = lists
         self._secrets = secrets
 
-    async def start(self, principal: Principal, request: Start) -> tuple[dict[str, Any], bool, int]:
+    async def start(
+        self, principal: Principal, request: Start, conditions: Request = PLAIN
+    ) -> tuple[dict[str, Any], bool, int]:
         """Find or start an interaction; a bad handoff is told of and never refuses the call."""
+        await self._lookups.must_be_same(principal.tenant, conditions.operation)
         arrival, problem = await self._arrival_or_problem(principal.tenant, request)
         try:
-            begun = await self._begun(principal, request, arrival, problem)
+            begun = await self._begun(principal, request, arrival, problem, conditions)
         except (AlreadyUsed, Lapsed, HandoffUnknown) as error:
-            begun = await self._begun(principal, request, None, error)
+            begun = await self._begun(principal, request, None, error, conditions)
+        await self._lookups.remember(principal.tenant, conditions.operation)
         return await self._answer(principal, begun)
 
-    async def redeem(self, principal: Principal, request: Start) -> tuple[dict[str, Any], int]:
+    async def redeem(
+        self, principal: Principal, request: Start, conditions: Request = PLAIN
+    ) -> tuple[dict[str, Any], int]:
         """Let a token or code bring an interaction in; a bad one is refused."""
+        await self._lookups.must_be_same(principal.tenant, conditions.operation)
         arrival = await self._arrival(principal.tenant, request)
         if arrival is None:
             raise Invalid.field("/token", "name a token, or a code with identifiers")
-        begun = await self._begun(principal, request, arrival, None)
+        begun = await self._begun(principal, request, arrival, None, conditions)
+        await self._lookups.remember(principal.tenant, conditions.operation)
         answer, _, version = await self._answer(principal, begun)
         return answer, version
 
@@ -179,13 +187,18 @@ class Interactions:
         return None
 
     async def _begun(
-        self, principal: Principal, request: Start, arrival: Arrival | None, problem: CtxhubError | None
+        self,
+        principal: Principal,
+        request: Start,
+        arrival: Arrival | None,
+        problem: CtxhubError | None,
+        conditions: Request,
     ) -> Begun:
         """Find out who it is, then find or start the interaction there."""
         tenant, system, external_id = principal.tenant, request.of_system, request.external_id
         known = await self._lookups.external(tenant, system, external_id)
         if known is not None:
-            return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem)
+            return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem, conditions)
         ours = self._secrets.provisional_id(tenant, system, external_id)
         identifiers = self._identity.in_order(tenant, request.identifiers)
         found = await self._who(tenant, request, identifiers, arrival, ours)
@@ -194,7 +207,7 @@ class Interactions:
         who = Who(tenant, customer_id)
         linked = [] if found.ambiguous else identifiers
         decide = self._starting(who, request, interaction_id, linked, arrival)
-        committed = await self._changes.change(who, decide)
+        committed = await self._changes.change(who, decide, Request(conditions.if_match))
         if request.refs:
             await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
         return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)
@@ -208,14 +221,21 @@ class Interactions:
         return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
 
     async def _known(
-        self, who: Who, interaction_id: str, request: Start, arrival: Arrival | None, problem: CtxhubError | None
+        self,
+        who: Who,
+        interaction_id: str,
+        request: Start,
+        arrival: Arrival | None,
+        problem: CtxhubError | None,
+        conditions: Request,
     ) -> Begun:
         """Return an interaction that began before; a token that it brings now counts from now on."""
         if arrival is not None and arrival.who != who:
             await self.identify(who, interaction_id, arrival.who.customer_id, None)
             who = arrival.who
         linked: list[Identifier] = []
-        committed = await self._changes.change(who, self._starting(who, request, interaction_id, linked, arrival))
+        decide = self._starting(who, request, interaction_id, linked, arrival)
+        committed = await self._changes.change(who, decide, Request(conditions.if_match))
         return Begun(who, interaction_id, _began(committed), False, problem, arrival)
 
     def _starting(
@@ -331,22 +351,22 @@ class Interactions:
         ]
 
     async def identify(
-        self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None
+        self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None, request: Request = PLAIN
     ) -> tuple[Who, InteractionView, int]:
         """Move an interaction to whom it really is; killed at any step, it is completed when it is next due."""
         now = self._changes.clock()
         assurance = _assured(claim, now)
         if to == who.customer_id:
-            await self._changes.change(who, _raising(interaction_id, assurance))
+            await self._changes.change(who, _raising(interaction_id, assurance), request)
             return await self._viewed(who, interaction_id)
 
         def depart(present: Present) -> Decision:
-            if interaction_id in present.known.moved:
+            if present.known.moved.get(interaction_id) == to:
                 return Decision(present.known)
             change = moving.depart(present.known, interaction_id, to, present.now, assurance)
             return Decision(change.context, own(change.events))
 
-        await self._changes.change(who, depart)
+        await self._changes.change(who, depart, request)
         await self.complete_moves(who)
         return await self._viewed(Who(who.tenant, to), interaction_id)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+from ctxhub.errors import Moved
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.contexts import Contexts, in_sight
 from ctxhub.hub.handoffs import Handoffs
-from ctxhub.model.disclosure import Reader
+from ctxhub.model.disclosure import Reader, Sight
 from ctxhub.store.contexts import Contexts as Kept
 from ctxhub.store.contexts import Who
 from ctxhub.store.feed import Bell, Feeds, Hints, member
@@ -44,7 +45,7 @@ class Streams:
     async def customer(self, who: Who, reader: Reader, after: int | None) -> AsyncIterator[Told]:
         """Tell what happens to a customer, as far as the reader may see it; ids are versions."""
         async with self._hints.following(member(who)) as bell:
-            _, _, version = await self._contexts.sight(who, reader)
+            seen, _, version = await self._contexts.sight(who, reader)
             yield Told(None, "ready", {"version": version})
             if after is not None and after > version:
                 yield Told(None, "reset", {"version": version, "reason": "the hub has not seen that version"})
@@ -53,13 +54,22 @@ class Streams:
             async for _ in self._rounds(bell):
                 found = await self._kept.timeline(who, last, None, AT_ONCE)
                 while found:
-                    seen, _, _ = await self._contexts.sight(who, reader)
+                    seen, moved = await self._sight(who, reader, seen)
                     for event in found:
                         last = event["version"]
                         if in_sight(seen, event):
                             yield Told(str(last), event["type"], event)
+                    if moved is not None:
+                        raise moved
                     found = await self._kept.timeline(who, last, None, AT_ONCE) if len(found) == AT_ONCE else []
                 yield ALIVE
+
+    async def _sight(self, who: Who, reader: Reader, before: Sight) -> tuple[Sight, Moved | None]:
+        """Return what a follower may see now; of an interaction that has moved, what it could see till then."""
+        try:
+            return (await self._contexts.sight(who, reader))[0], None
+        except Moved as moved:
+            return before, moved
 
     async def queue(self, tenant: str, queue: str, after: str | None) -> AsyncIterator[Told]:
         """Tell what happens in a queue, after a snapshot of who waits; each event comes at least once."""
@@ -83,9 +93,9 @@ class Streams:
         """Tell what a feed holds after an entry, and what comes."""
         async with self._hints.following(self._feeds.key(tenant, name)) as bell:
             last = after if after is not None else await self._feeds.last(tenant, name)
-            yield Told(None, "ready", {})
+            yield Told(last, "ready", {})
             if after is not None and await self._feeds.has_gap_after(tenant, name, after, self._clock()):
-                yield Told(None, "reset", {"reason": "what came in between is no longer kept"})
+                yield Told(last, "reset", {"reason": "what came in between is no longer kept"})
             async for _ in self._rounds(bell):
                 found = await self._feeds.after(tenant, name, last, AT_ONCE)
                 while found:

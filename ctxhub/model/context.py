@@ -92,14 +92,15 @@ class Context(Value):
     def held_handoff(self, interaction_id: str) -> Handoff | None:
         """Return the accepted handoff whose holder has the interaction's floor, if there is one."""
         mine = (h for h in self.handoffs.values() if h.interaction_id == interaction_id)
-        return next((handoff for handoff in mine if handoff.state == "accepted"), None)
+        return next((handoff for handoff in mine if handoff.state == "accepted" and handoff.redeemed is None), None)
 
     def pruned(self, now: datetime) -> Context:
-        """Return the context without what has lapsed or is long over."""
+        """Return the context without what has lapsed or is long over; what a handoff or a move needs stays."""
+        needed = {h.interaction_id for h in self.handoffs.values() if not h.is_final} | self.moves.keys()
         ended = [i for i in self.interactions.values() if not i.is_open]
         stale = {i.interaction_id for i in ended if i.ended_at and now - i.ended_at > KEEP_ENDED}
         surplus = sorted(ended, key=lambda i: i.ended_at or now)[: max(0, len(ended) - MOST_ENDED)]
-        gone = stale | {i.interaction_id for i in surplus}
+        gone = (stale | {i.interaction_id for i in surplus}) - needed
         return self._with(
             facts=tuple(fact for fact in self.facts if fact.lives(now) and fact.origin.scope not in gone),
             interactions={k: i for k, i in self.interactions.items() if k not in gone},

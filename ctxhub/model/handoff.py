@@ -199,13 +199,14 @@ def offer(
     """Offer an interaction to somebody else; a bot that is named takes it at once, others must accept."""
     interaction = find(context, request.interaction_id)
     _refuse_offer(context, interaction, request.fence)
+    to = _to(context, request, interaction)
     parent = context.held_handoff(interaction.interaction_id)
     before = parent or context.handoffs.get(interaction.handoff_id or "")
     left = _left_lately(context, request.to, now, grace)
     handoff = Handoff(
         handoff_id=handoff_id,
         journey_id=request.journey_id or interaction.journey_id,
-        to=_resolved(context, request, interaction),
+        to=to,
         skills=tuple(request.skills),
         parent_id=before.handoff_id if before else None,
         ends_parent="transferred" if parent and request.to.channel is None else None,
@@ -245,21 +246,26 @@ def _left_lately(context: Context, to: Target, now: datetime, grace: timedelta) 
     return next((h for h in reversed(left) if h.final_at and now - h.final_at <= grace), None)
 
 
-def _resolved(context: Context, request: OfferRequest, interaction: Interaction) -> Target:
-    """Name the agent whom `previous` or `owner_of` means; without one, the fallback."""
-    if request.to.owner_of is None and request.to.previous is None:
-        return request.to
-    agent = _owner(context, request.to.owner_of) if request.to.owner_of else _previous(context, interaction)
-    if agent is not None:
-        return Target(agent=agent)
-    if request.fallback is not None:
-        return request.fallback
-    raise WrongState("there is nobody before and no fallback", interaction_id=interaction.interaction_id)
+def _to(context: Context, request: OfferRequest, interaction: Interaction) -> Target:
+    """Return where an offer goes; where it means nobody, to its fallback."""
+    named = _named(context, request.to, interaction) or _named(context, request.fallback, interaction)
+    if named is None:
+        raise WrongState("there is nobody before and no fallback", interaction_id=interaction.interaction_id)
+    return named
+
+
+def _named(context: Context, to: Target | None, interaction: Interaction) -> Target | None:
+    """Name the agent whom `previous` or `owner_of` means; None where they mean nobody."""
+    if to is None or (to.owner_of is None and to.previous is None):
+        return to
+    agent = _owner(context, to.owner_of) if to.owner_of else _previous(context, interaction)
+    return Target(agent=agent) if agent is not None else None
 
 
 def _owner(context: Context, journey_id: str) -> str | None:
     """Return the agent who is responsible for a journey."""
-    return context.journey(journey_id).owner
+    journey = context.journeys.get(journey_id)
+    return journey.owner if journey else None
 
 
 def _previous(context: Context, interaction: Interaction) -> str | None:
@@ -297,8 +303,9 @@ def _event(handoff: Handoff, interaction: Interaction, verb: str, mark: str, at:
 
 
 def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lease: timedelta | None) -> Change:
-    """Move the floor to whoever takes a handoff; the handoff before it in the chain ends."""
+    """Move the floor to whoever takes a handoff; the handoff of whoever had it ends."""
     interaction = context.interaction(handoff.interaction_id)
+    before = context.held_handoff(handoff.interaction_id)
     context, interaction = with_floor(context, interaction, holder)
     taken = handoff.but(
         state="accepted",
@@ -311,23 +318,16 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     waited = round((now - handoff.waiting_since).total_seconds(), 3)
     mark = f"accepted:{interaction.fence}"
     event = _event(taken, interaction, "accepted", mark, now, fence=interaction.fence, waited=waited, **who)
-    ended = _parent_ended(context.with_handoff(taken), taken, interaction, now)
+    context = context.with_handoff(taken)
+    if before is None:
+        return Change(context, [event])
+    ended = _finished(context, before, handoff.ends_parent or "transferred", now, by=handoff.handoff_id)
     return Change(ended.context, [event, *ended.events])
-
-
-def _parent_ended(context: Context, handoff: Handoff, interaction: Interaction, now: datetime) -> Change:
-    """End the handoff whose holder gave the interaction on."""
-    parent = context.handoffs.get(handoff.parent_id or "")
-    if handoff.ends_parent is None or parent is None or parent.state != "accepted":
-        return Change(context, [])
-    ended = parent.but(state=handoff.ends_parent, final_at=now)
-    event = _event(ended, interaction, handoff.ends_parent, handoff.ends_parent, now, by=handoff.handoff_id)
-    return Change(context.with_handoff(ended), [event])
 
 
 def accept(context: Context, handoff_id: str, agent_id: str, now: datetime, lease: timedelta) -> Change:
     """Give a handoff to one agent, and the floor with it; the same agent again changes nothing."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     if handoff.state == "accepted" and handoff.agent_id == agent_id:
         return Change(context, [])
     if handoff.state == "accepted":
@@ -341,6 +341,14 @@ def accept(context: Context, handoff_id: str, agent_id: str, now: datetime, leas
     if handoff.to.agent not in (None, agent_id):
         raise Forbidden(f"handoff {handoff_id} is offered to {handoff.to.agent}", handoff_id=handoff_id)
     return _take(context, handoff, Holder(party="agent", id=agent_id), now, lease)
+
+
+def _at_rest(context: Context, handoff_id: str) -> Handoff:
+    """Return a handoff; refused while its interaction is moving to another customer."""
+    handoff = context.handoff(handoff_id)
+    if handoff.interaction_id in context.moves:
+        find(context, handoff.interaction_id)
+    return handoff
 
 
 def _state(handoff: Handoff) -> dict[str, Any]:
@@ -369,7 +377,7 @@ def _must_be_held(handoff: Handoff, agent_id: str, fence: int | None) -> None:
 
 def decline(context: Context, handoff_id: str, agent_id: str, reason: str, now: datetime) -> Change:
     """Note that an agent passes: a queue goes on offering, an offer to the agent goes to its fallback or ends."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     _must_be_offered(handoff)
     interaction = context.interaction(handoff.interaction_id)
     passed = handoff.but(declined_by=(*handoff.declined_by, agent_id))
@@ -380,17 +388,25 @@ def decline(context: Context, handoff_id: str, agent_id: str, reason: str, now: 
         return Change(context.with_handoff(passed), [event])
     if handoff.to.agent != agent_id:
         raise Forbidden(f"handoff {handoff_id} is offered to {handoff.to.agent}", handoff_id=handoff_id)
-    if handoff.fallback is not None:
+    fallback = _fallback(context, handoff, interaction)
+    if fallback is not None:
         event = _event(passed, interaction, "declined", mark, now, state="offered", **told)
-        rerouted = _to_fallback(context, passed, interaction, now)
+        rerouted = _rerouted(context, passed, fallback, interaction, now)
         return Change(rerouted.context, [event, *rerouted.events])
     return _finished(context, passed, "declined", now, **told)
 
 
-def _to_fallback(context: Context, handoff: Handoff, interaction: Interaction, now: datetime) -> Change:
+def _fallback(context: Context, handoff: Handoff, interaction: Interaction) -> Target | None:
+    """Return where a handoff goes next; None where nobody is meant, or the customer of a live one has gone."""
+    to = _named(context, handoff.fallback, interaction)
+    needs_customer = handoff.kind == "live" or (to is not None and to.bot is not None)
+    return None if needs_customer and not interaction.is_open else to
+
+
+def _rerouted(context: Context, handoff: Handoff, fallback: Target, interaction: Interaction, now: datetime) -> Change:
     """Offer the same handoff to its fallback, once, with a new deadline."""
     deadline = now + timedelta(seconds=handoff.expires_in)
-    rerouted = handoff.but(to=handoff.fallback, fallback=None, expires_at=deadline)
+    rerouted = handoff.but(to=fallback, fallback=None, expires_at=deadline)
     to = rerouted.to.model_dump(exclude_none=True)
     event = _event(rerouted, interaction, "rerouted", "rerouted", now, to=to, from_queue=handoff.to.queue)
     context = context.with_handoff(rerouted)
@@ -409,7 +425,7 @@ def _finished(context: Context, handoff: Handoff, state: HandoffState, now: date
 
 def cancel(context: Context, handoff_id: str, now: datetime) -> Change:
     """Take back an open offer; taking it back again changes nothing."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     if handoff.state == "cancelled":
         return Change(context, [])
     _must_be_offered(handoff)
@@ -420,7 +436,7 @@ def complete(
     context: Context, handoff_id: str, agent_id: str, fence: int, outcome: str | None, now: datetime
 ) -> Change:
     """Finish the work on a handoff; the floor goes back to the bot where the interaction goes on."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     if handoff.state == "completed" and handoff.agent_id == agent_id and handoff.fence == fence:
         return Change(context, [])
     _must_be_held(handoff, agent_id, fence)
@@ -446,7 +462,7 @@ def give_back(
     now: datetime,
 ) -> Change:
     """Return an interaction by a handoff of its own, `back`, whose acceptance ends this one as returned."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     _must_be_held(handoff, agent_id, fence)
     interaction = context.interaction(handoff.interaction_id)
     _refuse_offer(context, interaction, None)
@@ -474,7 +490,7 @@ def return_of(
         interaction_id=handoff.interaction_id,
         journey_id=handoff.journey_id or interaction.journey_id,
         reason="returned",
-        to=to or _whence(handoff),
+        to=_named(context, to, interaction) or _whence(handoff),
         note=note,
         step=step,
         parent_id=handoff_id,
@@ -497,7 +513,7 @@ def _whence(handoff: Handoff) -> Target:
 
 def renew(context: Context, handoff_id: str, agent_id: str, fence: int, now: datetime, lease: timedelta) -> Change:
     """Hold a handoff for another lease."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     _must_be_held(handoff, agent_id, fence)
     renewed = handoff.but(lease_ends=now + lease)
     interaction = context.interaction(handoff.interaction_id)
@@ -508,7 +524,7 @@ def renew(context: Context, handoff_id: str, agent_id: str, fence: int, now: dat
 
 def shown(context: Context, handoff_id: str, agent_id: str, now: datetime) -> Change:
     """Note that the receiver was shown the context; the first time counts."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     if handoff.receipt_at is not None:
         return Change(context, [])
     _must_be_held(handoff, agent_id, None)
@@ -531,7 +547,7 @@ def redeemable(handoff: Handoff, system: str, external_id: str) -> bool:
 
 def redeem(context: Context, handoff_id: str, arrived: Interaction, now: datetime) -> Change:
     """Let a token bring a customer in: an offer to a channel is accepted by it, others are joined and stay open."""
-    handoff = context.handoff(handoff_id)
+    handoff = _at_rest(context, handoff_id)
     came = Redeemed(
         system=arrived.system, external_id=arrived.external_id, interaction_id=arrived.interaction_id
     )  # fmt: skip
@@ -568,8 +584,18 @@ def _after_end(handoff: Handoff, interaction_id: str) -> HandoffState | None:
     return "completed" if came_here and handoff.state == "accepted" else None
 
 
-def lapse(context: Context, handoff: Handoff, now: datetime) -> Change:
-    """Let an offer expire or a lease end, where its time has come."""
+def lapse(context: Context, handoff_id: str, now: datetime) -> Change:
+    """Let an offer expire or a lease end, and what then follows, as far as its time has come."""
+    events: list[Event] = []
+    change = _lapsed(context, context.handoffs[handoff_id], now)
+    while change.events:
+        events += change.events
+        change = _lapsed(change.context, change.context.handoffs[handoff_id], now)
+    return Change(change.context, events)
+
+
+def _lapsed(context: Context, handoff: Handoff, now: datetime) -> Change:
+    """Let one offer expire or one lease end, where its time has come."""
     if handoff.state == "offered" and now >= handoff.expires_at:
         return _expired(context, handoff, handoff.expires_at)
     if handoff.state == "accepted" and handoff.lease_ends is not None and now >= handoff.lease_ends:
@@ -579,9 +605,11 @@ def lapse(context: Context, handoff: Handoff, now: datetime) -> Change:
 
 def _expired(context: Context, handoff: Handoff, at: datetime) -> Change:
     """Offer to the fallback once, or end as expired."""
-    if handoff.fallback is None:
+    interaction = context.interaction(handoff.interaction_id)
+    fallback = _fallback(context, handoff, interaction)
+    if fallback is None:
         return _finished(context, handoff, "expired", at)
-    return _to_fallback(context, handoff, context.interaction(handoff.interaction_id), at)
+    return _rerouted(context, handoff, fallback, interaction, at)
 
 
 def _lease_over(context: Context, handoff: Handoff, at: datetime) -> Change:
@@ -589,7 +617,8 @@ def _lease_over(context: Context, handoff: Handoff, at: datetime) -> Change:
     interaction = context.interaction(handoff.interaction_id)
     given_on = context.open_offer(handoff.interaction_id)
     if given_on is not None and given_on.ends_parent is not None:
-        return _finished(context, handoff, given_on.ends_parent, at, by=given_on.handoff_id)
+        gone = _finished(context, handoff, given_on.ends_parent, at, by=given_on.handoff_id)
+        return Change(_floor_to_bot(gone.context, handoff), gone.events)
     if not interaction.is_open:
         return _finished(context, handoff.but(outcome="lease lapsed"), "completed", at, outcome="lease lapsed")
     again = handoff.but(

@@ -46,7 +46,7 @@ def lapse(context: Context, activities: Activities, patience: Patience, now: dat
     """Let everything lapse whose time has come: offers, leases, and interactions gone silent."""
     events: list[Event] = []
     for handoff_id in list(context.handoffs):
-        context, more = handoffs.lapse(context, context.handoffs[handoff_id], now)
+        context, more = handoffs.lapse(context, handoff_id, now)
         events += more
     for interaction in list(context.interactions.values()):
         context, more = _silenced(context, interaction, activities, patience, now)
@@ -58,7 +58,8 @@ def _silenced(
     context: Context, interaction: Interaction, activities: Activities, patience: Patience, now: datetime
 ) -> Change:
     """End an interaction that has been silent for too long."""
-    if not interaction.is_open or now < _silent_at(interaction, activities, patience):
+    here = interaction.is_open and interaction.interaction_id not in context.moves
+    if not here or now < _silent_at(interaction, activities, patience):
         return Change(context, [])
     return end(context, interaction.interaction_id, now, by_silence=True)
 
@@ -82,7 +83,7 @@ def next_due(context: Context, activities: Activities, patience: Patience) -> da
     """Return the earliest time at which something lapses."""
     offered = [h.expires_at for h in context.handoffs.values() if h.state == "offered"]
     leased = [h.lease_ends for h in context.handoffs.values() if h.state == "accepted" and h.lease_ends]
-    open_ = [i for i in context.interactions.values() if i.is_open]
+    open_ = [i for i in context.interactions.values() if i.is_open and i.interaction_id not in context.moves]
     silent = [_silent_at(interaction, activities, patience) for interaction in open_]
     moving = [move.at for move in context.moves.values()]
     return min([*offered, *leased, *silent, *moving], default=None)

@@ -141,7 +141,7 @@ class Contexts:
         _must_be_here(who, head[b"state"].decode())
         commit = head[b"commit"].decode()
         return Loaded(
-            self._context(who, commit, kept),
+            self._context(who, commit, kept, cached),
             int(head[b"version"]),
             int(head[b"document_version"]),
             commit,
@@ -164,11 +164,11 @@ class Contexts:
             return self.keys(who).context
         return self._server.keys.operation(who.tenant, who.customer_id, operation.digest)
 
-    def _context(self, who: Who, commit: str, kept: bytes | None) -> Context:
-        """Return the context of a commit: parsed once, then remembered."""
-        cached = self._parsed.get(who)
+    def _context(self, who: Who, commit: str, kept: bytes | None, cached: tuple[str, Context] | None) -> Context:
+        """Return the context of a commit: parsed once, then remembered; `cached` is what was held as it was asked for."""
         if kept is None and cached is not None and cached[0] == commit:
-            self._parsed.move_to_end(who)
+            if who in self._parsed:
+                self._parsed.move_to_end(who)
             return cached[1]
         if kept is None:
             raise Lapsed(f"the context of {who.customer_id} has lapsed", customer_id=who.customer_id)

@@ -123,9 +123,10 @@ class Feeds:
         return [(entry.decode(), orjson.loads(_field(fields))) for entry, fields in found]
 
     async def last(self, tenant: str, name: str) -> str:
-        """Return the id of a feed's newest entry; `0-0` for none."""
-        found = await self._server.call("XREVRANGE", self.key(tenant, name), "+", "-", "COUNT", 1)
-        return found[0][0].decode() if found else "0-0"
+        """Return the id of a feed's newest entry; where there is none, one that any entry to come is after."""
+        key = self.key(tenant, name)
+        (seconds, micros), found = await self._server.pipeline(("TIME",), ("XREVRANGE", key, "+", "-", "COUNT", 1))
+        return found[0][0].decode() if found else f"{int(seconds) * 1000 + int(micros) // 1000 - 1}-0"
 
     async def has_gap_after(self, tenant: str, name: str, entry_id: str, now: datetime) -> bool:
         """Tell whether something after an entry may have been dropped already."""

@@ -45,6 +45,7 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:external:D", "string", "customer and interaction of (system, external_id)", "lifetime"),
     KeyKind("ctxhub:{P}:T:ref:D", "string", "customer and interaction of another system's name", "lifetime"),
     KeyKind("ctxhub:{P}:T:identifier:D", "hash", "customer = claimed or verified", "lifetime"),
+    KeyKind("ctxhub:{P}:T:start:D", "string", "fingerprint of what an Idempotency-Key began", "48 h"),
     KeyKind("ctxhub:{P}:T:tries:D", "string", "how often a code was tried", "1 h"),
     KeyKind("ctxhub:{P}:ticket:D", "string", "what a single-use stream ticket is good for", "60 s"),
     KeyKind("ctxhub:{00}:keys", "hash", "digest of an API key = tenant, name, role, agent", "—"),
@@ -138,7 +139,7 @@ class Keys:
         return f"ctxhub:{{{partition}}}:token:{hashlib.sha256(token.encode()).hexdigest()[:32]}"
 
     def lookup(self, tenant: str, kind: str, digest: str) -> str:
-        """Return a look-up outside a customer's slot: `external`, `ref`, `identifier` or `tries`."""
+        """Return a look-up outside a customer's slot: `external`, `ref`, `identifier`, `start` or `tries`."""
         return f"ctxhub:{{{self.partition_of(digest)}}}:{tenant}:{kind}:{digest}"
 
     def ticket(self, digest: str) -> str:

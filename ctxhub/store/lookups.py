@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from ctxhub.errors import TooMany
+from ctxhub.errors import IdempotencyKeyReused, TooMany
 from ctxhub.model.customer import Identifier, Strength
-from ctxhub.store.contexts import LOOKUP_LIVES, Who
+from ctxhub.store.contexts import LOOKUP_LIVES, OPERATION_LIVES, Operation, Who
 from ctxhub.store.redis import Server
 
 Owners = dict[str, Strength]
@@ -128,6 +128,22 @@ class Lookups:
             return None
         found = await self._server.call("GET", self._server.keys.token(self.partition_in(token), token))
         return found.decode() if found else None
+
+    async def must_be_same(self, tenant: str, operation: Operation | None) -> None:
+        """Refuse an Idempotency-Key that began another interaction, whoever its customer was."""
+        if operation is None:
+            return
+        found = await self._server.call("GET", self._key(tenant, "start", operation.digest))
+        if found is not None and found.decode() != operation.fingerprint:
+            raise IdempotencyKeyReused("the Idempotency-Key was used for another request")
+
+    async def remember(self, tenant: str, operation: Operation | None) -> None:
+        """Note what an Idempotency-Key has begun."""
+        if operation is None:
+            return
+        lives = round(OPERATION_LIVES.total_seconds() * 1000)
+        key = self._key(tenant, "start", operation.digest)
+        await self._server.call("SET", key, operation.fingerprint, "NX", "PX", lives, writes=True)
 
     async def count_try(self, tenant: str, what: tuple[str, ...], most: int, window: timedelta) -> None:
         """Count one try; `TooMany` after the most that the window allows."""

@@ -1,0 +1,165 @@
+"""Running one adapter in a process of its own, against a hub elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from types import FrameType
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ctxhub.client.hub import ContextHub
+from ctxhub.client.hubs import Hubs, Stopping
+from ctxhub.errors import Unknown
+from ctxhub.model.value import TenantId
+
+__all__ = ["Alone", "MakeRouter", "serve_alone"]
+
+_REQUESTS_FINISH_WITHIN = 3
+_KEEP_ALIVE = 65  # longer than clients keep an idle connection: the one who may send should be the one who closes
+_MOST_KEYS = 1000
+
+
+class Alone(BaseModel):
+    """What an adapter is told when it runs alone; each field is also the environment variable `CTXHUB_<FIELD>`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field("http://127.0.0.1:8080", description="The hub's address.")
+    key: str = Field(min_length=1, repr=False, description="The adapter's own key; never given on the command line.")
+    tenant: TenantId = Field("default", description="The key's tenant.")
+    public_url: str | None = Field(None, description="Where the channel and customers reach the adapter.")
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8081, description="The port to listen on; 0 takes a free one.")
+
+    @property
+    def base_url(self) -> str:
+        """The address that links and signatures are built from: the public one, else the one listened on."""
+        return (self.public_url or f"http://{_reachable(self.host)}:{self.port}").rstrip("/")
+
+
+#: Builds an adapter's routes, from the hub and from what it is told when it runs alone.
+MakeRouter = Callable[[Hubs, Alone], APIRouter]
+
+
+def serve_alone(name: str, make_router: MakeRouter, argv: Sequence[str] | None = None) -> int:
+    """Serve one adapter until told to stop; the exit code.
+
+    Prints `<name> ready http://host:port` when it answers. On SIGTERM its streams are told and it is gone within 5 s.
+    """
+    try:
+        alone = _told(name, argv, os.environ)
+        listener = _listening(alone)
+        alone = alone.model_copy(update={"port": listener.getsockname()[1]})
+        hub = ContextHub(alone.url, alone.key)
+    except (ValueError, OSError) as error:
+        print(f"{name} can't start: {_in_one_line(error)}", file=sys.stderr)
+        return 2
+    stopping = Stopping()
+    app = _app(hub, make_router(_OneHub(hub, alone.tenant, stopping), alone))
+    _Server(app, stopping, ready=f"{name} ready http://{_reachable(alone.host)}:{alone.port}").run([listener])
+    return 0
+
+
+class _OneHub:
+    """The hubs of an adapter that runs alone: one tenant's."""
+
+    def __init__(self, hub: ContextHub, tenant: str, stopping: Stopping) -> None:
+        self._hub = hub
+        self._tenant = tenant
+        self._stopping = stopping
+        self._with_key = lru_cache(_MOST_KEYS)(hub.with_key)
+
+    @property
+    def stopping(self) -> Stopping:
+        """Set when the server is going down."""
+        return self._stopping
+
+    def of(self, tenant: str) -> ContextHub:
+        """Return the hub under the adapter's own key; other tenants are unknown here."""
+        if tenant != self._tenant:
+            raise Unknown(f"there is no tenant {tenant} here", tenant=tenant)
+        return self._hub
+
+    def with_key(self, key: str) -> ContextHub:
+        """Return the hub under somebody's own key."""
+        return self._with_key(key)
+
+
+class _Server(uvicorn.Server):
+    """Serves until told to stop, and then tells the streams, which uvicorn would wait for in vain."""
+
+    def __init__(self, app: FastAPI, stopping: Stopping, ready: str) -> None:
+        config = uvicorn.Config(
+            app,
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_REQUESTS_FINISH_WITHIN,
+        )
+        super().__init__(config)
+        self._stopping = stopping
+        self._ready = ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop: streams say goodbye, requests finish; being asked is no failure."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        print(self._ready, flush=True)
+
+
+def _app(hub: ContextHub, router: APIRouter) -> FastAPI:
+    """Mount an adapter's routes; the hub's connections are closed when serving ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with hub:
+            yield
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.include_router(router)
+    return app
+
+
+def _told(name: str, argv: Sequence[str] | None, environ: Mapping[str, str]) -> Alone:
+    """Read what the adapter is told: by the environment, or rather by the command line."""
+    parser = argparse.ArgumentParser(prog=name, description="Serves one channel, against a hub elsewhere.")
+    for field, info in Alone.model_fields.items():
+        if field != "key":
+            parser.add_argument(f"--{field.replace('_', '-')}", help=f"{info.description} CTXHUB_{field.upper()}")
+    given: dict[str, Any] = {field: environ.get(f"CTXHUB_{field.upper()}") for field in Alone.model_fields}
+    given |= {field: value for field, value in vars(parser.parse_args(argv)).items() if value is not None}
+    return Alone.model_validate({field: value for field, value in given.items() if value})
+
+
+def _listening(alone: Alone) -> socket.socket:
+    family = socket.AF_INET6 if ":" in alone.host else socket.AF_INET
+    return socket.create_server((alone.host, alone.port), family=family)
+
+
+def _reachable(host: str) -> str:
+    """Write a host as a URL wants it; a wildcard becomes one that can be connected to."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{reachable}]" if ":" in reachable else reachable
+
+
+def _in_one_line(error: Exception) -> str:
+    """Say which variable is wrong and why; values are not repeated, for one is a secret."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"CTXHUB_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
