@@ -70,7 +70,7 @@ def ways_of(settings: Settings) -> Ways:
     return Ways(
         master_key=_master_key(settings),
         public_url=settings.base_url,
-        patience=Patience(settings.lease, settings.grace, settings.silence_of),
+        patience=Patience(settings.lease, settings.grace, settings.silence_of, settings.offer_expires),
         keep=settings.keep,
         deadline=settings.deadline,
         tick=settings.timer_tick,

@@ -292,7 +292,7 @@ def _scalar(schema: dict[str, Any]) -> str:
     """Say in words what a single value may be."""
     word = _FORMATS.get(schema.get("format", "")) or _TYPES.get(schema.get("type", ""), "anything")
     if "pattern" in schema:
-        return f"{word} like {schema['pattern']}"
+        return f"{word} like `{schema['pattern']}`"
     return word + _bounds(schema, "minLength", "maxLength") + _bounds(schema, "minimum", "maximum")
 
 

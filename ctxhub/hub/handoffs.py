@@ -59,6 +59,8 @@ class Handoffs:
     async def offer(self, principal: Principal, offer: OfferRequest, request: Request = PLAIN) -> dict[str, Any]:
         """Offer an interaction; the answer, and only it, carries token, code and link."""
         who = Who(principal.tenant, offer.customer_id)
+        if offer.expires_in is None:
+            offer = offer.but(expires_in=round(self._changes.patience.offer.total_seconds()))
         seed = request.operation.digest if request.operation else None
         handoff_id = self._secrets.handoff_id(*who, seed)
         lookups = self._lookups.handoff_lookups(who, handoff_id, self._secrets.token(handoff_id))

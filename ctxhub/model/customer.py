@@ -38,6 +38,12 @@ class Assurance(Value):
         """Return what is left of it at an instant: lapsed assurance is none."""
         return NOBODY if self.until is not None and now >= self.until else self
 
+    def outlasts(self, other: Assurance, now: datetime) -> bool:
+        """Tell whether it is surer than another at an instant, or as sure and for longer."""
+        mine, others = self.at(now), other.at(now)
+        longer = self.until is None or (others.until is not None and self.until > others.until)
+        return mine.level > others.level or (mine.level == others.level > 0 and longer)
+
 
 class AssuranceClaim(Value):
     """What a channel asserts as an interaction begins."""

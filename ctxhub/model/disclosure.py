@@ -173,7 +173,8 @@ def missing(journey: Journey, groups: dict[tuple[str, str | None], list[Fact]], 
 
 def intent_in_sight(context: Context, seen: Sight) -> Intent | None:
     """Return the latest intent that the reader may know of."""
-    told = [i.intent for i in context.interactions.values() if i.intent is not None and _sees_intent(seen, i.intent)]
+    noted = [intent for i in context.interactions.values() for intent in (i.shared_intent, i.intent)]
+    told = [intent for intent in noted if intent is not None and _sees_intent(seen, intent)]
     return max(told, key=lambda intent: intent.at or context.created_at, default=None)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ctxhub.model.context import Context
 
 MAX_DATA_BYTES = 128 * 1024
+MAX_DEPTH = 64
 FREE_TYPE = re.compile(r"^x\.[^\x00-\x20\x7f]{1,100}$")
 
 
@@ -250,6 +251,8 @@ class Telling(Value):
 
 def checked_data(type_: str, data: dict[str, Any], pointer: str) -> dict[str, Any]:
     """Return an event's data, checked for its type; faults are `Invalid` with a pointer below `pointer`."""
+    if _is_deeper(data, MAX_DEPTH):
+        raise Invalid.field(f"{pointer}/data", f"an event's data is nested at most {MAX_DEPTH} deep")
     if len(orjson.dumps(data)) > MAX_DATA_BYTES:
         raise Invalid.field(f"{pointer}/data", "an event's data has at most 128 KiB")
     if FREE_TYPE.match(type_):
@@ -261,6 +264,21 @@ def checked_data(type_: str, data: dict[str, Any], pointer: str) -> dict[str, An
         return kind.model_validate(data).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:
         raise Invalid(f"{pointer}/data has faults", errors=faults(error, f"{pointer}/data")) from error
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Tell whether a value is nested deeper than so many levels."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(outer: Any) -> Any:
+    """Return what a list or an object holds."""
+    return outer.values() if isinstance(outer, dict) else outer
 
 
 def faults(error: ValidationError, pointer: str = "") -> list[dict[str, str]]:

@@ -153,10 +153,11 @@ def told(facts: tuple[Fact, ...], fact: Fact) -> tuple[Fact, ...]:
 
 
 def _lifts(fact: Fact, other: Fact) -> bool:
-    """Tell whether saying it again ends an earlier rejection in the same scope."""
+    """Tell whether saying it again ends a rejection in the same scope; one that is older and of all values stands."""
     if other.state != "rejected" or other.origin.scope != fact.origin.scope or fact.state == "rejected":
         return False
-    return _undoes(other, fact) or (other.origin.at <= fact.origin.at and other.name == fact.name)
+    said_since = other.origin.at == fact.origin.at or (other.origin.at < fact.origin.at and other.value is not None)
+    return said_since and is_undone(fact, other.name, other.journey_id, other.value)
 
 
 def rejected(facts: tuple[Fact, ...], rejection: Fact, scopes: frozenset[str | None]) -> tuple[Fact, ...]:

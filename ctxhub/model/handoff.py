@@ -24,6 +24,7 @@ from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Lev
 if TYPE_CHECKING:
     from ctxhub.model.context import Context
 
+UNLESS_SAID = 300
 HandoffState = Literal[
     "offered", "accepted", "completed", "returned", "transferred", "declined", "expired", "cancelled", "left"
 ]
@@ -66,7 +67,7 @@ class OfferRequest(Value):
     kind: Literal["live", "callback", "message"] = "live"
     skills: list[Name] = Field([], max_length=32)
     priority: Annotated[int, Field(ge=0, le=100)] = 0
-    expires_in: Annotated[int, Field(gt=0, le=86_400)] = 300
+    expires_in: Annotated[int, Field(gt=0, le=86_400)] | None = None
     fallback: Target | None = None
     delivery: Literal["signal", "message"] = "signal"
     note: Text | None = None
@@ -215,11 +216,10 @@ def offer(
         offered_level=interaction.level(now),
         offered_at=now,
         waiting_since=left.waiting_since if left else now,
-        expires_at=now + timedelta(seconds=request.expires_in),
+        expires_at=now + timedelta(seconds=request.expires_in or UNLESS_SAID),
+        expires_in=request.expires_in or UNLESS_SAID,
         bound=bound,
-        **request.model_dump(
-            include={"interaction_id", "reason", "mode", "kind", "priority", "expires_in", "delivery", "note"}
-        ),
+        **request.model_dump(include={"interaction_id", "reason", "mode", "kind", "priority", "delivery", "note"}),
         fallback=request.fallback,
     )
     return _placed(context, handoff, interaction, now)

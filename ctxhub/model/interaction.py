@@ -38,7 +38,10 @@ class Intent(Value):
 
 
 class Interaction(Value):
-    """One call, chat, visit or thread; `lineage` names the interactions whose handoffs led here."""
+    """One call, chat, visit or thread; `lineage` names the interactions whose handoffs led here.
+
+    `shared_intent` is what the customer wanted when last known at level 2, where `intent` was told below it.
+    """
 
     interaction_id: Id
     channel: Channel
@@ -53,6 +56,7 @@ class Interaction(Value):
     fence: int = 1
     journey_id: Id | None = None
     intent: Intent | None = None
+    shared_intent: Intent | None = None
     declined: tuple[Id, ...] = ()
     assurance: Assurance = NOBODY
     handoff_id: Id | None = None

@@ -14,11 +14,12 @@ from ctxhub.model.interaction import Interaction
 
 
 class Patience(NamedTuple):
-    """How long things may take: a lease, the grace of one who left, and silence by channel."""
+    """How long things may take: a lease, the grace of one who left, silence by channel, and an offer."""
 
     lease: timedelta
     grace: timedelta
     silence: Callable[[str], timedelta]
+    offer: timedelta = timedelta(seconds=300)
 
 
 class Activity(NamedTuple):

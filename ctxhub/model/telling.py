@@ -125,6 +125,8 @@ def _intent(context: Context, event: Event, scene: Scene) -> Change:
     if event.interaction_id is None:
         return Change(context, [event])
     interaction = context.interaction(event.interaction_id)
+    before = interaction.intent
+    shared_before = before if before and before.assurance >= SHARED_FROM else interaction.shared_intent
     intent = Intent(
         name=event.data["name"],
         confidence=event.data.get("confidence", 1.0),
@@ -133,7 +135,8 @@ def _intent(context: Context, event: Event, scene: Scene) -> Change:
         at=event.at,
         assurance=event.assurance,
     )
-    return Change(context.with_interaction(interaction.but(intent=intent)), [event])
+    noted = interaction.but(intent=intent, shared_intent=None if event.assurance >= SHARED_FROM else shared_before)
+    return Change(context.with_interaction(noted), [event])
 
 
 def _fact(context: Context, event: Event, scene: Scene) -> Change:
@@ -147,7 +150,7 @@ def _fact(context: Context, event: Event, scene: Scene) -> Change:
         confidence=data.get("confidence", 1.0),
         sensitivity=_sensitivity(context, event, scene),
         journey_id=event.journey_id,
-        expires_at=event.at + timedelta(seconds=data["expires_in"]) if "expires_in" in data else None,
+        expires_at=event.at + timedelta(seconds=data["expires_in"]) if data.get("expires_in") else None,
         evidence=event.event_id,
         origin=_origin(event),
     )
@@ -158,13 +161,14 @@ def _fact(context: Context, event: Event, scene: Scene) -> Change:
 
 def _without(context: Context, rejection: Fact, event: Event, scene: Scene) -> tuple[Fact, ...]:
     """Return the facts without what an event rejects: its own scope's, and from level 2 on what is shared."""
+    scope = rejection.origin.scope
+    if scope is not None:
+        return rejected(context.facts, rejection, frozenset({scope}))
     if event.interaction_id is None:
         same = (rejection.name, rejection.journey_id, rejection.value)
         return tuple(fact for fact in context.facts if not is_undone(fact, *same))
     lineage = sight_of(context.interaction(event.interaction_id), scene.now).lineage
-    surely = rejection.origin.scope is None
-    scopes: frozenset[str | None] = lineage | {None} if surely else frozenset({event.interaction_id})
-    return rejected(context.facts, rejection, scopes)
+    return rejected(context.facts, rejection, lineage | {None})
 
 
 def _sensitivity(context: Context, event: Event, scene: Scene) -> str:
@@ -277,7 +281,7 @@ def _assurance(context: Context, event: Event, scene: Scene) -> Change:
     raised = Assurance(
         level=event.data["level"], method=event.data["method"], channel=interaction.channel, until=until
     )  # fmt: skip
-    if raised.level < interaction.level(scene.now):
+    if not raised.outlasts(interaction.assurance, scene.now):
         return Change(context, [event])
     context = context.with_interaction(interaction.but(assurance=raised))
     return Change(shared(context, event.interaction_id, raised.level), [event.but(assurance=raised.level)])
@@ -285,8 +289,12 @@ def _assurance(context: Context, event: Event, scene: Scene) -> Change:
 
 def shared(context: Context, interaction_id: str, level: Level) -> Context:
     """Share what an interaction's customer said before being verified in it."""
-    if level < 2:
+    if level < SHARED_FROM:
         return context
+    interaction = context.interaction(interaction_id)
+    if interaction.intent is not None:
+        intent = interaction.intent.but(assurance=max(level, interaction.intent.assurance))
+        context = context.with_interaction(interaction.but(intent=intent, shared_intent=None))
     journeys = {k: j.but(origin=_lifted(j.origin, interaction_id, level)) for k, j in context.journeys.items()}
     promises = {k: c.but(origin=_lifted(c.origin, interaction_id, level)) for k, c in context.commitments.items()}
     facts = promoted(context.facts, interaction_id, level)
@@ -304,10 +312,16 @@ def _commitment(context: Context, event: Event, scene: Scene) -> Change:
         return _commitment_made(context, event)
     commitment_id = event.data["commitment_id"]
     promise = context.commitments.get(commitment_id)
-    if promise is None or not _sight(context, event, scene.now).sees(promise.origin):
+    if promise is None or not _may_end(context, event, promise, scene):
         raise CommitmentUnknown(f"there is no open commitment {commitment_id}", commitment_id=commitment_id)
     rest = {key: other for key, other in context.commitments.items() if key != commitment_id}
     return Change(context.but(commitments=rest), [event])
+
+
+def _may_end(context: Context, event: Event, promise: Commitment, scene: Scene) -> bool:
+    """Tell whether a promise is the teller's to end; what is shared is ended at level 2 only."""
+    surely = promise.origin.scope is not None or event.assurance >= SHARED_FROM
+    return surely and _sight(context, event, scene.now).sees(promise.origin)
 
 
 def _commitment_made(context: Context, event: Event) -> Change:
