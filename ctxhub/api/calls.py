@@ -43,13 +43,17 @@ class Route(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            read = JsonRequest(request.scope, request.receive)
-            try:
-                return await guarded(read, handler)
-            except Changed as changed:
-                raise await _with_context(read, changed) from changed
+            return await answered(JsonRequest(request.scope, request.receive), handler)
 
         return handle
+
+
+async def answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaitable[Response]]) -> Response:
+    """Answer a call, guarded; whoever decided on an older document is shown the present context."""
+    try:
+        return await guarded(request, handler)
+    except Changed as changed:
+        raise await _with_context(request, changed) from changed
 
 
 async def _with_context(request: Request, changed: Changed) -> Changed:

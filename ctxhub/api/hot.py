@@ -14,10 +14,10 @@ from fastapi import FastAPI, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ctxhub.api.calls import JsonRequest, caller_of, conditions_of, hub_of, refuse_unless, who_of
+from ctxhub.api.calls import JsonRequest, answered, caller_of, conditions_of, hub_of, refuse_unless, who_of
 from ctxhub.api.contexts import ContextQuery, context_answer
 from ctxhub.api.events import EventsBody, told_answer
-from ctxhub.api.problems import guarded, problem_response
+from ctxhub.api.problems import problem_response
 from ctxhub.errors import CtxhubError, Invalid
 from ctxhub.model.event import faults
 from ctxhub.model.value import Value
@@ -96,6 +96,6 @@ class Hot:
     async def _answered(self, request: JsonRequest, hot: HotRoute) -> Response:
         """Return the answer, whatever happens."""
         try:
-            return await guarded(request, hot.handle)
+            return await answered(request, hot.handle)
         except CtxhubError as error:
             return problem_response(error, request)

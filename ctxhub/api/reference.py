@@ -168,7 +168,7 @@ def _operation(document: dict[str, Any], method: str, path: str, operation: dict
         body=fields_of(document, _schema(operation.get("requestBody", {})), _BODY_LEVELS),
         example=_request_example(document, method, path, operation),
         status=status,
-        answer=fields_of(document, _schema(answer)),
+        answer=_given(fields_of(document, _schema(answer))),
         answer_example=_written(_examples().get(f"{method.upper()} {path}", {}).get("answer")),
     )
 
@@ -218,6 +218,11 @@ def fields_of(document: dict[str, Any], schema: dict[str, Any], levels: int = 1,
     return found
 
 
+def _given(fields: list[Field]) -> list[Field]:
+    """Return fields that we send: nobody is required to do anything about them."""
+    return [field._replace(required=False) for field in fields]
+
+
 def _shape_of(document: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return the name of the shape that a schema refers to; nothing where it spells itself out."""
     resolved = _resolved(document, schema)
@@ -232,7 +237,7 @@ def shapes_of(document: dict[str, Any]) -> list[Shape]:
     while wanted:
         name = wanted.pop()
         if name not in found:
-            fields = fields_of(document, known[name])
+            fields = _given(fields_of(document, known[name]))
             found[name] = Shape(name, known[name].get("description", "").split("\n")[0], fields)
             wanted += [field.shape for field in fields if field.shape]
     return [found[name] for name in sorted(found)]

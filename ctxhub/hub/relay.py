@@ -17,7 +17,7 @@ from ctxhub.errors import CtxhubError
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.numbers import tallies
 from ctxhub.store.contexts import Contexts, Who
-from ctxhub.store.feed import Feeds, Hints
+from ctxhub.store.feed import Feeds, Hints, Noted
 from ctxhub.store.outbox import Outbox, Written
 
 log = structlog.get_logger()
@@ -135,14 +135,14 @@ class Relay:
         )
 
 
-def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, Noted]]:
     """Return the feeds that an event belongs to: its queue's, and its channel's where customers are to be told."""
-    entry = event | {"customer_id": who.customer_id}
+    noted = Noted(who, event["version"])
     found = []
     if event["type"].startswith("handoff."):
-        found += [(who.tenant, f"queue:{queue}", entry) for queue in _queues(event["data"])]
+        found += [(f"queue:{queue}", noted) for queue in _queues(event["data"])]
     if event.get("channel") and event["type"].startswith(_DELIVERED):
-        found.append((who.tenant, f"channel:{event['channel']}", entry))
+        found.append((f"channel:{event['channel']}", noted))
     return found
 
 

@@ -12,7 +12,7 @@ from ctxhub.hub.handoffs import Handoffs
 from ctxhub.model.disclosure import Reader, Sight
 from ctxhub.store.contexts import Contexts as Kept
 from ctxhub.store.contexts import Who
-from ctxhub.store.feed import Bell, Feeds, Hints, member
+from ctxhub.store.feed import Bell, Feeds, Hints, Noted, member
 
 AT_ONCE = 200
 LOOK_UNASKED = 3.0
@@ -99,10 +99,19 @@ class Streams:
             async for _ in self._rounds(bell):
                 found = await self._feeds.after(tenant, name, last, AT_ONCE)
                 while found:
-                    for last, event in found:
+                    for last, event in await self._told(found):
                         yield Told(last, event["type"], event)
+                    last = found[-1][0]
                     found = await self._feeds.after(tenant, name, last, AT_ONCE) if len(found) == AT_ONCE else []
                 yield ALIVE
+
+    async def _told(self, found: list[tuple[str, Noted]]) -> list[tuple[str, dict[str, Any]]]:
+        """Return the events that a feed notes, with their customers; those of an erased customer are gone."""
+        spans = await self._kept.spans([(noted.who, noted.version, noted.version) for _, noted in found])
+        pairs = zip(found, spans, strict=True)
+        return [
+            (entry, event | {"customer_id": noted.who.customer_id}) for (entry, noted), told in pairs for event in told
+        ]
 
     async def _rounds(self, bell: Bell) -> AsyncIterator[None]:
         """Begin a round at once, then whenever the bell rings or it is time to look unasked; until the hub stops."""

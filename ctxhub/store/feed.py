@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from redis import exceptions
 
 from ctxhub.store.contexts import Who
@@ -96,8 +95,18 @@ class Hints:
                 bell.ring()
 
 
+class Noted(NamedTuple):
+    """Which event is told: whose, and its version; the timeline has what it says."""
+
+    who: Who
+    version: int
+
+
 class Feeds:
-    """What followers of a queue or a channel are told; at least once, in order, resumable for a day."""
+    """What followers of a queue or a channel are told; at least once, in order, resumable for a day.
+
+    A feed only notes which events; what they say stands in the timelines alone, so that it is kept and erased there.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -106,21 +115,22 @@ class Feeds:
         """Return the topic of a feed, to follow its hints."""
         return self._server.keys.feed(tenant, name)
 
-    async def tell(self, entries: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
-        """Add to feeds, given as (tenant, name, event), and hint at it."""
+    async def tell(self, entries: Sequence[tuple[str, Noted]]) -> None:
+        """Add to feeds, given as (name, what is noted), and hint at it."""
         lives = round(FEED_LIVES.total_seconds() * 1000)
         commands: list[tuple[Any, ...]] = []
-        for tenant, name, event in entries:
-            key = self.key(tenant, name)
-            commands.append(("XADD", key, "MAXLEN", "~", FEED_LENGTH, "*", "e", orjson.dumps(event)))
+        for name, noted in entries:
+            key = self.key(noted.who.tenant, name)
+            content = ("c", noted.who.customer_id, "v", noted.version)
+            commands.append(("XADD", key, "MAXLEN", "~", FEED_LENGTH, "*", *content))
             commands.append(("PEXPIRE", key, lives))
-            commands.append(("PUBLISH", self._server.keys.feed_hints(tenant, name), f"{key}\n"))
+            commands.append(("PUBLISH", self._server.keys.feed_hints(noted.who.tenant, name), f"{key}\n"))
         await self._server.pipeline(*commands, writes=True)
 
-    async def after(self, tenant: str, name: str, entry_id: str, most: int = 200) -> list[tuple[str, dict[str, Any]]]:
-        """Return what a feed holds after an entry, oldest first."""
+    async def after(self, tenant: str, name: str, entry_id: str, most: int = 200) -> list[tuple[str, Noted]]:
+        """Return what a feed notes after an entry, oldest first."""
         found = await self._server.call("XRANGE", self.key(tenant, name), f"({entry_id}", "+", "COUNT", most)
-        return [(entry.decode(), orjson.loads(_field(fields))) for entry, fields in found]
+        return [(entry.decode(), _noted(tenant, fields)) for entry, fields in found]
 
     async def last(self, tenant: str, name: str) -> str:
         """Return the id of a feed's newest entry; where there is none, one that any entry to come is after."""
@@ -142,9 +152,10 @@ class Feeds:
         return int(await self._server.call("XLEN", self.key(tenant, name))) >= FEED_LENGTH
 
 
-def _field(fields: Any) -> bytes:
-    """Read the one field of an entry."""
-    return bytes(fields[b"e"] if isinstance(fields, dict) else fields[1])
+def _noted(tenant: str, fields: Any) -> Noted:
+    """Read one entry of a feed."""
+    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    return Noted(Who(tenant, pairs[b"c"].decode()), int(pairs[b"v"]))
 
 
 def member(who: Who) -> str:

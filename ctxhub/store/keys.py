@@ -35,7 +35,7 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:held:L", "sorted set", "accepted handoffs of a queue", "—"),
     KeyKind("ctxhub:{P}:T:open:CH", "sorted set", "open interactions of a channel, by start", "—"),
     KeyKind("ctxhub:{P}:T:numbers:DAY", "hash", "counters of one day", "400 days"),
-    KeyKind("ctxhub:{P}:T:feed:F", "stream", "what a queue's or channel's followers are told", "24 h"),
+    KeyKind("ctxhub:{P}:T:feed:F", "stream", "which events a queue's or channel's followers are told: customer, version", "24 h"),
     KeyKind("ctxhub:{P}:outbox", "stream", "customer, first and last version of every write", "until consumed"),
     KeyKind("ctxhub:{P}:due", "sorted set", "customers by the next time something of theirs lapses", "—"),
     KeyKind("ctxhub:{P}:relay", "hash", "holder, fence and lease of the partition's relay", "—"),
