@@ -165,7 +165,7 @@ class Contexts:
         return self._server.keys.operation(who.tenant, who.customer_id, operation.digest)
 
     def _context(self, who: Who, commit: str, kept: bytes | None, cached: tuple[str, Context] | None) -> Context:
-        """Return the context of a commit: parsed once, then remembered; `cached` is what was held as it was asked for."""
+        """Return the context of a commit: parsed once; `cached` is what was held as it was asked for."""
         if kept is None and cached is not None and cached[0] == commit:
             if who in self._parsed:
                 self._parsed.move_to_end(who)
@@ -210,7 +210,7 @@ class Contexts:
     async def commit(
         self, who: Who, loaded: Loaded, plan: Plan, now: datetime, operation: Operation | None
     ) -> tuple[int, int] | None:
-        """Write what was decided in one step; return both versions, or None if the context changed since it was read."""
+        """Write what was decided in one step; return both versions, or None if it changed meanwhile."""
         keys = self.keys(who)
         commit = secrets.token_hex(6) if plan.context is not None else loaded.commit
         document = _document(plan.context, who) if plan.context is not None else b""
