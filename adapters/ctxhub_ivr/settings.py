@@ -1,0 +1,93 @@
+"""What the telephone menu is told: by the operator once, by each tenant in its file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ctxhub_ivr.signature import Secrets
+
+_Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s#]+$")]
+_Sip = Annotated[str, StringConstraints(pattern=r"^sips?:[^\s@]+@[^\s@]+$")]
+_Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[0-9A-Za-z]{2,8})*$")]
+
+
+@dataclass(frozen=True)
+class IvrSettings:
+    """What the operator decides: the address the platform reaches us at, the secrets by name, how long we may take."""
+
+    public_url: str
+    environ: Mapping[str, str] = field(repr=False)
+    deadline: float = 8.0
+    hook_deadline: float = 3.0
+
+
+class IvrChannel(BaseModel):
+    """The tenant's `channels.ivr`; secrets stand in it by the name of an environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    auth_token_env: str | None = None
+    shared_keys: dict[str, str] = {}
+    language: _Language | None = None
+    queue: Annotated[str, Field(min_length=1, max_length=200)] = "default"
+    sip_target: _Sip | None = None
+    workflow_sid: str | None = None
+    pin_hook: _Url | None = None
+    pin_hook_secret_env: str | None = None
+    sms_hook: _Url | None = None
+    sms_hook_secret_env: str | None = None
+    sms: bool = False
+    chat_link: _Url | None = None
+
+    @classmethod
+    def unknown_in(cls, declared: Mapping[str, Any]) -> list[str]:
+        """List the settings that nobody here knows: most likely misspelt."""
+        return sorted(declared.keys() - cls.model_fields.keys())
+
+    def secrets(self, environ: Mapping[str, str]) -> Secrets:
+        """Return what webhooks may be signed with, as far as the variables are set."""
+        keys = {key: environ[name] for key, name in self.shared_keys.items() if environ.get(name)}
+        return Secrets(environ.get(self.auth_token_env or "") or None, keys)
+
+
+@dataclass(frozen=True)
+class Hook:
+    """An address of the tenant's that we call, and the secret that we sign with, if there is one."""
+
+    url: str
+    secret: bytes | None = field(repr=False)
+
+
+def pin_hook(channel: IvrChannel, environ: Mapping[str, str]) -> Hook | None:
+    """Return who checks PINs, or None: a PIN never goes out unsigned."""
+    hook = _hook(channel.pin_hook, channel.pin_hook_secret_env, environ)
+    return hook if hook and hook.secret else None
+
+
+def sms_hook(channel: IvrChannel, environ: Mapping[str, str]) -> Hook | None:
+    """Return who sends text messages; unsigned only where no secret is named."""
+    return _hook(channel.sms_hook, channel.sms_hook_secret_env, environ)
+
+
+def _hook(url: str | None, secret_env: str | None, environ: Mapping[str, str]) -> Hook | None:
+    """Return a hook, unless it has no address or its secret is named but not set."""
+    secret = environ.get(secret_env) if secret_env else None
+    if url is None or (secret_env and not secret):
+        return None
+    return Hook(url, _secret_bytes(secret) if secret else None)
+
+
+def _secret_bytes(secret: str) -> bytes:
+    """Read a secret as Standard Webhooks write it: bytes behind `whsec_`, else the text itself."""
+    if not secret.startswith("whsec_"):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return secret.encode()
