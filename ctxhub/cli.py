@@ -173,7 +173,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from ctxhub.replay.main import demo  # it brings the adapters along, which no other command needs
+    from ctxhub.demo import main as demo  # it brings the player along, which few commands need
 
     return demo()
 
@@ -181,7 +181,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     if not arguments.file.is_file():
         raise CannotStart(f"{arguments.file} is no file: name one with dialogues, JSON lines, gzipped or not")
-    from ctxhub.replay.main import replay
+    from ctxhub.replay import main as replay
 
     return replay(
         arguments.file, url=arguments.url, limit=arguments.limit, parallel=arguments.parallel, json_path=arguments.json
