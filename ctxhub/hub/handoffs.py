@@ -300,9 +300,8 @@ def _may_look(principal: Principal, handoff: Handoff) -> None:
     """Let an agent look only at what is on offer to all, to him, or was his."""
     if principal.role != "agent" or principal.agent is None:
         return
-    if handoff.state == "offered" and handoff.to.agent in (None, principal.agent):
-        return
-    if handoff.agent_id not in (None, principal.agent):
+    concerned = handoff.agent_id or handoff.to.agent
+    if concerned not in (None, principal.agent):
         raise Forbidden(f"handoff {handoff.handoff_id} is not yours", handoff_id=handoff.handoff_id)
 
 

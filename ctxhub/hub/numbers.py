@@ -14,7 +14,7 @@ _BREAK = "\x1f"
 
 DEFINITIONS = {
     "repeats": "facts asked for with purpose `ask` although they were known to whoever asked, "
-    "by channel and by fact; asked means told as `question.asked`",
+    "by channel and by fact, each once for each holder of the floor; asked means told as `question.asked`",
     "questions_saved": "answers `known` to `asks`, each once per interaction and name, by channel",
     "facts_carried": "facts in sight as a handoff was accepted by an agent, or as an interaction began by a handoff, "
     "by channel of arrival",
@@ -34,7 +34,7 @@ def _counted(event: dict[str, Any]) -> Iterable[tuple[str, int]]:
     """Yield the counters of one event."""
     type_, data, channel = event["type"], event["data"], event.get("channel", "")
     if type_ == "question.asked":
-        for name in data.get("repeats", ()):
+        for name in set(data.get("repeats", ())) - set(data.get("again", ())):
             yield _BREAK.join(("repeats", channel, name)), 1
     if type_ in ("handoff.accepted", "interaction.started") and data.get("carried") and _is_hop(data):
         yield _BREAK.join(("carried", data.get("to_channel") or _arrived(type_, channel))), data["carried"]

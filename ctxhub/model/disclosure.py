@@ -7,17 +7,19 @@ shared, that is what was told at level 2 or more. What is told below level 2 is 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ctxhub.errors import Forbidden, Moved
-from ctxhub.model.context import Context
+from ctxhub.errors import Forbidden, JourneyUnknown, Moved
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, latest_of_each_voice, verdict
-from ctxhub.model.handoff import Handoff
-from ctxhub.model.interaction import Intent, Interaction
-from ctxhub.model.journey import Journey
-from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import Id, Value
+
+if TYPE_CHECKING:
+    from ctxhub.model.context import Context
+    from ctxhub.model.handoff import Handoff
+    from ctxhub.model.interaction import Intent, Interaction
+    from ctxhub.model.journey import Journey
+    from ctxhub.model.tenant import Tenant
 
 Role = Literal["adapter", "agent", "supervisor", "admin"]
 
@@ -34,13 +36,17 @@ class Reader(Value):
 
 
 class Sight(NamedTuple):
-    """What a reader may see: everything, or the words of some interactions and, by level, what is shared."""
+    """What a reader may see: everything, or the words of some interactions and, by level, what is shared.
+
+    Of the interactions in `kin` only the journeys are in sight, not the words.
+    """
 
     everything: bool = False
     level: int = 0
     lineage: frozenset[str] = frozenset()
     journey_id: str | None = None
     internal: bool = False
+    kin: frozenset[str] = frozenset()
 
     def sees(self, origin: Origin) -> bool:
         """Tell whether something from this origin is in sight at all."""
@@ -55,7 +61,8 @@ class Sight(NamedTuple):
 
     def sees_journey(self, journey: Journey) -> bool:
         """Tell whether a journey is in sight: by origin, or since it came along with the handoff."""
-        return self.sees(journey.origin) or journey.journey_id == self.journey_id
+        came_along = journey.journey_id == self.journey_id or journey.origin.interaction_id in self.kin
+        return self.sees(journey.origin) or came_along
 
     def sees_told(self, type_: str, interaction_id: str | None, assurance: int) -> bool:
         """Tell whether an event on the timeline is in sight; notes are for colleagues."""
@@ -85,8 +92,14 @@ def sight(context: Context, reader: Reader, tenant: Tenant, now: datetime) -> Si
         return NOTHING
     interaction = context.interaction(reader.interaction_id)
     if tenant.policies.knowledge == "off":
-        return Sight(lineage=frozenset({interaction.interaction_id}), journey_id=interaction.journey_id)
+        return _without_knowledge(interaction, frozenset({interaction.interaction_id}))
     return sight_of(interaction, now)
+
+
+def _without_knowledge(interaction: Interaction, lineage: frozenset[str], internal: bool = False) -> Sight:
+    """Return what is left to the control group: the tasks at hand, so that the same is asked, and no facts."""
+    kin = frozenset({interaction.interaction_id, *interaction.lineage})
+    return Sight(lineage=lineage, journey_id=interaction.journey_id, internal=internal, kin=kin)
 
 
 def sight_of(interaction: Interaction, now: datetime, internal: bool = False) -> Sight:
@@ -100,9 +113,10 @@ def _sight_of_agent(context: Context, reader: Reader, tenant: Tenant, now: datet
     handoff = _work_of(context, reader, now)
     if handoff is None or handoff.interaction_id not in context.interactions:
         raise Forbidden(f"agent {reader.agent_id} neither holds nor was offered anything of this customer")
+    interaction = context.interactions[handoff.interaction_id]
     if tenant.policies.knowledge == "off":
-        return Sight(internal=True)
-    return sight_of(context.interactions[handoff.interaction_id], now, internal=True)
+        return _without_knowledge(interaction, frozenset(), internal=True)
+    return sight_of(interaction, now, internal=True)
 
 
 def _work_of(context: Context, reader: Reader, now: datetime) -> Handoff | None:
@@ -169,6 +183,14 @@ def _answer(name: str, found: list[Fact], seen: Sight) -> Answer:
 def missing(journey: Journey, groups: dict[tuple[str, str | None], list[Fact]], tenant: Tenant) -> list[str]:
     """Return the facts that a journey still needs, in the order of its steps."""
     return [name for name in tenant.kind(journey.kind).needs if not values(groups, name, journey.journey_id, True)]
+
+
+def touchable(context: Context, seen: Sight, journey_id: str) -> Journey:
+    """Return a journey in sight; `JourneyUnknown` where there is none, or it is not the teller's to touch."""
+    journey = context.journey(journey_id)
+    if not seen.sees_journey(journey):
+        raise JourneyUnknown(f"there is no open journey {journey_id}", journey_id=journey_id)
+    return journey
 
 
 def intent_in_sight(context: Context, seen: Sight) -> Intent | None:

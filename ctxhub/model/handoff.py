@@ -17,6 +17,7 @@ from ctxhub.errors import (
     StaleFence,
     WrongState,
 )
+from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.event import Change, Event
 from ctxhub.model.interaction import Holder, Interaction, find, with_floor
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Level, Name, Text, Value
@@ -200,6 +201,8 @@ def offer(
     """Offer an interaction to somebody else; a bot that is named takes it at once, others must accept."""
     interaction = find(context, request.interaction_id)
     _refuse_offer(context, interaction, request.fence)
+    if request.journey_id is not None:
+        touchable(context, sight_of(interaction, now), request.journey_id)
     to = _to(context, request, interaction)
     parent = context.held_handoff(interaction.interaction_id)
     before = parent or context.handoffs.get(interaction.handoff_id or "")

@@ -41,6 +41,7 @@ class Interaction(Value):
     """One call, chat, visit or thread; `lineage` names the interactions whose handoffs led here.
 
     `shared_intent` is what the customer wanted when last known at level 2, where `intent` was told below it.
+    `repeats` remembers, as fence and name, which repeats were counted under which holder.
     """
 
     interaction_id: Id
@@ -58,6 +59,7 @@ class Interaction(Value):
     intent: Intent | None = None
     shared_intent: Intent | None = None
     declined: tuple[Id, ...] = ()
+    repeats: tuple[str, ...] = ()
     assurance: Assurance = NOBODY
     handoff_id: Id | None = None
     lineage: tuple[Id, ...] = ()

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ctxhub.errors import CommitmentUnknown, InteractionEnded, Invalid, JourneyUnknown, NotTheHolder, WrongState
+from ctxhub.errors import CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
 from ctxhub.model.commitment import Commitment
 from ctxhub.model.context import Context
 from ctxhub.model.customer import NOBODY, Assurance
-from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of
+from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable
 from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
 from ctxhub.model.interaction import Intent, Interaction, find, reopen
@@ -182,23 +182,27 @@ def _sensitivity(context: Context, event: Event, scene: Scene) -> str:
 
 
 def _question(context: Context, event: Event, scene: Scene) -> Change:
-    """Note what the customer is asked, and what of it was known: a repeat."""
+    """Note what the customer is asked, and what of it was known: a repeat, counted once for each holder and name."""
     if event.data.get("purpose", "ask") != "ask" or event.interaction_id is None:
         return Change(context, [event])
     seen = _sight(context, event, scene.now)
     judged = answers(context, seen, event.data["names"], event.journey_id, scene.now)
     repeats = [answer.name for answer in judged if answer.verdict == "known"]
-    return Change(context, [event.but(data=event.data | {"repeats": repeats}) if repeats else event])
+    if not repeats:
+        return Change(context, [event])
+    interaction = context.interaction(event.interaction_id)
+    counted = {name: f"{interaction.fence}:{name}" for name in repeats}
+    again = [name for name, mark in counted.items() if mark in interaction.repeats]
+    marks = tuple(dict.fromkeys((*interaction.repeats, *counted.values())))
+    told_ = event.but(data=event.data | {"repeats": repeats} | ({"again": again} if again else {}))
+    return Change(context.with_interaction(interaction.but(repeats=marks)), [told_])
 
 
 def _open_journey(context: Context, event: Event, scene: Scene) -> Journey | None:
     """Return the journey that an event belongs to; `JourneyUnknown` where the teller may not touch it."""
     if event.journey_id is None:
         return None
-    journey = context.journey(event.journey_id)
-    if not _sight(context, event, scene.now).sees_journey(journey):
-        raise JourneyUnknown(f"there is no open journey {event.journey_id}", journey_id=event.journey_id)
-    return journey
+    return touchable(context, _sight(context, event, scene.now), event.journey_id)
 
 
 def _journey(context: Context, event: Event, scene: Scene) -> Change:
