@@ -16,6 +16,7 @@ from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.disclosure import Role
+from ctxhub.model.value import Id
 from ctxhub.store.codec import digest, fingerprint
 from ctxhub.store.contexts import Operation, Who
 
@@ -154,10 +155,18 @@ def who_of(principal: Principal, customer_id: str) -> Who:
     return Who(principal.tenant, customer_id)
 
 
+async def worked_for(request: Request, principal: Principal, customer_id: str) -> Who:
+    """Return a customer the caller may write about: an agent of whom he holds, was offered or wrapped up something."""
+    who = who_of(principal, customer_id)
+    if principal.role == "agent":
+        await hub_of(request).contexts.sight(who, principal.reader())
+    return who
+
+
 HubHere = Annotated[Hub, Depends(_hub_here)]
 Adapter = Annotated[Principal, Depends(allowed("adapter"))]
 Worker = Annotated[Principal, Depends(allowed("adapter", "agent"))]
 Onlooker = Annotated[Principal, Depends(allowed("adapter", "agent", "supervisor"))]
 Supervisor = Annotated[Principal, Depends(allowed("supervisor"))]
 Admin = Annotated[Principal, Depends(allowed())]
-InteractionQuery = Annotated[str | None, Query(max_length=128, description="The interaction that asks.")]
+InteractionQuery = Annotated[Id | None, Query(description="The interaction that asks.")]

@@ -18,15 +18,16 @@ from ctxhub.model.value import Id, Name, Value
 
 router = APIRouter(prefix="/v1", tags=["context"], route_class=Route)
 
-Version = Annotated[int | None, Query(ge=0)]
+MOST_VERSIONS = 10**15
+Version = Annotated[int | None, Query(ge=0, le=MOST_VERSIONS)]
 
 
 class ContextQuery(Value):
     """For which interaction to read, and how much."""
 
-    interaction_id: Annotated[str, Field(max_length=128)] | None = None
+    interaction_id: Id | None = None
     events: Annotated[int, Field(ge=0, le=200, description="How many of the newest events to bring.")] = 20
-    min_version: Annotated[int, Field(ge=0)] | None = None
+    min_version: Annotated[int, Field(ge=0, le=MOST_VERSIONS)] | None = None
 
 
 class Lookup(Value):

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ctxhub.api.calls import Admin, HubHere, Onlooker, Route, Supervisor, Worker, answer, conditions_of, who_of
+from ctxhub.api.calls import (
+    Admin,
+    HubHere,
+    Onlooker,
+    Route,
+    Supervisor,
+    Worker,
+    answer,
+    conditions_of,
+    who_of,
+    worked_for,
+)
 from ctxhub.errors import Forbidden, Invalid
 from ctxhub.hub.tenants import DEFAULT
 from ctxhub.model.customer import Identifier
@@ -66,7 +77,7 @@ async def add_identifier(
     customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Let an identifier lead to a customer."""
-    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     held, version = await hub.customers.add_identifier(who, body, conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
@@ -76,7 +87,7 @@ async def remove_identifier(
     customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Let an identifier no longer lead to a customer."""
-    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     held, version = await hub.customers.remove_identifier(who, body, conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 

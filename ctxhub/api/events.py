@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from ctxhub.api.calls import HubHere, Route, Worker, answer, conditions_of, who_of
+from ctxhub.api.calls import HubHere, Route, Worker, answer, conditions_of, worked_for
 from ctxhub.model.event import Telling
 from ctxhub.model.value import Value
 
@@ -51,8 +51,8 @@ class Told(Value):
 @router.post("/customers/{customer_id}/events", response_model=Told)
 async def tell(customer_id: str, body: EventsBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Tell what happened; a repeated event gets its first version and changes nothing."""
-    conditions = await conditions_of(request, caller)
-    return told_answer(await hub.events.tell(who_of(caller, customer_id), body.events, conditions))
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
+    return told_answer(await hub.events.tell(who, body.events, conditions))
 
 
 def told_answer(told: dict[str, Any]) -> Response:

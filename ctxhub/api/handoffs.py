@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from ctxhub.api.calls import HubHere, Onlooker, Route, Worker, answer, conditions_of
+from ctxhub.api.calls import HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_for
 from ctxhub.hub.handoffs import Shown
 from ctxhub.model.context import ContextView
 from ctxhub.model.handoff import HandoffView, OfferRequest, QueueView, Target
@@ -107,6 +107,7 @@ class Several(Value):
 @router.post("/handoffs", response_model=Offered, status_code=201)
 async def offer(body: OfferBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Offer an interaction to a queue, an agent, a bot or another channel."""
+    await worked_for(request, caller, body.customer_id)
     return _answer(await hub.handoffs.offer(caller, body, await conditions_of(request, caller)), 201)
 
 
@@ -131,7 +132,7 @@ async def lookup(body: TokenBody, hub: HubHere, caller: Worker) -> Response:
 async def waiting(
     hub: HubHere,
     caller: Onlooker,
-    queue: Annotated[str, Query(min_length=1, max_length=200)],
+    queue: Annotated[Name, Query()],
     state: Literal["offered", "accepted"] = "offered",
 ) -> Response:
     """List the handoffs of a queue, first in line first."""
@@ -196,7 +197,7 @@ async def receipt(handoff_id: str, body: AgentBody, request: Request, hub: HubHe
 
 
 @router.get("/queues/{queue}", response_model=QueueView, tags=["queues"])
-async def queue(queue: str, hub: HubHere, caller: Onlooker) -> Response:
+async def queue(queue: Annotated[Name, Path()], hub: HubHere, caller: Onlooker) -> Response:
     """Show a queue now."""
     shown = await hub.queues.show(caller.tenant, queue)
     return answer(shown.model_dump_json().encode())

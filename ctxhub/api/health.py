@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from ctxhub.api.calls import Route, answer, hub_of
 from ctxhub.errors import Unavailable
@@ -27,7 +28,7 @@ async def ready(request: Request) -> Response:
     return answer({"status": "ready"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Show all metrics to Prometheus."""
     return Response(exposition(), media_type=CONTENT_TYPE)

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ctxhub.api.calls import JsonRequest, answered, caller_of, conditions_of, hub_of, refuse_unless, who_of
+from ctxhub.api.calls import JsonRequest, answered, caller_of, conditions_of, hub_of, refuse_unless, who_of, worked_for
 from ctxhub.api.contexts import ContextQuery, context_answer
 from ctxhub.api.events import EventsBody, told_answer
 from ctxhub.api.problems import problem_response
@@ -39,7 +39,7 @@ async def _tell(request: JsonRequest) -> Response:
     caller = await caller_of(request)
     refuse_unless(caller, "adapter", "agent")
     body = _checked(_EVENTS, await request.json())
-    who = who_of(caller, request.path_params["customer_id"])
+    who = await worked_for(request, caller, request.path_params["customer_id"])
     return told_answer(await hub_of(request).events.tell(who, body.events, await conditions_of(request, caller)))
 
 

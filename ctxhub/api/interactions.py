@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
-from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, who_of
+from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_for
 from ctxhub.errors import Ambiguous, CustomerUnknown
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -91,7 +91,10 @@ class Found(Value):
     version: int
 
 
-@router.post("/interactions", response_model=Started, status_code=201)
+@router.post(
+    "/interactions", response_model=Started, status_code=201,
+    responses={200: {"model": Started, "description": "It had begun before."}},
+)  # fmt: skip
 async def start(body: StartBody, request: Request, hub: HubHere, caller: Adapter) -> Response:
     """Find or start an interaction; brings back everything a channel needs in one call."""
     started, created, version = await hub.interactions.start(caller, body, await conditions_of(request, caller))
@@ -125,7 +128,7 @@ async def add_refs(
     customer_id: str, interaction_id: str, body: RefsBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Add other systems' names for an interaction."""
-    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     view, version = await hub.interactions.add_refs(who, interaction_id, body.refs, conditions)
     return _found(who, view, version)
 
@@ -135,7 +138,7 @@ async def end(
     customer_id: str, interaction_id: str, body: EndBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """End an interaction; whoever waited in a queue for a human has left."""
-    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     view, version = await hub.interactions.end(who, interaction_id, body.outcome, body.disposition, conditions)
     return _found(who, view, version)
 
@@ -146,7 +149,7 @@ async def identify(
 ) -> Response:
     """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
     to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
-    who, conditions = who_of(caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     return _found(*await hub.interactions.identify(who, interaction_id, to, body.assurance, conditions))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
@@ -17,7 +17,7 @@ from ctxhub.errors import CtxhubError, Forbidden, Invalid, Unauthenticated
 from ctxhub.hub.keys import Principal
 from ctxhub.hub.streams import Told
 from ctxhub.metrics import STREAMS_OPEN
-from ctxhub.model.value import Value
+from ctxhub.model.value import Name, Value
 
 router = APIRouter(prefix="/v1", tags=["streams"], route_class=Route)
 
@@ -25,6 +25,7 @@ TICKET_LIVES = 60
 COMMENT_EVERY = 15.0
 _AFTER = Annotated[str | None, Query(max_length=64, description="The id after which to go on.")]
 _TICKET = Annotated[str | None, Query(max_length=128)]
+_STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
 class TicketBody(Value):
@@ -48,7 +49,7 @@ async def make_ticket(body: TicketBody, hub: HubHere, caller: Onlooker) -> Respo
     return answer({"ticket": ticket}, status=201)
 
 
-@router.get("/customers/{customer_id}/stream")
+@router.get("/customers/{customer_id}/stream", responses=_STREAMED)
 async def customer(
     customer_id: str,
     request: Request,
@@ -64,16 +65,20 @@ async def customer(
     return await _stream(request, "customer", told)
 
 
-@router.get("/queues/{queue}/stream")
-async def queue(queue: str, request: Request, after: _AFTER = None, ticket: _TICKET = None) -> Response:
+@router.get("/queues/{queue}/stream", responses=_STREAMED)
+async def queue(
+    queue: Annotated[Name, Path()], request: Request, after: _AFTER = None, ticket: _TICKET = None
+) -> Response:
     """Follow a queue, after a snapshot of who waits; each event comes at least once."""
     caller = await _caller(request, ticket)
     told = hub_of(request).streams.queue(caller.tenant, queue, _entry(_last(request, after)))
     return await _stream(request, "queue", told)
 
 
-@router.get("/channels/{channel}/stream")
-async def channel(channel: str, request: Request, after: _AFTER = None, ticket: _TICKET = None) -> Response:
+@router.get("/channels/{channel}/stream", responses=_STREAMED)
+async def channel(
+    channel: Annotated[Name, Path()], request: Request, after: _AFTER = None, ticket: _TICKET = None
+) -> Response:
     """Follow what an adapter must deliver to the customers of its channel; each event comes at least once."""
     caller = await _caller(request, ticket)
     if caller.role == "agent":
@@ -101,7 +106,7 @@ def _version(text: str | None) -> int | None:
     """Read a version."""
     if text is None:
         return None
-    if not text.isdigit() or len(text) > 15:
+    if not _is_number(text) or len(text) > 15:
         raise Invalid.field("Last-Event-ID", "is a version, as the stream gave it")
     return int(text)
 
@@ -111,9 +116,14 @@ def _entry(text: str | None) -> str | None:
     if text is None:
         return None
     first, dash, second = text.partition("-")
-    if not (first.isdigit() and dash and second.isdigit() and len(text) < 40):
+    if not (_is_number(first) and dash and _is_number(second) and max(len(first), len(second)) < 20):
         raise Invalid.field("Last-Event-ID", "is an id as the stream gave it")
     return text
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a whole number in plain digits."""
+    return text.isascii() and text.isdigit()
 
 
 async def _stream(request: Request, kind: str, told: AsyncIterator[Told]) -> Response:

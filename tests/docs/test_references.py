@@ -1,0 +1,77 @@
+"""What is written from the code is what the code says today."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from ctxhub.model.handoff import FINAL
+from tests.docs.reading import ROOT
+
+_FOLDER = ROOT / "docs" / "reference"
+
+
+def _generator() -> ModuleType:
+    """Return the generator, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("generate", _FOLDER / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATE = _generator()
+
+
+@pytest.mark.parametrize("name", GENERATE.PAGES)
+def test_a_reference_stands_as_the_code_would_have_it(name: str) -> None:
+    written = (_FOLDER / name).read_text("utf-8")
+    assert written == GENERATE.PAGES[name](), f"{name} is stale: run python docs/reference/generate.py"
+
+
+def test_a_stale_reference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GENERATE.PAGES, "errors.md", lambda: "something else")
+    assert GENERATE.stale() == ["errors.md"]
+    assert GENERATE.main(["--check"]) == 1
+
+
+def test_a_cell_can_not_break_its_table() -> None:
+    assert GENERATE.table(("a",), [("x | <b> `<c|d>`",)]).splitlines()[2] == "| x \\| &lt;b> `<c\\|d>` |"
+
+
+def test_every_event_that_the_hub_tells_itself_is_described_and_no_other() -> None:
+    assert set(GENERATE.OWN) == set(_told_by_the_code())
+
+
+def _told_by_the_code() -> Iterator[str]:
+    """Yield every type of event that model and hub tell: the verbs that stand in their calls, and the final states."""
+    yield from (f"handoff.{state}" for state in FINAL)
+    for path in [*(ROOT / "ctxhub" / "model").glob("*.py"), *(ROOT / "ctxhub" / "hub").glob("*.py")]:
+        tree = ast.parse(path.read_text("utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            yield from _verbs(path.stem, call)
+        if path.stem == "customers":
+            yield from (f"identity.{verb}" for verb in _constants(tree) if verb in ("linked", "unlinked", "merged"))
+
+
+def _verbs(noun: str, call: ast.Call) -> Iterator[str]:
+    """Yield the type that a call tells, where its verb stands in the call."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    place = {"happened": 1, "_event": 2}.get(name)
+    if place is None or len(call.args) <= place or (name == "_event" and noun != "handoff"):
+        return
+    verb = call.args[place]
+    if isinstance(verb, ast.Constant):
+        yield f"{'interaction' if name == 'happened' else 'handoff'}.{verb.value}"
+
+
+def _constants(tree: ast.AST) -> Iterator[str]:
+    """Yield every text in some code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
