@@ -1,0 +1,479 @@
+"""The desk's routes: the page, the login, and what the page asks, each handed to the hub with the agent's own key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from ctxhub.client import (
+    ContextHub,
+    CtxhubError,
+    Forbidden,
+    HandoffView,
+    Hubs,
+    Invalid,
+    Telling,
+    Unauthenticated,
+    Unknown,
+    told,
+)
+from ctxhub_desk.assets import CONTENT_SECURITY_POLICY, Asset, load_assets
+from ctxhub_desk.sessions import Seal, Session
+from ctxhub_desk.settings import DeskSettings
+from ctxhub_desk.streams import Frames, customer_frames, followed, queue_frames
+from ctxhub_desk.translate import (
+    Already,
+    Askable,
+    Entry,
+    OfferShown,
+    Work,
+    WorkHandoff,
+    all_askable,
+    entries,
+    held,
+    offer,
+    offers,
+    told_before,
+    work,
+)
+
+COOKIE = "ctxhub_desk"
+HEADER = "X-Ctxhub-Desk"
+
+_PRINTED = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Id = Annotated[str, Field(pattern=_PRINTED, max_length=128)]
+Name = Annotated[str, Field(pattern=_PRINTED, max_length=200)]
+Lang = Annotated[Literal["en", "zh"], Query()]
+Last = Annotated[str | None, Header()]
+
+
+class Body(BaseModel):
+    """What the page sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Login(Body):
+    """Who sits down at the desk."""
+
+    key: SecretStr
+    agent_id: Id
+    queue: Name
+
+
+class Decline(Body):
+    """Why an offer is left to others."""
+
+    reason: Name
+
+
+class Held(Body):
+    """The fence under which the agent holds a handoff."""
+
+    fence: int
+
+
+class Complete(Held):
+    """How it ended."""
+
+    outcome: Name
+
+
+class Return(Held):
+    """What the bot needs to go on."""
+
+    note: str
+    step: Name | None = None
+
+
+class Saying(Body):
+    """Something told about the interaction; an `event_id` sent again takes effect once."""
+
+    interaction_id: Id
+    event_id: Id = Field(default_factory=lambda: f"desk-{secrets.token_urlsafe(12)}")
+
+
+class Message(Saying):
+    """What the agent says to the customer; `spoken` when it was said aloud, on the phone."""
+
+    fence: int
+    spoken: bool = False
+    text: Annotated[str, Field(min_length=1)]
+    journey_id: Id | None = None
+
+
+class Question(Message):
+    """What the agent asks the customer for, and in which words."""
+
+    names: Annotated[list[Name], Field(min_length=1, max_length=20)]
+    purpose: Literal["ask", "confirm"] = "ask"
+    anyway: bool = False
+
+
+class FactTold(Saying):
+    """A fact that the agent heard, confirmed or knows to be wrong."""
+
+    name: Name
+    value: Any
+    how: Literal["stated", "confirmed", "rejected"]
+    journey_id: Id | None = None
+
+
+class Note(Saying):
+    """A note for whoever comes next."""
+
+    text: Annotated[str, Field(min_length=1)]
+
+
+class Agent(NamedTuple):
+    """Who is at the desk, and the hub as this agent reaches it."""
+
+    hub: ContextHub
+    agent_id: str
+    queue: str
+
+
+class ProblemRoute(APIRoute):
+    """A route whose refusals are problem documents, and whose answers no cache keeps."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler with the hub's errors turned into answers."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except CtxhubError as error:
+                response = _problem(error)
+            except RequestValidationError as error:
+                response = _problem(_faults(error))
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            return response
+
+        return answer
+
+
+class Desk:
+    """What every request needs: the page's files, the seal, the hub under each agent's key."""
+
+    def __init__(self, hubs: Hubs, settings: DeskSettings) -> None:
+        self.assets = load_assets()
+        self.hubs = hubs
+        self.settings = settings
+        self.seal = Seal(settings.secret)
+
+    async def come_in(self, request: Request) -> None:
+        """Let a route find this desk; a write must come from the page itself."""
+        request.state.desk = self
+        if request.method != "GET" and HEADER not in request.headers:
+            raise Forbidden(f"writes come from the desk's own page, with the header {HEADER}")
+
+    def session(self, cookie: str) -> Session | None:
+        """Return the session that a cookie holds, if it is still good."""
+        return self.seal.open(cookie, datetime.now(UTC))
+
+    def agent_of(self, cookie: str) -> Agent:
+        """Return who is logged in; `Unauthenticated` for nobody."""
+        session = self.session(cookie)
+        if session is None:
+            raise Unauthenticated("log in at the desk first")
+        return Agent(self.hubs.with_key(session.key.get_secret_value()), session.agent_id, session.queue)
+
+    def asset(self, name: str) -> Asset:
+        """Return one of the page's files."""
+        found = self.assets.get(name)
+        if found is None:
+            raise Unknown(f"the desk has no file {name!r}")
+        return found
+
+
+async def _desk(request: Request) -> Desk:
+    """Return the desk that a request came to."""
+    desk: Desk = request.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+
+
+async def _agent(desk: AtDesk, request: Request) -> Agent:
+    """Return who asks."""
+    return desk.agent_of(request.cookies.get(COOKIE, ""))
+
+
+ByAgent = Annotated[Agent, Depends(_agent)]
+
+page = APIRouter(prefix="/desk", route_class=ProblemRoute, include_in_schema=False)
+api = APIRouter(prefix="/desk/api", route_class=ProblemRoute, include_in_schema=False)
+
+
+def router(hubs: Hubs, settings: DeskSettings) -> APIRouter:
+    """Return the desk, page and requests, below /desk/."""
+    desk = Desk(hubs, settings)
+    whole = APIRouter()
+    for part in (page, api):
+        whole.include_router(part, dependencies=[Depends(desk.come_in)])
+    return whole
+
+
+@page.get("")
+async def to_the_page() -> RedirectResponse:
+    """Lead to the page, whose links are relative to its folder."""
+    return RedirectResponse("/desk/", 308)
+
+
+@page.get("/")
+async def show_page(request: Request, desk: AtDesk) -> Response:
+    """Answer with the page."""
+    return _file(request, desk.asset("index.html"))
+
+
+@page.get("/static/{name}")
+async def show_file(request: Request, desk: AtDesk, name: str) -> Response:
+    """Answer with one of the page's files."""
+    return _file(request, desk.asset(name))
+
+
+@api.post("/login")
+async def log_in(desk: AtDesk, body: Login, response: Response) -> dict[str, str]:
+    """Check the key against the hub and seal it into the cookie: from here on no script sees it."""
+    await desk.hubs.with_key(body.key.get_secret_value()).handoffs.list(queue=body.queue)
+    lasts = desk.settings.session_lasts
+    session = Session(key=body.key, agent_id=body.agent_id, queue=body.queue, ends_at=datetime.now(UTC) + lasts)
+    response.set_cookie(
+        COOKIE, desk.seal.close(session), max_age=int(lasts.total_seconds()), path="/desk", httponly=True,
+        samesite="strict", secure=desk.settings.secure,
+    )  # fmt: skip
+    return {"agent_id": body.agent_id, "queue": body.queue}
+
+
+@api.post("/logout", status_code=204)
+async def log_out(response: Response) -> None:
+    """Forget who was at the desk."""
+    response.delete_cookie(COOKIE, path="/desk", httponly=True, samesite="strict")
+
+
+@api.get("/session")
+async def who_am_i(request: Request, desk: AtDesk) -> dict[str, str] | None:
+    """Say who is logged in; null for nobody, which is no fault in who only asks."""
+    session = desk.session(request.cookies.get(COOKIE, ""))
+    return {"agent_id": session.agent_id, "queue": session.queue} if session else None
+
+
+@api.get("/queue")
+async def show_queue(agent: ByAgent) -> dict[str, Any]:
+    """List the waiting handoffs."""
+    waiting = await agent.hub.handoffs.list(queue=agent.queue)
+    return {"queue": agent.queue, "offers": offers(waiting)}
+
+
+@api.get("/held")
+async def show_held(agent: ByAgent) -> dict[str, list[WorkHandoff]]:
+    """List what this agent holds of the queue."""
+    accepted = await agent.hub.handoffs.list(queue=agent.queue, state="accepted")
+    return {"held": held(accepted, agent.agent_id)}
+
+
+@api.get("/queue/stream")
+async def follow_queue(desk: AtDesk, agent: ByAgent, last_event_id: Last = None, after: str | None = None) -> Response:
+    """Follow the waiting handoffs."""
+    return _stream(desk, queue_frames(agent.hub, agent.queue, last_event_id or after))
+
+
+@api.get("/handoffs/{handoff_id}")
+async def show_handoff(agent: ByAgent, handoff_id: str, lang: Lang = "en", min_version: int | None = None) -> Work:
+    """Show one handoff with all that came along."""
+    handoff = await agent.hub.handoffs.get(handoff_id)
+    context = await agent.hub.contexts.read(
+        handoff.customer_id, interaction_id=handoff.interaction_id, events=100, min_version=min_version
+    )
+    return work(handoff, context, await agent.hub.tenants.read(), agent.agent_id, lang)
+
+
+@api.post("/handoffs/{handoff_id}/accept")
+async def accept(agent: ByAgent, handoff_id: str, lang: Lang = "en") -> Work:
+    """Take a handoff and show it; whoever comes second is told who has it."""
+    accepted = await agent.hub.handoffs.accept(handoff_id, agent.agent_id)
+    tenant = await agent.hub.tenants.read()
+    return work(accepted.handoff, accepted.context, tenant, agent.agent_id, lang, accepted.fence)
+
+
+@api.post("/handoffs/{handoff_id}/decline")
+async def decline(agent: ByAgent, handoff_id: str, body: Decline) -> dict[str, OfferShown]:
+    """Leave a handoff to others."""
+    return _shown(await agent.hub.handoffs.decline(handoff_id, agent.agent_id, body.reason))
+
+
+@api.post("/handoffs/{handoff_id}/receipt")
+async def receive(agent: ByAgent, handoff_id: str) -> dict[str, OfferShown]:
+    """Say that the agent was shown the context."""
+    return _shown(await agent.hub.handoffs.receipt(handoff_id, agent.agent_id))
+
+
+@api.post("/handoffs/{handoff_id}/renew")
+async def renew(agent: ByAgent, handoff_id: str, body: Held) -> dict[str, Any]:
+    """Hold it for another lease."""
+    handoff = await agent.hub.handoffs.renew(handoff_id, agent.agent_id, body.fence)
+    return {"handoff": offer(handoff), "lease_ends": handoff.lease_ends}
+
+
+@api.post("/handoffs/{handoff_id}/complete")
+async def complete(agent: ByAgent, handoff_id: str, body: Complete) -> dict[str, OfferShown]:
+    """Finish it."""
+    return _shown(await agent.hub.handoffs.complete(handoff_id, agent.agent_id, body.fence, body.outcome))
+
+
+@api.post("/handoffs/{handoff_id}/return")
+async def give_back(agent: ByAgent, handoff_id: str, body: Return) -> dict[str, OfferShown]:
+    """Give it back to the bot, to go on at a step."""
+    returned = await agent.hub.handoffs.give_back(
+        handoff_id, agent.agent_id, body.fence, note=body.note, step=body.step
+    )
+    return _shown(returned.handoff)
+
+
+@api.get("/customers/{customer_id}/stream")
+async def follow_customer(
+    desk: AtDesk,
+    agent: ByAgent,
+    customer_id: str,
+    interaction_id: Id,
+    last_event_id: Last = None,
+    after: int | None = None,
+    lang: Lang = "en",
+) -> Response:
+    """Follow what happens to the customer."""
+    frames = customer_frames(agent.hub, customer_id, interaction_id, _last_version(last_event_id, after), lang)
+    return _stream(desk, frames)
+
+
+@api.get("/customers/{customer_id}/timeline")
+async def show_timeline(
+    agent: ByAgent, customer_id: str, interaction_id: Id, before: int | None = None, lang: Lang = "en"
+) -> dict[str, Any]:
+    """Show what happened earlier."""
+    events = await agent.hub.contexts.timeline(customer_id, before=before, interaction_id=interaction_id)
+    shown: list[Entry] = entries(events.events, await agent.hub.tenants.read(), lang)
+    return {"events": shown, "next": events.next}
+
+
+@api.post("/customers/{customer_id}/messages")
+async def say(agent: ByAgent, customer_id: str, body: Message) -> dict[str, Any]:
+    """Say something to the customer."""
+    return await _tell(agent, customer_id, body.event_id, _words(body, body.event_id))
+
+
+@api.post("/customers/{customer_id}/questions")
+async def ask(agent: ByAgent, customer_id: str, body: Question, lang: Lang = "en") -> dict[str, Any]:
+    """Ask the customer for facts, unless they were told before: then say so and send nothing."""
+    careful = body.purpose == "ask" and not body.anyway
+    already = await _already_told(agent, customer_id, body, lang) if careful else []
+    if already:
+        return {"sent": False, "already": already}
+    asked = told(
+        "question.asked", interaction_id=body.interaction_id, party="agent", journey_id=body.journey_id,
+        event_id=body.event_id, names=body.names, purpose=body.purpose,
+    )  # fmt: skip
+    kept = await agent.hub.events.tell(customer_id, asked, _words(body, f"{body.event_id}-words"))
+    return {"sent": True, "version": kept.version, "repeat": kept.results[0].repeat or []}
+
+
+@api.post("/customers/{customer_id}/facts")
+async def tell_fact(agent: ByAgent, customer_id: str, body: FactTold) -> dict[str, Any]:
+    """Keep what the agent heard or confirmed."""
+    fact = told(
+        f"fact.{body.how}", interaction_id=body.interaction_id, party="agent", journey_id=body.journey_id,
+        event_id=body.event_id, name=body.name, value=body.value,
+    )  # fmt: skip
+    return await _tell(agent, customer_id, body.event_id, fact)
+
+
+@api.post("/customers/{customer_id}/notes")
+async def add_note(agent: ByAgent, customer_id: str, body: Note) -> dict[str, Any]:
+    """Keep a note."""
+    note = told("note.added", interaction_id=body.interaction_id, party="agent", event_id=body.event_id, text=body.text)
+    return await _tell(agent, customer_id, body.event_id, note)
+
+
+@api.get("/facts")
+async def list_askable(agent: ByAgent, lang: Lang = "en", speak: str = "en") -> list[Askable]:
+    """List what a customer can be asked for."""
+    return all_askable(await agent.hub.tenants.read(), lang, speak)
+
+
+async def _tell(agent: Agent, customer_id: str, event_id: str, telling: Telling) -> dict[str, Any]:
+    """Tell one event."""
+    kept = await agent.hub.events.tell(customer_id, telling)
+    return {"version": kept.version, "event_id": event_id}
+
+
+async def _already_told(agent: Agent, customer_id: str, body: Question, lang: str) -> list[Already]:
+    """Return what of a question need not be asked."""
+    answers = await agent.hub.asks.may_i_ask(customer_id, body.interaction_id, body.names, journey_id=body.journey_id)
+    return told_before(answers, await agent.hub.tenants.read(), lang)
+
+
+def _words(body: Message, event_id: str) -> Telling:
+    """Make the message: what was said aloud is reported, what is written needs the floor."""
+    floor: dict[str, Any] = {"delivered": True} if body.spoken else {"fence": body.fence}
+    return told(
+        "message.sent", interaction_id=body.interaction_id, party="agent", journey_id=body.journey_id,
+        event_id=event_id, text=body.text, **floor,
+    )  # fmt: skip
+
+
+def _shown(handoff: HandoffView) -> dict[str, OfferShown]:
+    """Show a handoff after something was done to it."""
+    return {"handoff": offer(handoff)}
+
+
+def _stream(desk: Desk, frames: Frames) -> Response:
+    """Answer with a stream that ends when the server stops."""
+    words = followed(frames, desk.hubs.stopping, desk.settings.beat)
+    return StreamingResponse(words, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _last_version(last_event_id: str | None, after: int | None) -> int | None:
+    """Return after which version a browser goes on: its last event's, else the one that the page asked for."""
+    last = last_event_id or ""
+    return int(last) if last.isascii() and last.isdigit() else after
+
+
+def _file(request: Request, asset: Asset) -> Response:
+    """Answer with a file, or that the browser's own copy is still good."""
+    headers = {
+        "ETag": asset.etag,
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Referrer-Policy": "no-referrer",
+    }
+    if request.headers.get("If-None-Match") == asset.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+
+def _problem(error: CtxhubError) -> Response:
+    """Turn a refusal into a problem document."""
+    document = error.ids | {
+        "title": error.title, "status": error.status, "code": error.code, "detail": error.detail,
+        "remedy": error.remedy,
+    }  # fmt: skip
+    return JSONResponse(document, error.status, media_type="application/problem+json")
+
+
+def _faults(error: RequestValidationError) -> Invalid:
+    """Say which fields of a request have faults."""
+    faults = [
+        {"pointer": "".join(f"/{part}" for part in fault["loc"][1:]), "detail": fault["msg"]}
+        for fault in error.errors()
+    ]
+    return Invalid("the request has faults", errors=faults)

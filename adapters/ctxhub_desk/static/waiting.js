@@ -1,0 +1,198 @@
+// The left side: who waits, live, and what this agent holds.
+import { follow, get, post } from "./api.js";
+import { ask } from "./dialogs.js";
+import { h, show } from "./dom.js";
+import { renewDue } from "./held.js";
+import { explain, lost, notice, notify, setLink, state } from "./state.js";
+import { channelChip, channelName, lang, t, time } from "./words.js";
+
+// A stream is silent both when nothing happens and when nobody is there: so the queue is asked for now and then.
+const EVERY = 10_000;
+const SOON = 2000;
+
+export class Waiting {
+  #open;
+  #choose;
+  #list = h("ul", { class: "offers", "aria-labelledby": "waiting-title" });
+  #held = h("ul", { class: "held", "aria-labelledby": "held-title" });
+  #count = h("span", { class: "count" }, "0");
+  #nobody = h("p", { class: "empty" }, t("nobody_waits"));
+  #mine = h("section", { hidden: true }, h("h2", { id: "held-title" }, t("my_work")), this.#held);
+  #declined = new Set(); // still on offer to others, so shown last
+  #asked = Date.now();
+  #unfollow;
+  #tending;
+
+  /** Draw the side; `open(work)` shows what was accepted, `choose(handoffId)` what is held already. */
+  constructor({ open, choose }) {
+    this.#open = open;
+    this.#choose = choose;
+    const title = h("h2", { id: "waiting-title" }, t("waiting"), " ", this.#count);
+    this.element = h(
+      "aside",
+      { "aria-label": t("waiting") },
+      h("section", {}, title, this.#list, this.#nobody),
+      this.#mine,
+    );
+    this.#unfollow = follow("queue/stream", (name, data) => this.#hear(name, data), lost);
+    this.#tending = setInterval(() => this.#tend(), 1000);
+  }
+
+  stop() {
+    this.#unfollow();
+    clearInterval(this.#tending);
+  }
+
+  draw() {
+    this.#count.textContent = state.offers.length;
+    this.#nobody.hidden = state.offers.length > 0;
+    document.title = (state.offers.length ? `(${state.offers.length}) ` : "") + t("title");
+    const cards = state.offers.map((offer) => ({ ...offer, declined: this.#declined.has(offer.handoff_id) }));
+    cards.sort((a, b) => a.declined - b.declined);
+    show(
+      this.#list,
+      cards,
+      (card) => card.handoff_id,
+      (card, isNew) => this.#card(card, isNew),
+      lang,
+    );
+    const current = state.work?.handoff.handoff_id;
+    const held = [...state.held.values()].map(({ card }) => ({ ...card, current: card.handoff_id === current }));
+    this.#mine.hidden = held.length === 0;
+    show(
+      this.#held,
+      held,
+      (card) => card.handoff_id,
+      (card) => this.#heldCard(card),
+      lang,
+    );
+  }
+
+  /** Accept an offer; whoever comes second is told who has it. */
+  async take(handoffId) {
+    try {
+      this.#open(await post(`handoffs/${encodeURIComponent(handoffId)}/accept?lang=${lang}`));
+    } catch (problem) {
+      explain(problem);
+      this.#refresh();
+    }
+  }
+
+  /** Leave an offer to others, and say why. */
+  leave(handoffId) {
+    const choices = ["busy", "skills", "language", "other"].map((reason) => [reason, t(`decline_${reason}`)]);
+    ask(t("decline_title"), [{ name: "reason", label: t("why"), choices }], t("decline"), async (answer) => {
+      await post(`handoffs/${encodeURIComponent(handoffId)}/decline`, answer);
+      this.#declined.add(handoffId);
+      notify(t("declined"));
+      this.draw();
+    });
+  }
+
+  #tend() {
+    renewDue((handoffId) => {
+      dispatchEvent(new CustomEvent("desk:changed", { detail: handoffId }));
+      this.draw();
+    });
+    if (Date.now() - this.#asked >= (state.link === "live" ? EVERY : SOON)) this.#refresh();
+  }
+
+  async #refresh() {
+    this.#asked = Date.now();
+    try {
+      this.#hear("change", await get("queue"));
+    } catch (problem) {
+      notice(problem);
+    }
+  }
+
+  #hear(name, data) {
+    if (name === "problem") return this.#giveUp(data);
+    if (name === "away") return setLink("away");
+    if (name === "bye") return setLink("lost");
+    setLink("live");
+    if (!data.offers) return undefined;
+    announce(data.offers);
+    state.offers = data.offers;
+    return this.draw();
+  }
+
+  #giveUp(problem) {
+    this.#unfollow();
+    if (problem.status === 401) notice(problem);
+    else notify(problem.detail, "warn");
+  }
+
+  #card(offer, isNew) {
+    const id = offer.handoff_id;
+    const looks = `offer card${isNew ? " fresh" : ""}${offer.declined ? " declined" : ""}`;
+    const deed = (act, kind, click) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: kind,
+          "data-writes": "any",
+          "data-act": act,
+          "data-keep": `${act}:${id}`,
+          on: { click },
+        },
+        t(act),
+      );
+    return h(
+      "li",
+      { class: looks, "data-offer": id },
+      h("p", { class: "head" }, channelChip(offer.channel), h("strong", {}, offer.reason), badges(offer)),
+      offer.note ? h("p", { class: "note" }, offer.note) : null,
+      h(
+        "p",
+        { class: "meta" },
+        [offer.customer_id, " · ", time(offer.waiting_since, "since", t("waits")), " · "],
+        time(offer.expires_at, "relative", t("lapses")),
+      ),
+      h(
+        "p",
+        { class: "acts" },
+        deed("accept", "main", () => this.take(id)),
+        deed("decline", null, () => this.leave(id)),
+      ),
+    );
+  }
+
+  #heldCard(card) {
+    const id = card.handoff_id;
+    const looks = {
+      type: "button",
+      class: "plain",
+      "aria-current": card.current ? "true" : null,
+      "data-keep": `held:${id}`,
+    };
+    return h(
+      "li",
+      { "data-held": id },
+      h(
+        "button",
+        { ...looks, on: { click: () => this.#choose(id) } },
+        channelChip(card.channel),
+        h("span", {}, h("strong", {}, card.reason), h("small", {}, card.customer_id)),
+      ),
+    );
+  }
+}
+
+function badges(offer) {
+  return [
+    offer.priority ? h("span", { class: "badge hot" }, t("urgent", { n: offer.priority })) : null,
+    offer.declined ? h("span", { class: "badge" }, t("you_declined")) : null,
+    offer.chained ? h("span", { class: "badge" }, t("chained")) : null,
+    ...offer.skills.map((skill) => h("span", { class: "badge" }, skill)),
+  ];
+}
+
+/** Say aloud who came; nobody is announced twice. */
+function announce(offers) {
+  const before = new Set(state.offers.map((offer) => offer.handoff_id));
+  const came = offers.filter((offer) => !before.has(offer.handoff_id));
+  const words = came.map((offer) => t("came", { reason: offer.reason, channel: channelName(offer.channel) }));
+  if (words.length) document.querySelector("#announced").textContent = words.join(" ");
+}

@@ -1,0 +1,111 @@
+"""What the page follows: feeds of the hub as server-sent events, a sign of life between them, `bye` at shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+
+from ctxhub.client import ContextHub, CtxhubError, Fed, HandoffView, Stopping, Unavailable
+from ctxhub_desk.translate import entry, offers
+
+#: Lets another moment pass before the browser comes back, so that a restart is not met by all desks at once.
+_OPENING = "retry: 1500\n\n"
+_SIGN_OF_LIFE = ": still here\n\n"
+
+#: What a queue's feed tells without any change in who waits; `ready` has a snapshot behind it.
+_NO_CHANGE = frozenset({"ready", "handoff.joined", "handoff.renewed", "handoff.shown"})
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+_HANDOFFS = TypeAdapter(list[HandoffView])
+
+Frames = AsyncGenerator["Frame", None]
+
+
+class Frame(NamedTuple):
+    """One server-sent event; after the last one the stream ends, and a browser comes back by itself."""
+
+    event: str
+    data: Any
+    id: str = ""
+    is_last: bool = False
+
+    def written(self) -> str:
+        """Write it as it goes over the wire; JSON has no line breaks of its own."""
+        place = f"id: {self.id}\n" if self.id else ""
+        return f"{place}event: {self.event}\ndata: {_JSON.dump_json(self.data).decode()}\n\n"
+
+
+AWAY = Frame("away", {})
+BYE = Frame("bye", {})
+
+
+async def queue_frames(hub: ContextHub, queue: str, after: str | None) -> Frames:
+    """Yield the whole list of waiting offers, first at once and then after every change."""
+    async with aclosing(hub.feeds.queue(queue, after=after)) as feed:
+        async for fed in feed:
+            if fed.type not in _NO_CHANGE:
+                yield await _queue_frame(hub, queue, fed)
+
+
+async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
+    """Show what a queue's feed brings."""
+    if fed.type == "bye":
+        return AWAY
+    if fed.type == "snapshot":
+        return Frame("snapshot", {"offers": offers(_HANDOFFS.validate_python(fed.data["handoffs"]))}, fed.id)
+    waiting = offers(await hub.handoffs.list(queue=queue))
+    handoff_id = fed.event.data.get("handoff_id") if fed.event else None
+    return Frame("change", {"type": fed.type, "handoff_id": handoff_id, "offers": waiting}, fed.id)
+
+
+async def customer_frames(
+    hub: ContextHub, customer_id: str, interaction_id: str, after: int | None, language: str
+) -> Frames:
+    """Yield what happens to a customer, as far as the interaction may see it."""
+    async with aclosing(hub.feeds.customer(customer_id, after=after, interaction_id=interaction_id)) as feed:
+        async for fed in feed:
+            yield await _customer_frame(hub, fed, language)
+
+
+async def _customer_frame(hub: ContextHub, fed: Fed, language: str) -> Frame:
+    """Show what a customer's feed brings."""
+    if fed.event is not None:
+        return Frame("event", entry(fed.event, await hub.tenants.read(), language), fed.id)
+    return AWAY if fed.type == "bye" else Frame(fed.type, fed.data, fed.id)
+
+
+async def followed(frames: Frames, stopping: Stopping, beat: timedelta) -> AsyncGenerator[str, None]:
+    """Write frames as they come, a comment after each `beat` of silence, and `bye` at once when the server stops."""
+    stop = asyncio.ensure_future(stopping.wait())
+    upcoming = asyncio.ensure_future(_next(frames))
+    yield _OPENING
+    try:
+        while not stop.done():
+            await asyncio.wait({stop, upcoming}, timeout=beat.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+            if not upcoming.done():
+                yield BYE.written() if stop.done() else _SIGN_OF_LIFE
+                continue
+            yield upcoming.result().written()
+            if upcoming.result().is_last:
+                return
+            upcoming = asyncio.ensure_future(_next(frames))
+    finally:
+        stop.cancel()
+        upcoming.cancel()
+        await asyncio.gather(stop, upcoming, return_exceptions=True)
+        await frames.aclose()
+
+
+async def _next(frames: Frames) -> Frame:
+    """Return the next frame, or a last one that says why there are no more."""
+    try:
+        return await anext(frames)
+    except (StopAsyncIteration, Unavailable):
+        return Frame("away", {}, is_last=True)
+    except CtxhubError as error:
+        return Frame("problem", {"status": error.status, "code": error.code, "detail": error.detail}, is_last=True)

@@ -1,0 +1,62 @@
+"""The page's own files: small, whole, in both languages, without a way for text to become markup."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ctxhub_desk.assets import Asset, load_assets
+
+ASSETS = load_assets()
+SCRIPTS = {name: asset.content.decode() for name, asset in ASSETS.items() if name.endswith(".js")}
+FIRST_LOAD = 100 * 1024
+
+
+def words_of(language: str) -> dict[str, str]:
+    pairs = re.findall(r'^  "?([\w.]+)"?: "(.*)",$', SCRIPTS[f"{language}.js"], re.MULTILINE)
+    return dict(pairs)
+
+
+def test_all_of_the_page_is_small() -> None:
+    assert sum(len(asset.content) for asset in ASSETS.values()) <= FIRST_LOAD
+
+
+def test_everything_that_the_page_names_is_there() -> None:
+    page = ASSETS["index.html"].content.decode()
+    named = set(re.findall(r'(?:href|src)="static/([\w.]+)"', page))
+    imported = {name for script in SCRIPTS.values() for name in re.findall(r'from "\./([\w.]+)"', script)}
+    assert named
+    assert imported
+    assert named | imported <= ASSETS.keys()
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_places_in_them() -> None:
+    en, zh = words_of("en"), words_of("zh")
+    assert len(en) > 100
+    assert en.keys() == zh.keys()
+    places = {name: (set(re.findall(r"\{\w+\}", en[name])), set(re.findall(r"\{\w+\}", zh[name]))) for name in en}
+    assert {name: both for name, both in places.items() if both[0] != both[1]} == {}
+
+
+def test_every_sentence_that_a_script_says_exists() -> None:
+    said = {name for script in SCRIPTS.values() for name in re.findall(r'\bt\("([\w.]+)"', script)}
+    assert len(said) > 60
+    assert said <= words_of("en").keys()
+
+
+def test_no_sentence_is_left_unsaid() -> None:
+    everything = "".join(script for name, script in SCRIPTS.items() if name not in ("en.js", "zh.js"))
+    made = ("event.", "level_", "strength_", "state_", "party_", "outcome_", "decline_", "key_", "journey_")
+    said = set(re.findall(r'"([\w.]+)"', everything))
+    assert {name for name in words_of("en") if name not in said and not name.startswith(made)} == set()
+
+
+@pytest.mark.parametrize("danger", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "://"])
+def test_no_script_turns_text_into_markup_or_reaches_elsewhere(danger: str) -> None:
+    assert [name for name, script in SCRIPTS.items() if danger in script] == []
+
+
+def test_a_changed_file_has_another_tag() -> None:
+    tags = {asset.etag for asset in ASSETS.values()}
+    assert len(tags) == len(ASSETS)
+    assert all(isinstance(asset, Asset) and asset.etag.startswith('"') for asset in ASSETS.values())

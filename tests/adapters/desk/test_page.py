@@ -1,0 +1,437 @@
+"""What an agent sees and does, in a real Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page, expect
+
+from ctxhub.client import ContextHub, told
+
+pytestmark = pytest.mark.browser
+
+Comes = Callable[..., Awaitable[Any]]
+Opens = Callable[..., Awaitable[Page]]
+
+
+async def accept(page: Page, customer: Any) -> None:
+    """Accept a customer's handoff by mouse, and wait until the facts are painted."""
+    await page.locator(f"[data-offer='{customer.handoff.handoff_id}'] [data-act=accept]").click()
+    await expect(page.locator(f"main[data-handoff='{customer.handoff.handoff_id}']")).to_be_visible()
+
+
+def fact(page: Page, name: str) -> Any:
+    return page.locator(f"[data-fact='{name}']")
+
+
+# The way in
+
+
+async def test_a_bad_key_is_told_and_the_agent_may_try_again(opens: Opens, running: Any) -> None:
+    page = await opens()
+    await page.get_by_label("Agent id").fill("ann")
+    await page.get_by_label("Agent key").fill("guessed")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
+    await page.get_by_label("Agent key").fill(running.key_of("ann"))
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.locator("#link")).to_have_text("Live")
+
+
+async def test_the_key_is_nowhere_in_the_page_after_logging_in(opens: Opens, running: Any) -> None:
+    page = await opens("ann")
+    kept = await page.evaluate("() => JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
+    assert running.key_of("ann") not in kept + await page.content()
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.get_by_label("Agent key")).to_be_empty()
+
+
+# The queue
+
+
+async def test_an_offer_appears_by_itself_and_is_announced(opens: Opens, comes: Comes) -> None:
+    page = await opens("ann", "live-queue")
+    await expect(page.get_by_text("Nobody is waiting.")).to_be_visible()
+    customer = await comes("live-queue")
+    offer = page.locator(f"[data-offer='{customer.handoff.handoff_id}']")
+    await expect(offer).to_contain_text("asked for a person")
+    await expect(page.locator("#announced")).to_contain_text("New: asked for a person, by Chat")
+    await expect(page).to_have_title("(1) ctxhub desk")
+
+
+async def test_of_two_agents_one_gets_it_and_the_other_reads_who(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    pages = [await opens(agent, customer.queue) for agent in ("ann", "bob")]
+    buttons = [page.locator("[data-act=accept]") for page in pages]
+    for button in buttons:
+        await expect(button).to_be_enabled()
+    await asyncio.gather(*(button.evaluate("button => button.click()") for button in buttons))
+    work = [page.locator("main[data-handoff]") for page in pages]
+    lost = [page.locator("#notices .warn") for page in pages]
+    await expect(work[0].or_(lost[0])).to_be_visible()
+    await expect(work[1].or_(lost[1])).to_be_visible()
+    held = [await place.count() for place in work]
+    assert sorted(held) == [0, 1]
+    winner, loser = ("ann", lost[1]) if held[0] else ("bob", lost[0])
+    await expect(loser).to_contain_text(f"Taken by {winner}, until")
+    await expect(pages[held.index(0)].get_by_text("Nobody is waiting.")).to_be_visible()
+
+
+async def test_what_one_declines_stands_last_and_can_still_be_accepted(opens: Opens, comes: Comes) -> None:
+    first = await comes()
+    second = await comes(first.queue)
+    page = await opens("ann", first.queue)
+    await page.locator(f"[data-offer='{first.handoff.handoff_id}'] [data-act=decline]").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Decline").click()
+    await expect(page.locator("[data-offer]").first).to_have_attribute("data-offer", second.handoff.handoff_id)
+    await expect(page.locator("[data-offer]").last).to_contain_text("declined by you")
+    await accept(page, first)
+
+
+# The facts
+
+
+async def test_an_agent_reads_what_was_told_where_by_whom_and_what_is_missing(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    row = fact(page, "from_city")
+    await expect(row).to_have_attribute("data-journey", customer.journey_id)
+    await expect(row.locator("> .label")).to_have_text("departure city")
+    await expect(row.locator("> .value")).to_have_text("San Diego")
+    await expect(row.locator("> .origin")).to_contain_text(re.compile("IVR customer · .* · told"))
+    await expect(fact(page, "card_number").locator(".value.withheld")).to_contain_text("withheld")
+    missing = page.locator("[data-missing]")
+    assert [await gap.get_attribute("data-missing") for gap in await missing.all()] == ["travel_date", "adults.count"]
+    await expect(page.locator(".assurance")).to_contain_text("Level 2: verified · by pin")
+    await expect(page.locator(".floor")).to_have_text("You have the floor; the bot is silent")
+
+
+async def test_the_receipt_is_sent_once_the_facts_are_painted(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    assert (await channels.handoffs.get(customer.handoff.handoff_id)).receipt_at is None
+    await accept(page, customer)
+    await expect(page.locator("main[data-receipt=sent]")).to_be_visible()
+    assert (await channels.handoffs.get(customer.handoff.handoff_id)).receipt_at
+
+
+async def test_a_conflict_shows_both_values_and_the_agent_settles_it(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    observed = told(
+        "fact.observed", interaction_id=customer.interaction.interaction_id, journey_id=customer.journey_id,
+        party="bot", name="to_city", value="Fremont", confidence=0.6,
+    )  # fmt: skip
+    await channels.events.tell(customer.customer_id, observed)
+    row = fact(page, "to_city")
+    await expect(row.locator("[data-other] .value")).to_have_text("Fremont")
+    await expect(row).to_contain_text("values differ")
+    await row.get_by_role("button", name="This is right: Fremont").click()
+    await expect(row.locator("> .value")).to_have_text("Fremont")
+    await expect(row).to_have_attribute("data-state", "confirmed")
+
+
+async def test_what_the_agent_adds_is_no_longer_missing(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("button", name="Add a fact").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Which fact?").fill("travel date")
+    await dialog.get_by_label("Value").fill("8 March")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(fact(page, "travel_date").locator("> .value")).to_have_text("8 March")
+    await expect(fact(page, "travel_date").locator("> .origin")).to_contain_text("agent")
+    await expect(page.locator("[data-missing=travel_date]")).to_have_count(0)
+
+
+# The conversation
+
+
+async def test_customer_and_agent_talk_and_text_stays_text(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    words = "<img src=x onerror=alert(1)> 你好 & <b>bold</b>"
+    received = told("message.received", interaction_id=customer.interaction.interaction_id, text=words)
+    await channels.events.tell(customer.customer_id, received)
+    await expect(page.locator(".said.customer .text").last).to_have_text(words)
+    answer = page.get_by_label("Your answer to the customer")
+    await answer.fill("Good day <i>")
+    await answer.press("Enter")
+    await expect(page.locator(".said.agent .text")).to_have_text("Good day <i>")
+    await expect(answer).to_be_empty()
+    sent = [e for e in (await channels.contexts.timeline(customer.customer_id)).events if e.type == "message.sent"]
+    assert [(event.party, event.data["text"]) for event in sent] == [("agent", "Good day <i>")]
+
+
+async def test_what_was_said_long_before_is_brought_in_unasked_and_more_on_request(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    about = {"interaction_id": customer.interaction.interaction_id}
+    for _ in range(2):
+        await channels.events.tell(
+            customer.customer_id, *[told("x.seen", **about, page=number) for number in range(60)]
+        )
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    earlier = page.get_by_role("button", name="Show earlier")
+    await expect(page.locator("[data-type='handoff.accepted']")).to_be_visible()
+    await expect(page.get_by_text("I want a person, please.")).to_have_count(0)
+    await earlier.click()
+    await expect(page.get_by_text("I want a person, please.")).to_be_visible()
+    await expect(earlier).to_be_hidden()
+
+
+async def test_asking_for_what_was_told_warns_gently_and_can_become_a_read_back(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("button", name="Ask for a fact").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Which fact?").fill("departure city")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text(
+        "Already told: departure city = San Diego (IVR, customer,"
+    )
+    await dialog.get_by_role("button", name="Ask to confirm").click()
+    await expect(dialog.get_by_label("In which words?")).to_have_value(re.compile("departure city is San Diego"))
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(page.locator(".said.agent .text")).to_contain_text("departure city is San Diego")
+    asked = [e for e in (await channels.contexts.timeline(customer.customer_id)).events if e.type == "question.asked"]
+    assert [event.data["purpose"] for event in asked] == ["confirm"]
+
+
+async def test_what_is_missing_is_asked_with_one_click_and_a_look(opens: Opens, comes: Comes) -> None:
+    customer = await comes(language="zh-CN")
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("button", name="Ask for travel date").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_label("In which words?")).to_have_value("请问您的“出行日期”是？")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(page.locator(".said.agent .text")).to_have_text("请问您的“出行日期”是？")
+    await expect(page.locator("[data-type='question.asked']")).to_contain_text("Asked for travel date")
+
+
+# The end
+
+
+async def test_completing_with_an_outcome_and_a_note(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("button", name="Complete").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("How did it end?").select_option("unresolved")
+    await dialog.get_by_label("A note for whoever comes next").fill("call back tomorrow")
+    await dialog.get_by_role("button", name="Complete").click()
+    await expect(page.get_by_role("heading", name="No handoff is open.")).to_be_visible()
+    handoff = await channels.handoffs.get(customer.handoff.handoff_id)
+    assert (handoff.state, handoff.outcome) == ("completed", "unresolved")
+    notes = [e for e in (await channels.contexts.timeline(customer.customer_id)).events if e.type == "note.added"]
+    assert [note.data["text"] for note in notes] == ["call back tomorrow"]
+
+
+async def test_returning_to_the_bot_at_a_step(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("button", name="Back to the bot").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Where shall the bot go on?").select_option(label="the journey")
+    await dialog.get_by_label("What does the bot need to know?").fill("ask for the date")
+    await dialog.get_by_role("button", name="Back to the bot").click()
+    await expect(page.get_by_text("Given back to the bot.")).to_be_visible()
+    assert (await channels.handoffs.get(customer.handoff.handoff_id)).state == "returned"
+    (journey,) = (await channels.contexts.read(customer.customer_id)).journeys
+    assert journey.step == "travel"
+
+
+async def test_a_second_window_learns_that_the_work_is_over(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    here = await opens("ann", customer.queue)
+    await accept(here, customer)
+    there = await opens("ann", customer.queue)
+    await there.locator(f"[data-held='{customer.handoff.handoff_id}'] button").click()
+    await expect(there.locator(".floor.mine")).to_be_visible()
+    await here.locator("[data-act=complete]").click()
+    await here.get_by_role("dialog").get_by_role("button", name="Complete").click()
+    await expect(there.get_by_text("You no longer hold this handoff (completed).")).to_be_visible()
+    await expect(there.get_by_role("button", name="Send")).to_be_disabled()
+
+
+async def test_a_reload_finds_the_open_work_again(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.reload()
+    await expect(fact(page, "from_city").locator("> .value")).to_have_text("San Diego")
+    await expect(page.locator(f"[data-held='{customer.handoff.handoff_id}']")).to_be_visible()
+
+
+async def test_who_was_let_go_is_back_at_the_login(opens: Opens, running: Any) -> None:
+    page = await opens("dora")
+    running.revoke("dora")
+    await expect(page.get_by_role("alert").filter(has_text="You were logged out.")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_label("Agent key")).to_be_visible()
+
+
+# Keys
+
+
+async def test_a_whole_handoff_by_keyboard_alone(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await expect(page.locator("[data-offer]")).to_be_visible()
+    await page.keyboard.press("a")
+    await expect(page.locator("main[data-handoff]")).to_be_visible()
+    await page.keyboard.press("m")
+    await page.keyboard.type("dawn at noon? wait")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".said.agent .text")).to_have_text("dawn at noon? wait")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("n")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("w")
+    await expect(page.get_by_label("How did it end?")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="No handoff is open.")).to_be_visible()
+    assert (await channels.handoffs.get(customer.handoff.handoff_id)).state == "completed"
+
+
+async def test_single_keys_can_be_switched_off(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await expect(page.locator("[data-offer]")).to_be_visible()
+    await page.keyboard.press("?")
+    await page.get_by_role("dialog").get_by_role("checkbox").uncheck()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("d")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator("main[data-handoff]")).to_have_count(0)
+
+
+# The hub away
+
+
+async def test_the_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
+    opens: Opens, comes: Comes, running: Any, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_label("Your answer to the customer").fill("a draft that stays")
+    running.stop()
+    try:
+        await expect(page.locator("#banner")).to_contain_text("The hub can't be reached", timeout=10_000)
+        await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        await expect(fact(page, "from_city").locator("> .value")).to_have_text("San Diego")
+    finally:
+        running.start()
+    await expect(page.locator("#link")).to_have_text("Live", timeout=10_000)
+    await expect(page.locator("#banner")).to_be_hidden()
+    await page.get_by_label("Your answer to the customer").press("Enter")
+    await expect(page.locator(".said.agent .text")).to_have_text("a draft that stays")
+    received = told("message.received", interaction_id=customer.interaction.interaction_id, text="there you are")
+    await channels.events.tell(customer.customer_id, received)
+    await expect(page.locator(".said.customer .text").last).to_have_text("there you are")
+
+
+# For everybody
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+async def test_every_screen_is_accessible(opens: Opens, comes: Comes, running: Any, locale: str, theme: str) -> None:
+    customer = await comes(language=locale)
+    another = await comes(customer.queue, priority=3, skills=["travel"])
+    page = await opens(locale=locale, color_scheme=theme)
+    await expect(page.locator("form")).to_be_visible()
+    assert await violations(page) == []
+    await page.locator("[name=agent_id]").fill("ann")
+    await page.locator("[name=key]").fill(running.key_of("ann"))
+    await page.locator("[name=queue]").fill(customer.queue)
+    await page.locator("button[type=submit]").click()
+    await expect(page.locator(f"[data-offer='{another.handoff.handoff_id}']")).to_be_visible()
+    assert await violations(page) == []
+    await accept(page, customer)
+    await expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if locale == "zh-CN" else "en")
+    assert await violations(page) == []
+    for act in ("ask", "fact", "note", "return", "complete"):
+        await page.locator(f"[data-act={act}]").click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        assert await violations(page) == [], act
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("?")
+    assert await violations(page) == []
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe finds fault with, by rule and place."""
+    # A colour half-way through its animation is nobody's colour.
+    await page.evaluate("() => document.getAnimations().forEach((animation) => animation.finish())")
+    found = await Axe().run(page)
+    assert len(found.response["passes"]) > 15
+    return [f"{rule['id']}: {node['target']}" for rule in found.response["violations"] for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_a_phone_shows_everything_without_scrolling_sideways(opens: Opens, comes: Comes, language: str) -> None:
+    long = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch" * 2
+    customer = await comes(language=language, reason=long, note=long)
+    page = await opens("ann", customer.queue, wide=390)
+    await expect(page.locator("[data-offer]")).to_be_visible()
+    assert await sideways(page) <= 390
+    await accept(page, customer)
+    await page.get_by_label("Your answer to the customer").fill(long)
+    await page.get_by_label("Your answer to the customer").press("Enter")
+    await expect(page.locator(".said.agent .text")).to_have_text(long)
+    assert await sideways(page) <= 390
+    await page.locator("[data-act=ask]").click()
+    assert await sideways(page) <= 390
+
+
+async def sideways(page: Page) -> int:
+    width: int = await page.evaluate("() => document.documentElement.scrollWidth")
+    return width
+
+
+async def test_language_and_theme_are_remembered(opens: Opens) -> None:
+    page = await opens("ann")
+    await page.locator("[data-act=language]").click()
+    await expect(page.get_by_role("heading", name="等待中")).to_be_visible()
+    await page.locator("[data-act=theme]").click()
+    theme = await page.locator("html").get_attribute("data-theme")
+    await page.reload()
+    await expect(page.get_by_role("heading", name="等待中")).to_be_visible()
+    await expect(page.locator("html")).to_have_attribute("data-theme", theme or "")
+
+
+async def test_the_first_load_is_small(opens: Opens) -> None:
+    page = await opens()
+    sizes = await page.evaluate(
+        "() => performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".map((entry) => entry.decodedBodySize)"
+    )
+    assert len(sizes) > 5
+    assert sum(sizes) <= 100 * 1024
