@@ -120,7 +120,7 @@ class _Supervisor:
             log.error("worker.died", pid=worker.pid, exit_code=exit_code)
             if time.monotonic() - started_at > _STEADY_AFTER:
                 pause = _FIRST_RESTART_PAUSE
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - it need not be unguessable
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, _LONGEST_RESTART_PAUSE)
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ from ctxhub.hub.handoffs import Shown
 from ctxhub.model.context import ContextView
 from ctxhub.model.handoff import HandoffView, OfferRequest, QueueView, Target
 from ctxhub.model.interaction import InteractionView
-from ctxhub.model.value import Id, Name, Text, Value
+from ctxhub.model.value import Fence, Id, Name, Text, Value
 
 router = APIRouter(prefix="/v1", tags=["handoffs"], route_class=Route)
 
@@ -46,7 +46,7 @@ class DeclineBody(AgentBody):
 class HeldBody(AgentBody):
     """Which agent, with the fence that was given out."""
 
-    fence: int
+    fence: Fence
 
 
 class CompleteBody(HeldBody):

@@ -90,10 +90,15 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     """Answer a request whose fields have faults, each with its JSON pointer."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(fault["type"] == "json_invalid" for fault in found):
+    if any(fault["type"] == "json_invalid" or _is_missing_body(fault) for fault in found):
         return problem_response(Malformed("the body is not JSON in UTF-8"))
     faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in found]
     return problem_response(Invalid(f"{faults[0]['pointer']}: {faults[0]['detail']}", errors=faults))
+
+
+def _is_missing_body(fault: Any) -> bool:
+    """Tell whether there was no body at all."""
+    return bool(fault["type"] == "missing" and tuple(fault["loc"]) == ("body",))
 
 
 def _pointer(path: tuple[Any, ...]) -> str:
@@ -106,6 +111,8 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     """Answer what no route takes."""
     assert isinstance(error, HTTPException)
     kinds: dict[int, type[CtxhubError]] = {403: Forbidden, 404: Unknown, 413: TooLarge, 415: WrongMediaType}
+    if isinstance(error.__cause__, _Refused):
+        return problem_response(error.__cause__.error)
     if error.status_code == 400:
         return problem_response(Malformed("the body is not JSON in UTF-8"))
     if error.status_code in kinds:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -44,7 +45,7 @@ class Ticket(Value):
 async def make_ticket(body: TicketBody, hub: HubHere, caller: Onlooker) -> Response:
     """Make a single-use ticket, for browsers, which can't send a key when they open a stream."""
     ticket = secrets.token_urlsafe(24)
-    record = {"path": body.for_.partition("?")[0], "caller": caller.model_dump()}
+    record = {"path": unquote(body.for_.partition("?")[0]), "caller": caller.model_dump()}
     await hub.keyring.put_ticket(ticket, record, TICKET_LIVES)
     return answer({"ticket": ticket}, status=201)
 
@@ -92,7 +93,7 @@ async def _caller(request: Request, ticket: str | None) -> Principal:
     if ticket is None:
         return await caller_of(request)
     record = await hub_of(request).keyring.take_ticket(ticket)
-    if record is None or record["path"] != request.url.path:
+    if record is None or record["path"] != request.scope["path"]:
         raise Unauthenticated("the ticket is not good for this stream; each is good once, for a minute")
     return Principal.model_validate(record["caller"])
 

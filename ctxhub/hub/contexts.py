@@ -64,7 +64,7 @@ class Contexts:
         if min_version is not None and min_version > loaded.version:
             raise VersionAhead(f"the hub has version {loaded.version}", version=loaded.version)
         seen = self._view(who, reader, loaded, context, now)
-        recent = [event for event in loaded.recent if in_sight(seen.sight, event)]
+        recent = in_sight(seen.sight, loaded.recent)
         head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
         json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
         return Shown(json, loaded.version, loaded.document_version, seen.lapsed)
@@ -116,7 +116,7 @@ class Contexts:
         start = max(0, (before or 0) - 1 - limit) if back else after or 0
         events = await self._changes.contexts.timeline(who, start, before, limit)
         more = (start + 1 if start else None) if back else _on(events, limit, before, loaded.version)
-        return [event for event in events if in_sight(seen, event)], more, loaded.version
+        return in_sight(seen, events), more, loaded.version
 
     async def sight(self, who: Who, reader: Reader) -> tuple[Sight, Context, int]:
         """Return what a reader may see now, of which context, at which version."""
@@ -149,6 +149,7 @@ def _standing(context: Context) -> tuple[Any, ...]:
     return handoffs, {key: i.state for key, i in context.interactions.items()}, len(context.facts)
 
 
-def in_sight(seen: Sight, event: dict[str, Any]) -> bool:
-    """Tell whether an event is in sight."""
-    return seen.sees_told(event["type"], event.get("interaction_id"), event["assurance"])
+def in_sight(seen: Sight, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events of a timeline as far as they are in sight."""
+    shown = (seen.told(event) for event in events)
+    return [event for event in shown if event is not None]

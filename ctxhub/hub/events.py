@@ -56,8 +56,7 @@ class Events:
             prints = {event.event_id: print_ for event, print_ in new}
             events = [(event, prints[event.event_id]) if event.event_id in prints else own([event])[0]
                       for event in change.events]  # fmt: skip
-            versions = [known[0] if known else 0 for known in present.seen]
-            record = {"first": versions}
+            record = {"flags": "".join("1" if known else "0" for known in present.seen)}
             return Decision(change.context, events, _heard(change.events, prints.keys()), record)
 
         ids = [event.event_id for event, _ in told]
@@ -144,15 +143,18 @@ def _heard(events: list[Event], told: Any) -> dict[str, str]:
 def _decided_answer(told: Prints, committed: Committed) -> dict[str, Any]:
     """Answer what was decided."""
     by_id = {event.event_id: event for event in committed.events}
-    original = committed.replayed
+    flags = committed.replayed["flags"] if committed.replayed else "1" * len(told)
     results = []
     for number, (event, _) in enumerate(told):
         kept = by_id.get(event.event_id)
         known = committed.seen[number]
-        first = bool(original) and number < len(original["first"]) and not original["first"][number]  # type: ignore[index]
         version = committed.version_of(event.event_id) if kept else known[0] if known else committed.version
         repeated_here = any(other.event_id == event.event_id for other, _ in told[:number])
-        result = {"event_id": event.event_id, "version": version, "duplicate": repeated_here or not (kept or first)}
+        result = {
+            "event_id": event.event_id,
+            "version": version,
+            "duplicate": repeated_here or not (kept or flags[number] != "1"),
+        }
         results.append(result | _learnt(kept or event, kept is not None, committed))
     highest = max(int(str(result["version"])) for result in results)
     return {"version": highest, "results": results, "etag": committed.version}

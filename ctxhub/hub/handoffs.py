@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, JourneyUnknown
@@ -273,11 +274,11 @@ class Handoffs:
         place = f"waiting:queue:{queue}" if state == "offered" else f"held:queue:{queue}"
         members = await self._lists.members(tenant, place)
         whos = [Who(tenant, customer_id) for customer_id, _ in members]
-        found = await self._changes.contexts.many(whos)
+        found, now = await self._changes.contexts.many(whos), self._changes.clock()
         return [
             self._shown(who, context, handoff_id, 0).but(version=None)
             for who, (_, handoff_id), context in zip(whos, members, found, strict=True)
-            if context is not None and _stands(context, handoff_id, state)
+            if context is not None and _stands(context, handoff_id, state, now)
         ]
 
 
@@ -290,10 +291,10 @@ def _must_see(present: Present, offer: OfferRequest) -> None:
         raise JourneyUnknown(f"there is no open journey {offer.journey_id}", journey_id=offer.journey_id)
 
 
-def _stands(context: Context, handoff_id: str, state: str) -> bool:
-    """Tell whether a listed handoff is still in its state."""
+def _stands(context: Context, handoff_id: str, state: str, now: datetime) -> bool:
+    """Tell whether a listed handoff is still in its state, and its offer not over."""
     handoff = context.handoffs.get(handoff_id)
-    return handoff is not None and handoff.state == state
+    return handoff is not None and handoff.state == state and (state != "offered" or now < handoff.expires_at)
 
 
 def _may_look(principal: Principal, handoff: Handoff) -> None:

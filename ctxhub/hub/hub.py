@@ -29,7 +29,7 @@ from ctxhub.hub.tenants import Tenants
 from ctxhub.model.lapsing import Patience
 from ctxhub.model.value import to_millis
 from ctxhub.store.contexts import Contexts as Kept
-from ctxhub.store.contexts import Who
+from ctxhub.store.contexts import Plan, Who
 from ctxhub.store.feed import Feeds, Hints
 from ctxhub.store.keyring import Keyring
 from ctxhub.store.lists import Lists
@@ -104,7 +104,7 @@ class Hub:
         """Let lapse what has lapsed of a customer, and complete what was begun; then note when it is next due."""
         loaded = await self.changes.contexts.load(who)
         if loaded.context is None:
-            await self.changes.contexts.reschedule(who, None)
+            await self.changes.contexts.never_due(who)
             return
         if loaded.context.moves:
             await self.interactions.complete_moves(who)
@@ -113,9 +113,10 @@ class Hub:
             await self._reschedule(who)
 
     async def _reschedule(self, who: Who) -> None:
-        """Note when a customer is next due, where nothing had lapsed after all."""
+        """Note when a customer is next due, where nothing had lapsed after all and nobody has changed it since."""
         loaded, context = await self.changes.contexts.existing(who)
-        await self.changes.contexts.reschedule(who, self.changes.next_due(loaded, context))
+        plan = Plan(context=None, due=self.changes.next_due(loaded, context))
+        await self.changes.contexts.commit(who, loaded, plan, self.ways.clock(), None)
 
     async def backlog(self) -> int:
         """Return how many writes wait to be told on."""

@@ -198,7 +198,10 @@ class Interactions:
         tenant, system, external_id = principal.tenant, request.of_system, request.external_id
         known = await self._lookups.external(tenant, system, external_id)
         if known is not None:
-            return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem, conditions)
+            try:
+                return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem, conditions)
+            except _NotBegun:
+                pass  # whoever said where it leads was killed before it began
         ours = self._secrets.provisional_id(tenant, system, external_id)
         identifiers = self._identity.in_order(tenant, request.identifiers)
         found = await self._who(tenant, request, identifiers, arrival, ours)
@@ -207,7 +210,8 @@ class Interactions:
         who = Who(tenant, customer_id)
         linked = [] if found.ambiguous else identifiers
         decide = self._starting(who, request, interaction_id, linked, arrival)
-        committed = await self._changes.change(who, decide, Request(conditions.if_match))
+        once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
+        committed = await self._changes.change(who, decide, once)
         if request.refs:
             await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
         return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)
@@ -233,19 +237,28 @@ class Interactions:
         if arrival is not None and arrival.who != who:
             await self.identify(who, interaction_id, arrival.who.customer_id, None)
             who = arrival.who
-        linked: list[Identifier] = []
-        decide = self._starting(who, request, interaction_id, linked, arrival)
-        committed = await self._changes.change(who, decide, Request(conditions.if_match))
-        return Begun(who, interaction_id, _began(committed), False, problem, arrival)
+        decide = self._starting(who, request, interaction_id, None, arrival)
+        try:
+            await self._changes.change(who, decide, Request(conditions.if_match))
+        except Moved as moved:
+            home = Who(who.tenant, moved.ids["customer_id"])
+            return await self._known(home, interaction_id, request, arrival, problem, conditions)
+        return Begun(who, interaction_id, False, False, problem, arrival)
 
     def _starting(
-        self, who: Who, request: Start, interaction_id: str, linked: list[Identifier], arrival: Arrival | None
+        self, who: Who, request: Start, interaction_id: str, linked: list[Identifier] | None, arrival: Arrival | None
     ) -> Callable[[Present], Decision]:
-        """Return the decision that starts an interaction, unless it has begun, and redeems its token."""
+        """Return the decision that starts an interaction, unless it has begun, and redeems its token.
+
+        Without identifiers that were `linked` it must have begun.
+        """
 
         def decide(present: Present) -> Decision:
             context = present.context or Context(customer_id=who.customer_id, created_at=present.now)
-            context = _introduced(context, request, linked)
+            _must_be_here(context, interaction_id, arrival)
+            if interaction_id not in context.interactions:
+                _must_be_new(present, interaction_id, linked)
+            context = _introduced(context, request, linked or [])
             via = arrival.of(context) if arrival else None
             events: list[Event] = []
             if interaction_id not in context.interactions:
@@ -376,7 +389,8 @@ class Interactions:
         for move in context.moves.values():
             moved = moving.bundle(context, move.interaction_id)
             home = Who(who.tenant, move.to)
-            await self._changes.change(home, _adopting(home, moved, move, who.customer_id))
+            once = Request(event_ids=[moving.arrival(moved)])
+            await self._changes.change(home, _adopting(home, moved, move, who.customer_id), once)
             await self._repoint(who, home, context, moved)
             await self._changes.change(who, _releasing(move.interaction_id))
 
@@ -391,6 +405,24 @@ class Interactions:
             for identifier in context.identifiers:
                 await self._lookups.unlink(who.tenant, identifier, who.customer_id)
                 await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+
+
+class _NotBegun(Exception):
+    """A system's id leads to an interaction that is not there."""
+
+
+def _must_be_here(context: Context, interaction_id: str, arrival: Arrival | None) -> None:
+    """Refuse an interaction that went to another customer, or is on its way there and wants to change."""
+    if interaction_id in context.moved or (arrival is not None and interaction_id in context.moves):
+        interactions.find(context, interaction_id)
+
+
+def _must_be_new(present: Present, interaction_id: str, linked: list[Identifier] | None) -> None:
+    """Refuse to begin an interaction whose identifiers are not settled, or that ended so long ago that it is gone."""
+    if linked is None:
+        raise _NotBegun
+    if present.seen[0] is not None:
+        raise Lapsed(f"interaction {interaction_id} ended long ago", interaction_id=interaction_id)
 
 
 def _began(committed: Committed) -> bool:
@@ -466,6 +498,8 @@ def _adopting(home: Who, moved: moving.Bundle, move: Any, source: str) -> Callab
 
     def decide(present: Present) -> Decision:
         context = present.context or Context(customer_id=home.customer_id, known=True, created_at=present.now)
+        if present.seen[0] is not None:
+            return Decision(context)
         change = moving.adopt(context, moved, move, source, present.now)
         return Decision(change.context, own(change.events))
 

@@ -55,10 +55,9 @@ class Streams:
                 found = await self._kept.timeline(who, last, None, AT_ONCE)
                 while found:
                     seen, moved = await self._sight(who, reader, seen)
-                    for event in found:
-                        last = event["version"]
-                        if in_sight(seen, event):
-                            yield Told(str(last), event["type"], event)
+                    for event in in_sight(seen, found):
+                        yield Told(str(event["version"]), event["type"], event)
+                    last = found[-1]["version"]
                     if moved is not None:
                         raise moved
                     found = await self._kept.timeline(who, last, None, AT_ONCE) if len(found) == AT_ONCE else []

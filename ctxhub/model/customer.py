@@ -50,7 +50,7 @@ class AssuranceClaim(Value):
 
     level: Level = 0
     method: Name | None = None
-    expires_in: Annotated[int, Field(gt=0, le=86_400)] = 1800
+    expires_in: Annotated[int, Field(gt=0, le=86_400, strict=True)] = 1800
 
 
 NOBODY = Assurance()

@@ -7,9 +7,9 @@ shared, that is what was told at level 2 or more. What is told below level 2 is 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ctxhub.errors import Forbidden, JourneyUnknown, Moved
+from ctxhub.errors import Forbidden, JourneyUnknown, Moved, Unavailable
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, latest_of_each_voice, verdict
 from ctxhub.model.value import Id, Value
@@ -56,8 +56,7 @@ class Sight(NamedTuple):
     def may_show(self, fact: Fact) -> bool:
         """Tell whether a fact in sight may be shown, and not just that there is one."""
         own = fact.origin.interaction_id is not None and fact.origin.interaction_id in self.lineage
-        enough = self.level >= _LEVEL_FOR[fact.sensitivity] or (self.internal and fact.sensitivity == "internal")
-        return self.everything or own or enough
+        return self.everything or own or self._is_enough_for(fact.sensitivity)
 
     def sees_journey(self, journey: Journey) -> bool:
         """Tell whether a journey is in sight: by origin, or since it came along with the handoff."""
@@ -70,6 +69,29 @@ class Sight(NamedTuple):
             return False
         own = self.everything or interaction_id in self.lineage
         return own or (self.level >= SHARED_FROM and assurance >= SHARED_FROM)
+
+    def told(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return an event of the timeline as far as it is in sight: a value held back is left out, and said to be."""
+        if not self.sees_told(event["type"], event.get("interaction_id"), event["assurance"]):
+            return None
+        if self.everything or event.get("interaction_id") in self.lineage or "value" not in event["data"]:
+            return event
+        if self._is_enough_for(_sensitivity_of(event)):
+            return event
+        rest = {name: value for name, value in event["data"].items() if name != "value"}
+        return event | {"data": rest | {"withheld": True}}
+
+    def _is_enough_for(self, sensitivity: Sensitivity) -> bool:
+        """Tell whether the level, or being a colleague, allows this sensitivity to be shown."""
+        return self.level >= _LEVEL_FOR[sensitivity] or (self.internal and sensitivity == "internal")
+
+
+def _sensitivity_of(event: dict[str, Any]) -> Sensitivity:
+    """Return how sensitive an event's value is; what was keyed in at a prompt may be anything."""
+    if not event["type"].startswith("fact."):
+        return "sensitive"
+    sensitivity: Sensitivity = event["data"].get("sensitivity", "personal")
+    return sensitivity
 
 
 NOTHING = Sight()
@@ -190,6 +212,8 @@ def touchable(context: Context, seen: Sight, journey_id: str) -> Journey:
     journey = context.journey(journey_id)
     if not seen.sees_journey(journey):
         raise JourneyUnknown(f"there is no open journey {journey_id}", journey_id=journey_id)
+    if journey.origin.interaction_id in context.moves:
+        raise Unavailable(f"journey {journey_id} is moving to another customer", retry_after=1)
     return journey
 
 

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import orjson
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, ValidationError
 
 from ctxhub.errors import Invalid
-from ctxhub.model.value import MAX_TEXT_BYTES, Channel, Confidence, Id, Instant, Level, Name, Text, Value
+from ctxhub.model.value import MAX_TEXT_BYTES, Channel, Confidence, Fence, Id, Instant, Level, Name, Text, Value
 
 Party = Literal["customer", "bot", "agent", "system"]
 Sensitivity = Literal["public", "internal", "personal", "sensitive"]
@@ -31,7 +31,7 @@ def _bounded(value: Any) -> Any:
 
 
 JsonValue = Annotated[Any, AfterValidator(_bounded)]
-Seconds = Annotated[int, Field(gt=0, le=10 * 366 * 86_400)]
+Seconds = Annotated[int, Field(gt=0, le=10 * 366 * 86_400, strict=True)]
 
 
 class Ref(Value):
@@ -48,8 +48,8 @@ class MessageData(Value):
     text: Text
     content_type: Id | None = None
     attachments: list[dict[str, Any]] | None = Field(None, max_length=20)
-    fence: int | None = None
-    delivered: bool | None = None
+    fence: Fence | None = None
+    delivered: StrictBool | None = None
 
 
 class ReceiptData(Value):
@@ -253,10 +253,14 @@ def checked_data(type_: str, data: dict[str, Any], pointer: str) -> dict[str, An
     """Return an event's data, checked for its type; faults are `Invalid` with a pointer below `pointer`."""
     if _is_deeper(data, MAX_DEPTH):
         raise Invalid.field(f"{pointer}/data", f"an event's data is nested at most {MAX_DEPTH} deep")
-    if len(orjson.dumps(data)) > MAX_DATA_BYTES:
+    checked = data if FREE_TYPE.match(type_) else _of_its_type(type_, data, pointer)
+    if len(orjson.dumps(checked)) > MAX_DATA_BYTES:
         raise Invalid.field(f"{pointer}/data", "an event's data has at most 128 KiB")
-    if FREE_TYPE.match(type_):
-        return data
+    return checked
+
+
+def _of_its_type(type_: str, data: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """Return what a type's data says; `Invalid` where it does not fit, or the type can't be told."""
     kind = TOLD.get(type_)
     if kind is None:
         raise Invalid.field(f"{pointer}/type", f"{type_!r} is not a type that can be told; free types begin with 'x.'")

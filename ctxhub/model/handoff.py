@@ -20,7 +20,7 @@ from ctxhub.errors import (
 from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.event import Change, Event
 from ctxhub.model.interaction import Holder, Interaction, find, with_floor
-from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Level, Name, Text, Value
+from ctxhub.model.value import Channel, CustomerId, ExternalId, Fence, Id, Instant, Level, Name, Text, Value
 
 if TYPE_CHECKING:
     from ctxhub.model.context import Context
@@ -67,12 +67,12 @@ class OfferRequest(Value):
     mode: Literal["cold", "warm", "consult"] = "cold"
     kind: Literal["live", "callback", "message"] = "live"
     skills: list[Name] = Field([], max_length=32)
-    priority: Annotated[int, Field(ge=0, le=100)] = 0
-    expires_in: Annotated[int, Field(gt=0, le=86_400)] | None = None
+    priority: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
+    expires_in: Annotated[int, Field(gt=0, le=86_400, strict=True)] | None = None
     fallback: Target | None = None
     delivery: Literal["signal", "message"] = "signal"
     note: Text | None = None
-    fence: int | None = None
+    fence: Fence | None = None
 
 
 class Redeemed(Value):
@@ -515,9 +515,11 @@ def _whence(handoff: Handoff) -> Target:
 
 
 def renew(context: Context, handoff_id: str, agent_id: str, fence: int, now: datetime, lease: timedelta) -> Change:
-    """Hold a handoff for another lease."""
+    """Hold a handoff for another lease; renewing it again at the same instant changes nothing."""
     handoff = _at_rest(context, handoff_id)
     _must_be_held(handoff, agent_id, fence)
+    if handoff.lease_ends == now + lease:
+        return Change(context, [])
     renewed = handoff.but(lease_ends=now + lease)
     interaction = context.interaction(handoff.interaction_id)
     mark = f"renewed:{now.timestamp():.3f}"

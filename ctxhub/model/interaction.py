@@ -175,8 +175,13 @@ def start(context: Context, request: Start, interaction_id: str, now: datetime, 
         "language": interaction.language,
         "handoff_id": interaction.handoff_id,
     }
-    event = happened(interaction, "started", f"{interaction_id}:started", now, data)
+    event = happened(interaction, "started", beginning(interaction_id), now, data)
     return Change(context.with_interaction(interaction), [event])
+
+
+def beginning(interaction_id: str) -> str:
+    """Return the id of the event that tells of an interaction's beginning."""
+    return f"{interaction_id}:started"
 
 
 def happened(interaction: Interaction, verb: str, event_id: str, at: datetime, data: dict[str, Any]) -> Event:

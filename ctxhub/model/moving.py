@@ -13,7 +13,7 @@ from ctxhub.model.context import Context, Move
 from ctxhub.model.customer import Assurance
 from ctxhub.model.event import Change
 from ctxhub.model.fact import Fact, told
-from ctxhub.model.handoff import Handoff
+from ctxhub.model.handoff import Handoff, interaction_over
 from ctxhub.model.interaction import Interaction, find, happened
 from ctxhub.model.journey import Journey
 from ctxhub.model.telling import shared
@@ -31,9 +31,11 @@ class Bundle(Value):
 
 
 def depart(context: Context, interaction_id: str, to: str, now: datetime, assurance: Assurance | None) -> Change:
-    """Let go of an interaction: from now on nobody writes to it here."""
-    if interaction_id not in context.moves:
-        find(context, interaction_id)
+    """Let go of an interaction: from now on nobody writes to it here; while it moves it can't move elsewhere."""
+    under_way = context.moves.get(interaction_id)
+    if under_way is not None and under_way.to == to:
+        return Change(context, [])
+    find(context, interaction_id)
     move = Move(interaction_id=interaction_id, to=to, at=now, assurance=assurance)
     return Change(context.but(moves=context.moves | {interaction_id: move}), [])
 
@@ -68,13 +70,18 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         commitments=context.commitments | moved.commitments,
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
-    event_id = f"{interaction_id}:arrived:{interaction.moves}"
-    event = happened(interaction, "moved", event_id, now, {"from": source, "to": context.customer_id})
+    data = {"from": source, "to": context.customer_id}
+    event = happened(interaction, "moved", arrival(moved), now, data)
     return Change(shared(home, interaction_id, interaction.level(now)), [event])
 
 
+def arrival(moved: Bundle) -> str:
+    """Return the id of the event that tells of an interaction's arrival; each of its moves has another."""
+    return f"{moved.interaction.interaction_id}:arrived:{moved.interaction.moves + 1}"
+
+
 def release(context: Context, interaction_id: str, now: datetime) -> Change:
-    """Forget an interaction that has arrived elsewhere, and point there."""
+    """Forget an interaction that has arrived elsewhere, and point there; what brought it here is done."""
     move = context.moves.get(interaction_id)
     if move is None:
         return Change(context, [])
@@ -90,4 +97,5 @@ def release(context: Context, interaction_id: str, now: datetime) -> Change:
     )
     event_id = f"{interaction_id}:left:{gone.interaction.moves + 1}"
     data = {"from": context.customer_id, "to": move.to}
-    return Change(left, [happened(gone.interaction, "moved", event_id, now, data)])
+    settled = interaction_over(left, interaction_id, now)
+    return Change(settled.context, [happened(gone.interaction, "moved", event_id, now, data), *settled.events])

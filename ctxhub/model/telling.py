@@ -154,6 +154,8 @@ def _fact(context: Context, event: Event, scene: Scene) -> Change:
         evidence=event.event_id,
         origin=_origin(event),
     )
+    if fact.sensitivity != data.get("sensitivity", "personal"):
+        event = event.but(data=data | {"sensitivity": fact.sensitivity})
     if verb == "rejected":
         return Change(context.with_facts(_without(context, fact, event, scene)), [event])
     return Change(context.with_facts(told(context.facts, fact)), [event])

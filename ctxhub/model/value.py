@@ -26,7 +26,10 @@ def _as_utc(at: datetime) -> datetime:
     """Return the same instant in UTC, in milliseconds; a time without an offset is refused."""
     if at.tzinfo is None:
         raise ValueError("a time needs an offset, such as a trailing Z")
-    return to_millis(at.astimezone(UTC))
+    try:
+        return to_millis(at.astimezone(UTC))
+    except OverflowError as error:
+        raise ValueError("that time is not in the calendar of UTC") from error
 
 
 def to_millis(at: datetime) -> datetime:
@@ -62,5 +65,6 @@ CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._@-]{1,128}$
 TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[0-9A-Za-z]{2,8})*$")]
-Confidence = Annotated[float, Field(ge=0, le=1)]
-Level = Annotated[int, Field(ge=0, le=3)]
+Confidence = Annotated[float, Field(ge=0, le=1, strict=True)]
+Level = Annotated[int, Field(ge=0, le=3, strict=True)]
+Fence = Annotated[int, Field(ge=0, le=999_999, strict=True)]

@@ -268,13 +268,10 @@ class Contexts:
         kept = await self._server.pipeline(*[("GET", self.keys(who).document) for who in whos])
         return [context_from(document) if document else None for document in kept]
 
-    async def reschedule(self, who: Who, due: datetime | None) -> None:
-        """Set when the customer is next due, where nothing had lapsed after all."""
+    async def never_due(self, who: Who) -> None:
+        """Let nothing be due of a customer who is not there."""
         keys = self.keys(who)
-        if due is None:
-            await self._server.call("ZREM", keys.due, keys.member, writes=True)
-        else:
-            await self._server.call("ZADD", keys.due, millis(due), keys.member, writes=True)
+        await self._server.call("ZREM", keys.due, keys.member, writes=True)
 
     async def forget(self, who: Who, context: Context) -> None:
         """Delete all that a customer has in the slot."""

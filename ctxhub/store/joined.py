@@ -58,7 +58,7 @@ class Joined:
 
     async def _exchange(self, batch: list[tuple[Command, asyncio.Future[Any]]]) -> None:
         """Send a batch and hand out its answers; a connection that failed is not used again."""
-        connection = await self._pool.get_connection()
+        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]))
             for _, future in batch:

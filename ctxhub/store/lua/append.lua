@@ -6,7 +6,7 @@
 --       7.. for each event: digest of its id, fingerprint, interaction or '', fence or '' or '-' (does not speak),
 --           "1" if it reports what was already said, party, level where it has no interaction, bytes
 -- Returns { 'ok', version, document_version, flags, v1, v2, … }: of each event the version, and in flags
---         "0" new, "1" seen before, "2" new and out of turn
+--         "0" new, "1" seen before, "2" new and out of turn; of a repeated request those of the first time
 --      or { 'unknown' }, { 'state', state }, { 'key_reused' }, { 'event_id_reused', n }, { 'not_open', n },
 --         { 'not_the_holder', n, fence, party of the holder }; nothing is written then
 local context, document, timeline, events, outbox, operation = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -51,6 +51,11 @@ for n = 1, count do
   if not known then seen[digest] = ':' .. print end
 end
 
+local said = table.concat(flags)
+if record and not string.find(said, '[^1]') then
+  return { 'ok', head[1], head[2], string.match(record, '"flags":"(%d*)"'), unpack(versions) }
+end
+
 local version, before = tonumber(head[1]), tonumber(head[1])
 local own = {}
 for n = 1, count do
@@ -76,10 +81,6 @@ for n = 1, count do
   end
 end
 
-if record then
-  return { 'ok', head[1], head[2], string.sub(record, #keyed + 2), unpack(versions) }
-end
-local said = table.concat(flags)
 if version > before then
   local changes = { 'version', version }
   for interaction, a in pairs(activities) do
@@ -92,6 +93,6 @@ if version > before then
   redis.call('PUBLISH', ARGV[4], ARGV[3] .. '\n' .. version)
 end
 if keyed ~= '' then
-  redis.call('SET', operation, keyed .. ' ' .. said, 'PX', ARGV[6])
+  redis.call('SET', operation, keyed .. ' {"flags":"' .. said .. '"}', 'PX', ARGV[6])
 end
 return { 'ok', tostring(version), head[2], said, unpack(versions) }

@@ -1,0 +1,118 @@
+"""Customers, keys and the tenant's declarations over HTTP."""
+
+from __future__ import annotations
+
+from tests.api.living import Callers
+from tests.api.scenes import Caller, begin, fresh, known, ok, phone, pointers, problem, start_body
+
+
+async def test_a_customer_is_found_by_an_identifier_in_any_spelling(adapter: Caller) -> None:
+    digits = phone()["value"].removeprefix("+86")
+    here = {"type": "phone", "value": f"{digits[:3]} {digits[3:]}"}
+    scene = await begin(adapter, identifiers=[here], customer_id=fresh("c"))
+    for spelt in (f"+86 {digits[:3]}-{digits[3:]}", digits):
+        found = await adapter.post("/v1/customers/lookup", {"identifier": {"type": "phone", "value": spelt}})
+        assert ok(found)["customer_id"] == scene.customer_id
+    mail = {"type": "email", "value": f"{fresh('Ann')}@Example.COM"}
+    await begin(adapter, identifiers=[mail], customer_id=scene.customer_id)
+    lower = {"identifier": mail | {"value": mail["value"].lower()}}
+    assert ok(await adapter.post("/v1/customers/lookup", lower))["customer_id"] == scene.customer_id
+
+
+async def test_an_identifier_of_nobody_or_of_several_finds_none(adapter: Caller) -> None:
+    problem(await adapter.post("/v1/customers/lookup", {"identifier": phone()}), 404, "customer_unknown")
+    shared = phone()
+    owners = [await begin(adapter, customer_id=fresh("c"), identifiers=[shared]) for _ in range(2)]
+    refused = await adapter.post("/v1/customers/lookup", {"identifier": shared})
+    problem(refused, 409, "ambiguous")
+    assert all(owner.customer_id not in refused.text for owner in owners)
+    verified = shared | {"strength": "verified"}
+    ok(await adapter.post(f"{owners[1].base}/identifiers", verified))
+    found = await adapter.post("/v1/customers/lookup", {"identifier": shared})
+    assert ok(found)["customer_id"] == owners[1].customer_id
+
+
+async def test_identifiers_come_and_go(adapter: Caller) -> None:
+    scene, mine = await known(adapter), phone()
+    linked = await adapter.post(f"{scene.base}/identifiers", mine)
+    assert ok(linked)["identifiers"] == [mine | {"strength": "claimed"}]
+    assert linked.headers["etag"]
+    assert ok(await adapter.post("/v1/customers/lookup", {"identifier": mine}))["customer_id"] == scene.customer_id
+    verified = ok(await adapter.post(f"{scene.base}/identifiers", mine | {"strength": "verified"}))["identifiers"]
+    assert [held["strength"] for held in verified] == ["verified"]
+    gone = await adapter.call("DELETE", f"{scene.base}/identifiers", json=mine)
+    assert ok(gone)["identifiers"] == []
+    problem(await adapter.post("/v1/customers/lookup", {"identifier": mine}), 404, "customer_unknown")
+
+
+async def test_the_same_identifier_again_changes_nothing(adapter: Caller) -> None:
+    scene, mine = await known(adapter), phone()
+    first = await adapter.post(f"{scene.base}/identifiers", mine)
+    again = await adapter.post(f"{scene.base}/identifiers", mine)
+    assert (ok(again), again.headers["etag"]) == (ok(first), first.headers["etag"])
+
+
+async def test_identifiers_have_a_type_a_value_and_a_strength(adapter: Caller) -> None:
+    scene = await known(adapter)
+    bad = {
+        "/type": {"type": "No Type", "value": "a"}, "/value": {"type": "phone", "value": ""},
+        "/strength": phone() | {"strength": "sure"}, "/colour": phone() | {"colour": "red"},
+    }  # fmt: skip
+    for where, body in bad.items():
+        assert pointers(await adapter.post(f"{scene.base}/identifiers", body)) == [where]
+    problem(await adapter.post("/v1/customers/nobody-at-all/identifiers", phone()), 404, "customer_unknown")
+
+
+async def test_a_forgotten_customer_is_gone_with_all_that_led_there(adapter: Caller, admin: Caller) -> None:
+    mine, ref = phone(), {"system": "acd", "kind": "call", "id": fresh("r")}
+    scene = await known(adapter, identifiers=[mine], refs=[ref])
+    await scene.tell(scene.fact("order_id", "A-17"))
+    handoff = await scene.offer({"queue": "billing"})
+    receipt = ok(await admin.call("DELETE", scene.base))
+    assert receipt["customer_id"] == scene.customer_id
+    assert receipt["erased"] == {"events": 3, "facts": 1, "interactions": 1, "handoffs": 1, "identifiers": 1}
+    problem(await admin.get(f"{scene.base}/context"), 404, "customer_unknown")
+    problem(await admin.get(f"{scene.base}/timeline"), 404, "customer_unknown")
+    problem(await adapter.post("/v1/customers/lookup", {"identifier": mine}), 404, "customer_unknown")
+    problem(await adapter.post("/v1/interactions/lookup", {"ref": ref}), 404, "interaction_unknown")
+    problem(await adapter.get(f"/v1/handoffs/{handoff['handoff_id']}"), 404, "handoff_unknown")
+    problem(await adapter.post("/v1/handoffs/lookup", {"token": handoff["token"]}), 404, "handoff_unknown")
+    waiting = ok(await adapter.get("/v1/handoffs", queue="billing"))["handoffs"]
+    assert handoff["handoff_id"] not in [each["handoff_id"] for each in waiting]
+    problem(await admin.call("DELETE", scene.base), 404, "customer_unknown")
+
+
+async def test_a_forgotten_customer_may_come_again_as_somebody_new(adapter: Caller, admin: Caller) -> None:
+    body = start_body(customer_id=fresh("c"), identifiers=[phone()])
+    first = ok(await adapter.post("/v1/interactions", body), 201)
+    ok(await admin.call("DELETE", f"/v1/customers/{first['customer_id']}"))
+    again = ok(await adapter.post("/v1/interactions", body), 201)
+    assert again["context"]["version"] == 1
+
+
+async def test_the_tenants_declarations_can_be_read(callers: Callers) -> None:
+    declared = ok(await callers.agent.get("/v1/tenant"))
+    assert [kind["kind"] for kind in declared["journeys"]] == ["refund"]
+    assert declared["tenant"] == "default"
+    assert ok(await callers.other_adapter.get("/v1/tenant"))["tenant"] == "other"
+
+
+async def test_a_key_is_shown_once_and_works_at_once(admin: Caller, adapter: Caller, callers: Callers) -> None:
+    made = ok(await admin.post("/v1/keys", {"name": fresh("k"), "role": "supervisor"}), 201)
+    mine = Caller(admin.http, made["key"])
+    ok(await mine.get("/v1/queues/billing"))
+    name = fresh("k")
+    ok(await admin.post("/v1/keys", {"name": name, "role": "agent", "agent": "cem"}), 201)
+    assert pointers(await admin.post("/v1/keys", {"name": name, "role": "agent"})) == ["/name"]
+    assert pointers(await admin.post("/v1/keys", {"name": fresh("k"), "role": "boss"})) == ["/role"]
+    elsewhere = {"name": fresh("k"), "role": "adapter", "tenant": "default"}
+    problem(await callers.other_admin.post("/v1/keys", elsewhere), 403, "forbidden")
+
+
+async def test_numbers_are_of_days_in_order_and_not_too_many(callers: Callers) -> None:
+    numbers = ok(await callers.supervisor.get("/v1/numbers", **{"from": "2026-01-01", "to": "2026-01-31"}))
+    assert (numbers["from"], numbers["to"]) == ("2026-01-01", "2026-01-31")
+    assert numbers["repeats"] == {"total": 0, "by_channel": {}, "by_fact": {}}
+    for first, last in ("2026-01-02", "2026-01-01"), ("2020-01-01", "2026-01-01"):
+        assert pointers(await callers.supervisor.get("/v1/numbers", **{"from": first, "to": last})) == ["/from"]
+    assert pointers(await callers.supervisor.get("/v1/numbers", **{"from": "yesterday"})) == ["/from"]
