@@ -92,7 +92,7 @@ class Server:
         if not (writes and self._replicas):
             return await next(self._lanes).ask([command])[0]
         answer, reached = next(self._lanes).ask([command, ("WAIT", self._replicas, self._wait)])
-        both: list[Any] = await asyncio.gather(answer, reached, return_exceptions=True)
+        both: tuple[Any, Any] = await asyncio.gather(answer, reached, return_exceptions=True)
         found, confirmed = both
         if isinstance(found, BaseException):
             raise found

@@ -99,7 +99,9 @@ class ListeningHub:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CTXHUB_")}
         found_here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
         set_here = {"CTXHUB_ADMIN_KEY": ADMIN_KEY, "CTXHUB_TENANTS": str(self.folder / "tenants")}
-        return ours | found_here | set_here | {f"CTXHUB_{name.upper()}": value for name, value in self._settings.items()}
+        return (
+            ours | found_here | set_here | {f"CTXHUB_{name.upper()}": value for name, value in self._settings.items()}
+        )
 
 
 def children_of(pid: int) -> list[int]:

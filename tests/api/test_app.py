@@ -117,7 +117,9 @@ class Machine:
         if isinstance(said.get("data"), bytes | str):
             kept["content"] = said["data"]
         async with http_to(self._app) as http:
-            response = await http.request(said["method"], said["url"], headers=dict(said["headers"] or {}) | key, **kept)
+            response = await http.request(
+                said["method"], said["url"], headers=dict(said["headers"] or {}) | key, **kept
+            )
         checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
         case.validate_response(response, checks=checks)
 

@@ -93,11 +93,15 @@ async def test_what_is_no_json_object_is_refused(
 async def test_a_body_that_is_not_declared_as_json_is_415(untouched: Untouched, path: str, declared: str) -> None:
     async with untouched as scene:
         body = orjson.dumps({"events": [scene.fact("a", 1)]})
-        response = await scene.caller.call("POST", path.format(scene.customer_id), {"Content-Type": declared}, content=body)
+        response = await scene.caller.call(
+            "POST", path.format(scene.customer_id), {"Content-Type": declared}, content=body
+        )
         problem(response, 415, "wrong_media_type")
 
 
-@pytest.mark.parametrize("declared", ["application/json; charset=utf-8", "application/merge-patch+json", "Application/JSON"])
+@pytest.mark.parametrize(
+    "declared", ["application/json; charset=utf-8", "application/merge-patch+json", "Application/JSON"]
+)
 async def test_json_may_be_declared_in_other_words(adapter: Caller, declared: str) -> None:
     body = orjson.dumps(start_body())
     ok(await adapter.call("POST", "/v1/interactions", {"Content-Type": declared}, content=body), 201)
@@ -110,7 +114,9 @@ async def in_chunks(body: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("path", ["/v1/customers/{}/events", "/v1/interactions", "/v1/handoffs", "/v1/tickets"])
-async def test_a_body_over_one_mebibyte_is_413_whether_its_length_is_told_or_not(untouched: Untouched, path: str) -> None:
+async def test_a_body_over_one_mebibyte_is_413_whether_its_length_is_told_or_not(
+    untouched: Untouched, path: str
+) -> None:
     async with untouched as scene:
         where, big = path.format(scene.customer_id), b'{"events": "' + b"a" * MIB + b'"}'
         problem(await scene.caller.call("POST", where, JSON, content=big), 413, "too_large")
@@ -175,9 +181,13 @@ async def test_unknown_fields_are_refused_everywhere_save_in_free_data(untouched
             ],
             "/events/0/colour": [await scene.try_tell(scene.fact("a", 1) | UNKNOWN)],
             "/events/0/data/colour": [await scene.try_tell(scene.event("note.added", {"text": "a"} | UNKNOWN))],
-            "/identifiers/0/colour": [await caller.post("/v1/interactions", start_body(identifiers=[phone() | UNKNOWN]))],
+            "/identifiers/0/colour": [
+                await caller.post("/v1/interactions", start_body(identifiers=[phone() | UNKNOWN]))
+            ],
             "/assurance/colour": [await caller.post("/v1/interactions", start_body(assurance=UNKNOWN))],
-            "/refs/0/colour": [await caller.post("/v1/interactions", start_body(refs=[{"system": "a", "id": "b"} | UNKNOWN]))],
+            "/refs/0/colour": [
+                await caller.post("/v1/interactions", start_body(refs=[{"system": "a", "id": "b"} | UNKNOWN]))
+            ],
             "/to/colour": [await caller.post("/v1/handoffs", offer | {"to": {"queue": "q"} | UNKNOWN})],
         }
         for pointer, responses in tries.items():
@@ -312,7 +322,21 @@ async def test_ten_thousand_facts_end_in_context_full_with_what_fills_it(adapter
 
 
 PLACES = ["context", "timeline", "stream", "events", "asks", "identifiers"]
-STRANGE = ["%2F", "a%2Fb", "..%2F..%2Fetc", "%00", "a%00b", "%0A", "a" * 129, "a" * 4000, "%ED%A0%80", "%FF", "客户", "%25", "%20"]
+STRANGE = [
+    "%2F",
+    "a%2Fb",
+    "..%2F..%2Fetc",
+    "%00",
+    "a%00b",
+    "%0A",
+    "a" * 129,
+    "a" * 4000,
+    "%ED%A0%80",
+    "%FF",
+    "客户",
+    "%25",
+    "%20",
+]
 
 
 @pytest.mark.parametrize("customer_id", STRANGE)
@@ -337,7 +361,13 @@ async def test_impossible_names_in_paths_are_not_there(adapter: Caller, admin: C
         f"/v1/handoffs/{strange}", f"{scene.base}/interactions/{strange}/end", f"{scene.base}/interactions/{strange}/refs",
         f"/v1/handoffs/{strange}/accept", f"/{strange}", f"/v1/{strange}",
     ):  # fmt: skip
-        body = {"agent_id": "ann"} if path.endswith("accept") else {"refs": [{"system": "a", "id": "b"}]} if path.endswith("refs") else {}
+        body = (
+            {"agent_id": "ann"}
+            if path.endswith("accept")
+            else {"refs": [{"system": "a", "id": "b"}]}
+            if path.endswith("refs")
+            else {}
+        )
         method = {"accept": "POST", "end": "POST", "refs": "PUT"}.get(path.rsplit("/", 1)[1], "GET")
         response = await admin.call(method, path, **({} if method == "GET" else {"json": body}))
         assert response.status_code in (307, 404, 405), (path, response.text)  # 307: without the slash at the end
@@ -346,7 +376,9 @@ async def test_impossible_names_in_paths_are_not_there(adapter: Caller, admin: C
 
 
 @pytest.mark.parametrize("strange", ["", "%00", "a%00b", "%0A", "a" * 129, "a" * 4000, "%ED%A0%80", "%FF", "客户"])
-async def test_impossible_names_in_queries_are_refused_or_not_there(adapter: Caller, admin: Caller, strange: str) -> None:
+async def test_impossible_names_in_queries_are_refused_or_not_there(
+    adapter: Caller, admin: Caller, strange: str
+) -> None:
     scene = await known(adapter)
     for path in (
         f"{scene.base}/context?interaction_id={strange}", f"{scene.base}/timeline?interaction_id={strange}",
@@ -378,7 +410,9 @@ async def test_versions_that_can_not_be_are_refused(adapter: Caller, admin: Call
     assert pointers(beyond) == ["Last-Event-ID"]
 
 
-async def test_what_is_not_there_and_what_does_not_go_is_said_as_a_problem(http: httpx.AsyncClient, adapter: Caller) -> None:
+async def test_what_is_not_there_and_what_does_not_go_is_said_as_a_problem(
+    http: httpx.AsyncClient, adapter: Caller
+) -> None:
     problem(await http.get("/nowhere"), 404, "unknown")
     problem(await http.get("/v1/nowhere"), 404, "unknown")
     for method, path in ("GET", "/v1/context/lookup"), ("PATCH", "/v1/interactions"), ("DELETE", "/v1/handoffs"):

@@ -43,7 +43,12 @@ async def test_a_decision_on_a_document_that_changed_is_412_with_the_present_con
 async def every_write(scene: Scene, **headers: str) -> dict[str, httpx.Response]:
     """Try each kind of write."""
     caller, place = scene.caller, scene.place
-    offer = {"customer_id": scene.customer_id, "interaction_id": scene.interaction_id, "reason": "a", "to": {"queue": "q"}}
+    offer = {
+        "customer_id": scene.customer_id,
+        "interaction_id": scene.interaction_id,
+        "reason": "a",
+        "to": {"queue": "q"},
+    }
     refs = {"refs": [{"system": "acd", "id": fresh("r")}]}
     spelt = {name.replace("_", "-"): value for name, value in headers.items()}
     mine = {"type": "account", "value": fresh("a")}
@@ -78,7 +83,12 @@ async def test_every_step_of_a_handoff_honours_if_match(adapter: Caller, desk: C
     problem(await desk.post(f"{path}/cancel", **stale), 412, "changed")
     fence = (await accept(desk, handoff["handoff_id"], "ann"))["fence"]
     held: dict[str, Any] = {"agent_id": "ann", "fence": fence}
-    for verb, body in ("renew", held), ("complete", held), ("return", held | {"note": "a"}), ("receipt", {"agent_id": "ann"}):
+    for verb, body in (
+        ("renew", held),
+        ("complete", held),
+        ("return", held | {"note": "a"}),
+        ("receipt", {"agent_id": "ann"}),
+    ):
         problem(await desk.post(f"{path}/{verb}", body, **stale), 412, "changed")
 
 

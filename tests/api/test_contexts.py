@@ -7,7 +7,18 @@ import pytest
 from tests.api.living import Callers
 from tests.api.scenes import Caller, Scene, accept, begin, fresh, known, ok, phone, pointers, problem, redeem
 
-FACT = {"value", "state", "confidence", "sensitivity", "journey_id", "expires_at", "evidence", "origin", "others", "withheld"}
+FACT = {
+    "value",
+    "state",
+    "confidence",
+    "sensitivity",
+    "journey_id",
+    "expires_at",
+    "evidence",
+    "origin",
+    "others",
+    "withheld",
+}
 
 
 async def test_a_context_has_the_shape_of_the_contract(adapter: Caller) -> None:
@@ -78,7 +89,9 @@ async def test_a_rejected_value_is_gone_and_without_a_value_all_are(adapter: Cal
 async def test_the_higher_sensitivity_sticks_and_a_declared_one_holds(adapter: Caller) -> None:
     scene = await known(adapter)
     await scene.tell(scene.fact("iban", "1", sensitivity="sensitive"))
-    await scene.tell(scene.fact("iban", "2", sensitivity="public"), scene.fact("card_number", "3", sensitivity="public"))
+    await scene.tell(
+        scene.fact("iban", "2", sensitivity="public"), scene.fact("card_number", "3", sensitivity="public")
+    )
     facts = (await scene.context())["facts"]
     assert (facts["iban"]["sensitivity"], facts["card_number"]["sensitivity"]) == ("sensitive", "sensitive")
 

@@ -70,7 +70,9 @@ BAD_DATA = [
 
 
 @pytest.mark.parametrize("type_", GOOD_DATA)
-async def test_every_type_is_taken_and_stands_on_the_timeline_as_told(adapter: Caller, admin: Caller, type_: str) -> None:
+async def test_every_type_is_taken_and_stands_on_the_timeline_as_told(
+    adapter: Caller, admin: Caller, type_: str
+) -> None:
     scene = await known(adapter)
     told = await scene.tell(scene.event(type_, GOOD_DATA[type_]))
     [last] = [event for event in await scene.all_told(admin) if event["version"] == told["version"]]
@@ -87,7 +89,9 @@ async def test_data_that_does_not_fit_its_type_is_refused_where_it_does_not(
     assert f"/events/0/data{where}" in pointers(await scene.try_tell(scene.event(type_, data)))
 
 
-@pytest.mark.parametrize("type_", ["interaction.started", "handoff.accepted", "identity.linked", "nothing", "x.", "fact."])
+@pytest.mark.parametrize(
+    "type_", ["interaction.started", "handoff.accepted", "identity.linked", "nothing", "x.", "fact."]
+)
 async def test_the_hubs_own_types_and_unknown_ones_can_not_be_told(adapter: Caller, type_: str) -> None:
     scene = await known(adapter)
     assert pointers(await scene.try_tell(scene.event(type_, {}))) == ["/events/0/type"]
@@ -115,7 +119,9 @@ async def test_the_highest_version_of_the_events_comes_back_with_each_ones_own(a
 
 
 @pytest.mark.parametrize("type_", ["message.received", "fact.stated"])
-async def test_a_repeated_event_gets_its_first_version_and_changes_nothing(adapter: Caller, admin: Caller, type_: str) -> None:
+async def test_a_repeated_event_gets_its_first_version_and_changes_nothing(
+    adapter: Caller, admin: Caller, type_: str
+) -> None:
     scene = await known(adapter)
     event = scene.event(type_, GOOD_DATA[type_])
     first = (await scene.tell(event))["results"][0]
@@ -230,7 +236,9 @@ async def test_a_bot_speaks_only_with_the_present_fence(adapter: Caller) -> None
     await scene.tell(scene.event("message.sent", words | {"fence": 1}))
 
 
-async def test_what_was_already_said_is_kept_and_marked_where_it_was_out_of_turn(adapter: Caller, admin: Caller) -> None:
+async def test_what_was_already_said_is_kept_and_marked_where_it_was_out_of_turn(
+    adapter: Caller, admin: Caller
+) -> None:
     scene = await known(adapter)
     in_turn = await scene.tell(scene.event("message.sent", {"text": "a", "delivered": True}, party="bot"))
     out = await scene.tell(scene.event("message.sent", {"text": "b", "delivered": True}, party="agent"))

@@ -191,7 +191,9 @@ async def test_what_needs_the_holder_needs_the_right_agent_and_fence(adapter: Ca
         assert problem(stale, 409, "stale_fence")["fence"] == fence
 
 
-async def test_declining_in_a_queue_keeps_it_offered_for_the_others(adapter: Caller, desk: Caller, admin: Caller) -> None:
+async def test_declining_in_a_queue_keeps_it_offered_for_the_others(
+    adapter: Caller, desk: Caller, admin: Caller
+) -> None:
     scene = await known(adapter)
     handoff = await scene.offer(QUEUE)
     declined = await act(desk, handoff, "decline", agent_id="ann", reason="lunch")
@@ -282,7 +284,9 @@ async def test_a_transfer_is_a_handoff_of_its_own_and_ends_its_parent(adapter: C
     assert problem(late, 409, "wrong_state")["state"] == "transferred"
 
 
-async def test_previous_and_owner_lead_to_the_agent_who_had_it_or_to_the_fallback(adapter: Caller, desk: Caller) -> None:
+async def test_previous_and_owner_lead_to_the_agent_who_had_it_or_to_the_fallback(
+    adapter: Caller, desk: Caller
+) -> None:
     scene = await known(adapter)
     problem(await scene.try_offer({"previous": True}), 409, "wrong_state")
     fallen = await scene.offer({"previous": True}, fallback=QUEUE)
@@ -475,7 +479,9 @@ async def test_a_code_is_good_for_the_customers_own_phone_only(adapter: Caller) 
     assert pointers(await adapter.post("/v1/handoffs/redeem", nobody)) == ["/identifiers"]
 
 
-async def test_a_code_may_be_tried_five_times_in_an_interaction_and_ten_times_for_an_identifier(adapter: Caller) -> None:
+async def test_a_code_may_be_tried_five_times_in_an_interaction_and_ten_times_for_an_identifier(
+    adapter: Caller,
+) -> None:
     mine = phone()
     handoff = await (await known(adapter, identifiers=[mine])).offer({"channel": "chat"})
     wrong = f"{(int(handoff['code']) + 1) % 10**8:08}"
@@ -485,7 +491,11 @@ async def test_a_code_may_be_tried_five_times_in_an_interaction_and_ten_times_fo
     refused = problem(await adapter.post("/v1/handoffs/redeem", body | {"code": handoff["code"]}), 429, "too_many")
     assert 0 < refused["retry_after"] <= 3600
     for _ in range(5):
-        problem(await adapter.post("/v1/handoffs/redeem", start_body("chat", code=wrong, identifiers=[mine])), 404, "handoff_unknown")
+        problem(
+            await adapter.post("/v1/handoffs/redeem", start_body("chat", code=wrong, identifiers=[mine])),
+            404,
+            "handoff_unknown",
+        )
     right = start_body("chat", code=handoff["code"], identifiers=[mine])
     problem(await adapter.post("/v1/handoffs/redeem", right), 429, "too_many")
     other = phone()

@@ -164,14 +164,20 @@ async def test_a_handoff_says_who_it_is_before_all_else(adapter: Caller) -> None
 
 
 async def test_an_interaction_is_found_by_any_of_its_other_names(adapter: Caller) -> None:
-    names = [{"system": "acd", "kind": "call", "id": fresh("r")}, {"system": "recorder", "kind": "recording", "id": fresh("r")}]
+    names = [
+        {"system": "acd", "kind": "call", "id": fresh("r")},
+        {"system": "recorder", "kind": "recording", "id": fresh("r")},
+    ]
     scene = await begin(adapter, refs=names[:1])
     response = await adapter.call("PUT", f"{scene.place}/refs", json={"refs": names[1:]})
     assert ok(response)["interaction"]["refs"] == names
     assert response.headers["etag"]
     for ref in [*names, {"system": "ivr", "kind": "call", "id": scene.started["interaction"]["external_id"]}]:
         found = ok(await adapter.post("/v1/interactions/lookup", {"ref": ref}))
-        assert (found["customer_id"], found["interaction"]["interaction_id"]) == (scene.customer_id, scene.interaction_id)
+        assert (found["customer_id"], found["interaction"]["interaction_id"]) == (
+            scene.customer_id,
+            scene.interaction_id,
+        )
     strange = {"ref": {"system": "acd", "kind": "call", "id": fresh("r")}}
     problem(await adapter.post("/v1/interactions/lookup", strange), 404, "interaction_unknown")
 
@@ -276,7 +282,12 @@ async def test_fence_and_token_stay_good_across_a_move(adapter: Caller, desk: Ca
 async def test_the_old_place_of_a_moved_interaction_points_to_the_new_one(adapter: Caller) -> None:
     case = await moved(adapter)
     scene, query = case.scene, {"interaction_id": case.scene.interaction_id}
-    offer = {"customer_id": scene.customer_id, "interaction_id": scene.interaction_id, "reason": "a", "to": {"queue": "q"}}
+    offer = {
+        "customer_id": scene.customer_id,
+        "interaction_id": scene.interaction_id,
+        "reason": "a",
+        "to": {"queue": "q"},
+    }
     asked = {"interaction_id": scene.interaction_id, "names": ["a"]}
     answers = {
         "context": await adapter.get(f"{scene.base}/context", **query),

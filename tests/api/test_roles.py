@@ -150,10 +150,17 @@ async def test_who_may_not_is_refused_and_whoever_may_is_not(callers: Callers, m
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route, roles in MAY.items() if roles is not None])
-async def test_without_a_valid_key_there_is_no_answer(callers: Callers, http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_without_a_valid_key_there_is_no_answer(
+    callers: Callers, http: httpx.AsyncClient, method: str, path: str
+) -> None:
     scene, handoff_id, _ = await stage(callers)
     where = spelt(path, scene, handoff_id)
-    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer "}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": "Basic abc"},
+        {"Authorization": "Bearer "},
+    ):
         response = await http.request(method, where, headers=headers)
         problem(response, 401, "unauthenticated")
         assert response.headers["www-authenticate"] == "Bearer"
@@ -199,7 +206,12 @@ async def test_an_agents_events_asks_and_ends_are_of_what_the_agent_holds_too(ca
     scene = await known(callers.adapter)
     stranger = Scene(callers.ann, scene.started)
     asked = {"interaction_id": scene.interaction_id, "names": ["a"]}
-    offer = {"customer_id": scene.customer_id, "interaction_id": scene.interaction_id, "reason": "a", "to": {"queue": "q"}}
+    offer = {
+        "customer_id": scene.customer_id,
+        "interaction_id": scene.interaction_id,
+        "reason": "a",
+        "to": {"queue": "q"},
+    }
     tries = [
         await stranger.try_tell(stranger.fact("a", 1)),
         await stranger.try_tell(stranger.event("note.added", {"text": "a"})),
@@ -282,7 +294,12 @@ async def test_the_same_names_in_two_tenants_are_two_customers(callers: Callers)
     assert (await there.context())["facts"] == {}
     event = there.event("message.received", {"text": "a"}, interaction_id=here.interaction_id)
     problem(await there.try_tell(event), 404, "interaction_unknown")
-    offer = {"customer_id": there.customer_id, "interaction_id": here.interaction_id, "reason": "a", "to": {"queue": "q"}}
+    offer = {
+        "customer_id": there.customer_id,
+        "interaction_id": here.interaction_id,
+        "reason": "a",
+        "to": {"queue": "q"},
+    }
     problem(await callers.other_adapter.post("/v1/handoffs", offer), 404, "interaction_unknown")
 
 

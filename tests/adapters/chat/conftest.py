@@ -93,9 +93,7 @@ def hub_url(tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[str
 
 
 @contextmanager
-def running(
-    module: list[str], environ: dict[str, str], log: Path
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(module: list[str], environ: dict[str, str], log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a module until it says that it is ready; it is gone afterwards, whatever happens."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "adapters"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     with log.open("w") as errors:
