@@ -142,10 +142,10 @@ class Feeds:
         """Tell whether something after an entry may have been dropped already."""
         found = await self._server.call("XRANGE", self.key(tenant, name), "-", "+", "COUNT", 1)
         known = int(entry_id.split("-")[0])
-        if found:
-            oldest = int(found[0][0].decode().split("-")[0])
-            return known < oldest and await self._is_full(tenant, name)
-        return millis(now) - known > FEED_LIVES.total_seconds() * 1000
+        oldest = int(found[0][0].decode().split("-")[0]) if found else millis(now)
+        if oldest - known > FEED_LIVES.total_seconds() * 1000:
+            return True  # the feed may have lapsed in between, and begun again
+        return known < oldest and await self._is_full(tenant, name)
 
     async def _is_full(self, tenant: str, name: str) -> bool:
         """Tell whether a feed is so long that it has been trimmed."""

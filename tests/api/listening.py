@@ -40,6 +40,10 @@ class ListeningHub:
         assert self._process is not None
         return self._process.pid
 
+    def set(self, **settings: str) -> None:
+        """Set something for the next start."""
+        self._settings |= settings
+
     async def start(self) -> None:
         """Start it, and return when it says that it is ready."""
         self.spawn()
