@@ -25,7 +25,14 @@ from ctxhub.store.joined import Command, Joined
 from ctxhub.store.keys import Keys
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)
-_NOT_NOW = (exceptions.BusyLoadingError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
+_NOT_NOW = (
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.TryAgainError,
+)
 LANES = 2
 SCRIPTS = ("load", "append", "commit", "link", "count_saved", "lease", "advance", "count_try")
 
@@ -47,14 +54,13 @@ def answering(writes: bool = False) -> Iterator[None]:
 
 def _never_reached(error: BaseException) -> bool:
     """Tell whether the call failed before anything was sent."""
-    return isinstance(error, exceptions.ConnectionError) and str(error).startswith(
-        ("Error ", "No connection available")
-    )
+    said = str(error) if isinstance(error, exceptions.RedisError) else ""
+    return " connecting to " in said or said.startswith("No connection available")
 
 
 def _refused(error: exceptions.ResponseError) -> Exception:
     """Tell a server that can't write from a fault of our own."""
-    full = str(error).startswith(("OOM", "MISCONF", "NOREPLICAS", "LOADING", "TRYAGAIN"))
+    full = str(error).startswith(("MISCONF", "NOREPLICAS"))
     return Unavailable(f"Redis refuses writes: {error}") if full else error
 
 

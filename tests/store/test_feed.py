@@ -1,127 +1,177 @@
-"""What followers of a feed are told: in order, resumable, and honest about what is no longer kept."""
+"""Feeds and hints: in order, resumable for a day, and a gap is never silent."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis import Redis
 
-from ctxhub.hub.hub import Hub
-from ctxhub.store import feed as feed_module
-from ctxhub.store.contexts import Who
-from ctxhub.store.feed import FEED_LIVES, Bell, Feeds, Hints, Noted, member
+from ctxhub.store import feed
+from ctxhub.store.contexts import Contexts, Who
+from ctxhub.store.feed import Bell, Feeds, Hints, Noted, member
 from ctxhub.store.redis import Server
-from tests.store.steps import C42, Steps, committed
-from tests.support import ACME, SECOND
+from tests.store.scenes import WHO, an_append, born
+from tests.support import ACME, DAY, HOUR, NOON
 
+pytestmark = pytest.mark.usefixtures("no_key_leaks")
 QUEUE = "queue:cards"
 
 
 @pytest.fixture
 def feeds(server: Server) -> Feeds:
-    """All feeds, empty."""
     return Feeds(server)
 
 
-async def tell(feeds: Feeds, *versions: int) -> None:
-    """Tell of some versions of one customer."""
-    await feeds.tell([(QUEUE, Noted(C42, version)) for version in versions])
+async def fill(feeds: Feeds, *versions: int, name: str = QUEUE) -> None:
+    await feeds.tell([(name, Noted(WHO, version)) for version in versions])
 
 
-async def entry_at(server: Server, feeds: Feeds, at: datetime) -> str:
-    """Note something as if it had been told at another time; return the entry."""
-    entry = f"{round(at.timestamp() * 1000)}-0"
-    await server.call("XADD", feeds.key(ACME, QUEUE), entry, "c", "c42", "v", 1, writes=True)
-    return entry
+async def versions(feeds: Feeds, after: str, most: int = 200) -> list[int]:
+    return [noted.version for _, noted in await feeds.after(ACME, QUEUE, after, most)]
 
 
-async def test_a_follower_goes_on_after_what_it_saw_last(feeds: Feeds) -> None:
-    begin = await feeds.last(ACME, QUEUE)
-    await tell(feeds, 1, 2, 3)
-    found = await feeds.after(ACME, QUEUE, begin)
-    assert [noted for _, noted in found] == [Noted(C42, 1), Noted(C42, 2), Noted(C42, 3)]
-    assert await feeds.after(ACME, QUEUE, found[1][0]) == found[2:]
-    assert await feeds.last(ACME, QUEUE) == found[2][0]
+class TestFeeds:
+    """What followers of a queue or a channel are told."""
+
+    async def test_entries_come_in_order_after_the_one_seen_last(self, feeds: Feeds) -> None:
+        await fill(feeds, 1, 2, 3)
+        [(first, noted), *_] = await feeds.after(ACME, QUEUE, "0-0")
+        assert (noted, await versions(feeds, first)) == (Noted(WHO, 1), [2, 3])
+        assert await versions(feeds, "0-0", 2) == [1, 2]
+        assert await versions(feeds, await feeds.last(ACME, QUEUE)) == []
+
+    async def test_each_tenant_and_name_has_its_own(self, feeds: Feeds) -> None:
+        await fill(feeds, 1)
+        await fill(feeds, 7, name="channel:chat")
+        await feeds.tell([(QUEUE, Noted(Who("other", "c42"), 9))])
+        assert await versions(feeds, "0-0") == [1]
+
+    async def test_from_now_on_in_an_empty_feed_nothing_to_come_is_missed(self, feeds: Feeds) -> None:
+        now = await feeds.last(ACME, QUEUE)
+        await fill(feeds, 1)
+        assert await versions(feeds, now) == [1]
+
+    async def test_who_has_seen_all_has_no_gap(self, feeds: Feeds) -> None:
+        await fill(feeds, 1, 2)
+        for after in (await feeds.last(ACME, QUEUE), (await feeds.after(ACME, QUEUE, "0-0"))[0][0]):
+            assert not await feeds.has_gap_after(ACME, QUEUE, after, datetime.now(UTC))
+
+    async def test_who_asks_for_what_has_lapsed_has_one(self, feeds: Feeds) -> None:
+        now = datetime.now(UTC)
+        long_ago = f"{round((now - DAY - HOUR).timestamp() * 1000)}-0"
+        a_while_ago = f"{round((now - HOUR).timestamp() * 1000)}-0"
+        for _ in range(2):
+            assert await feeds.has_gap_after(ACME, QUEUE, long_ago, now)
+            assert not await feeds.has_gap_after(ACME, QUEUE, a_while_ago, now)
+            await fill(feeds, 1)
+
+    async def test_who_asks_for_what_was_trimmed_has_one(
+        self, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(feed, "FEED_LENGTH", 100)
+        await fill(feeds, 1)
+        first = await feeds.last(ACME, QUEUE)
+        await asyncio.sleep(0.002)
+        await fill(feeds, *range(2, 400))
+        assert await versions(feeds, "0-0", 1) != [1]
+        assert await feeds.has_gap_after(ACME, QUEUE, first, datetime.now(UTC))
+
+    async def test_feeds_do_not_hold_what_was_said(self, feeds: Feeds, redis: Redis) -> None:
+        await fill(feeds, 1)
+        [(_, fields)] = redis.xrange(feeds.key(ACME, QUEUE))
+        assert fields == {"c": "c42", "v": "1"}
 
 
-async def test_feeds_of_other_queues_and_tenants_stay_apart(feeds: Feeds) -> None:
-    await feeds.tell([(QUEUE, Noted(Who("other", "c1"), 1)), ("queue:loans", Noted(C42, 1))])
-    assert await feeds.after(ACME, QUEUE, "0-0") == []
+class TestBells:
+    """Woken by a hint, or looking unasked."""
+
+    async def test_one_that_rang_before_the_wait_does_not_wait(self) -> None:
+        bell = Bell()
+        bell.ring()
+        await asyncio.wait_for(bell.wait(60), 0.5)
+
+    async def test_after_a_while_one_looks_unasked(self) -> None:
+        await asyncio.wait_for(Bell().wait(0.01), 0.5)
+
+    async def test_after_the_wait_it_is_silent_again(self) -> None:
+        bell = Bell()
+        bell.ring()
+        await bell.wait(1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bell.wait(60), 0.02)
 
 
-async def test_a_feed_that_still_has_everything_has_no_gap(feeds: Feeds, server: Server) -> None:
-    now = datetime.now(UTC)
-    begin = await feeds.last(ACME, QUEUE)
-    assert not await feeds.has_gap_after(ACME, QUEUE, begin, now)
-    await tell(feeds, 1, 2)
-    assert not await feeds.has_gap_after(ACME, QUEUE, begin, now)
+class TestHints:
+    """One subscription a process."""
 
-
-async def test_a_feed_that_was_trimmed_has_a_gap_before_its_oldest_entry(
-    feeds: Feeds, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed_module, "FEED_LENGTH", 100)
-    begin = await feeds.last(ACME, QUEUE)
-    await tell(feeds, *range(1, 401))
-    kept = await feeds.after(ACME, QUEUE, begin, 1000)
-    assert 100 <= len(kept) < 400
-    assert await feeds.has_gap_after(ACME, QUEUE, begin, datetime.now(UTC))
-    assert not await feeds.has_gap_after(ACME, QUEUE, kept[0][0], datetime.now(UTC))
-
-
-async def test_a_feed_that_lapsed_has_a_gap(feeds: Feeds) -> None:
-    now = datetime.now(UTC)
-    assert await feeds.has_gap_after(ACME, QUEUE, entry_of(now - FEED_LIVES - SECOND), now)
-    assert not await feeds.has_gap_after(ACME, QUEUE, entry_of(now - FEED_LIVES + SECOND), now)
-
-
-async def test_a_feed_that_lapsed_and_began_again_has_a_gap(feeds: Feeds, server: Server) -> None:
-    now = datetime.now(UTC)
-    await entry_at(server, feeds, now)
-    assert await feeds.has_gap_after(ACME, QUEUE, entry_of(now - FEED_LIVES - SECOND), now)
-    assert not await feeds.has_gap_after(ACME, QUEUE, entry_of(now - FEED_LIVES + SECOND), now)
-
-
-def entry_of(at: datetime) -> str:
-    """Return the id that an entry of a time has."""
-    return f"{round(at.timestamp() * 1000)}-0"
-
-
-async def test_a_follower_who_missed_something_is_told_to_begin_again(hub: Hub, server: Server) -> None:
-    await entry_at(server, Feeds(server), hub.ways.clock())
-    old = entry_of(hub.ways.clock() - FEED_LIVES - timedelta(hours=1))
-    assert await first_three(hub, old) == ["ready", "snapshot", "reset"]
-
-
-async def first_three(hub: Hub, after: str) -> list[str]:
-    """Return the first three things that a follower of the queue is told."""
-    told: list[str] = []
-    async with asyncio.timeout(5):
-        async for thing in hub.streams.queue(ACME, "cards", after):
-            told.append(thing.type)
-            if len(told) == 3:
-                break
-    return told
-
-
-async def test_a_commit_rings_the_bell_of_who_follows_its_customer(server: Server) -> None:
-    hints = Hints(server)
-    async with asyncio.timeout(5), hints.following(member(C42)) as bell, hints.following("acme\nc7") as other:
+    @pytest.fixture
+    async def hints(self, server: Server) -> AsyncIterator[Hints]:
+        hints = Hints(server)
         listening = asyncio.create_task(hints.listen())
-        await hints.everything.wait(5)  # rung as the subscription stands
-        await bell.wait(0)
-        await other.wait(0)
-        await Steps(server).commit(events=[committed("e1")])
-        await bell.wait(5)
-        assert not other._rung.is_set()
+        await asyncio.wait_for(hints.everything.wait(5), 5)
+        yield hints
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 
+    async def test_followers_of_a_customer_hear_of_its_writes_and_of_no_other_s(
+        self, kept: Contexts, hints: Hints
+    ) -> None:
+        await born(kept)
+        async with hints.following(member(WHO)) as mine, hints.following(member(Who(ACME, "c7"))) as other:
+            await _quiet(mine, other, hints.everything)
+            await kept.append(WHO, [an_append("e2")], NOON)
+            assert await _rang(mine)
+            assert await _rang(hints.everything)
+            assert not await _rang(other, 0.05)
 
-async def test_a_bell_that_nobody_rings_lets_its_follower_look_anyway() -> None:
-    bell = Bell()
-    async with asyncio.timeout(5):
-        await bell.wait(0.01)
-        bell.ring()
-        await bell.wait(60)
+    async def test_followers_of_a_feed_hear_of_its_entries(self, feeds: Feeds, hints: Hints) -> None:
+        async with hints.following(feeds.key(ACME, QUEUE)) as bell:
+            await _quiet(bell)
+            await fill(feeds, 1)
+            assert await _rang(bell)
+
+    async def test_a_lost_subscription_is_taken_up_again_and_everybody_looks_once(
+        self, kept: Contexts, hints: Hints, redis: Redis
+    ) -> None:
+        await born(kept)
+        async with hints.following(member(WHO)) as bell:
+            await _quiet(bell)
+            redis.client_kill_filter(_type="pubsub")
+            assert await _rang(bell, 5)
+            await kept.append(WHO, [an_append("e2")], NOON)
+            assert await _rang(bell, 5)
+
+    async def test_stopped_everybody_comes_to_an_end(self, hints: Hints) -> None:
+        async with hints.following("anything") as bell:
+            await _quiet(bell)
+            hints.stop()
+            assert await _rang(bell)
+            assert hints.stopped
+
+    async def test_who_follows_no_more_is_forgotten(self, hints: Hints) -> None:
+        async with hints.following("anything"), hints.following("anything"):
+            pass
+        assert hints._bells == {}
+
+
+async def _rang(bell: Bell, within: float = 2) -> bool:
+    """Tell whether a bell rings in time."""
+    try:
+        await asyncio.wait_for(bell.wait(60), within)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _quiet(*bells: Bell) -> None:
+    """Wait until what rang before has rung."""
+    for bell in bells:
+        while await _rang(bell, 0.05):
+            continue
+
+
+def test_a_day_is_how_long_a_feed_can_be_taken_up_again() -> None:
+    assert timedelta(hours=24) == feed.FEED_LIVES
