@@ -112,9 +112,9 @@ def http_to(app: ASGIApp) -> httpx.AsyncClient:
 class Callers:
     """A caller of each role, in two tenants; `ann` and `bob` are agents with keys bound to them."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, admin_key: str = ADMIN_KEY) -> None:
         self._http = http
-        self.admin = Caller(http, ADMIN_KEY)
+        self.admin = Caller(http, admin_key)
         self.adapter = self.agent = self.ann = self.bob = self.supervisor = self.admin
         self.other_adapter = self.other_admin = self.nobody = self.admin
 

@@ -26,7 +26,7 @@ class Caller:
         self.http = http
         self.key = key
 
-    async def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
+    async def get(self, path: str, headers: Any = None, **query: Any) -> httpx.Response:
         """Read."""
         return await self.call("GET", path, headers=headers, params=query or None)
 
@@ -35,7 +35,7 @@ class Caller:
         spelt = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.call("POST", path, headers=spelt, **({} if body is None else {"json": body}))
 
-    async def call(self, method: str, path: str, headers: dict[str, str] | None = None, **said: Any) -> httpx.Response:
+    async def call(self, method: str, path: str, headers: Any = None, **said: Any) -> httpx.Response:
         """Say anything at all."""
         authorization = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         return await self.http.request(method, path, headers=authorization | (headers or {}), **said)

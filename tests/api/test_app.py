@@ -96,20 +96,20 @@ class Machine:
         self._app = app
         self._schema = schemathesis.openapi.from_dict(description)
 
-    def cases(self, path: str, method: str) -> list[schemathesis.Case]:
+    def cases(self, path: str, method: str) -> list[schemathesis.Case[Any]]:
         """Some calls of an operation, the same in every run."""
-        found: list[schemathesis.Case] = []
+        found: list[schemathesis.Case[Any]] = []
 
         @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(case=self._schema[path][method].as_strategy())
-        def collect(case: schemathesis.Case) -> None:
+        def collect(case: schemathesis.Case[Any]) -> None:
             found.append(case)
 
         collect()
         return found
 
-    async def call(self, case: schemathesis.Case) -> None:
+    async def call(self, case: schemathesis.Case[Any]) -> None:
         """Call, and check what comes."""
         said = case.as_transport_kwargs(base_url="http://hub.test")
         key = {"Authorization": f"Bearer {ADMIN_KEY}"}

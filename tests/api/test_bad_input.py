@@ -1,4 +1,4 @@
-"""Whatever comes in: each gets the status and code of the contract, naming field and remedy; nothing is half written."""
+"""Whatever comes in gets the status and code of the contract, naming field and remedy; nothing is half written."""
 
 from __future__ import annotations
 
@@ -280,8 +280,9 @@ async def test_a_huge_fence_in_a_report_is_refused_or_kept_but_no_fault(adapter:
 @pytest.mark.parametrize("type_", ["x.deep", "fact.stated", "input.collected", "message.received"])
 async def test_nesting_is_kept_or_refused_but_no_fault(adapter: Caller, admin: Caller, type_: str, depth: int) -> None:
     scene = await known(adapter)
-    data = {
-        "x.deep": {"value": 0}, "fact.stated": {"name": "a", "value": 0}, "message.received": {"text": "", "attachments": [{"a": 0}]},
+    data: dict[str, Any] = {
+        "x.deep": {"value": 0}, "fact.stated": {"name": "a", "value": 0},
+        "message.received": {"text": "", "attachments": [{"a": 0}]},
         "input.collected": {"prompt": "a", "value": 0, "mode": "click"},
     }[type_]  # fmt: skip
     body = orjson.dumps({"events": [scene.event(type_, data)]})
@@ -358,8 +359,8 @@ async def test_a_customer_with_an_impossible_id_is_not_there(adapter: Caller, ad
 async def test_impossible_names_in_paths_are_not_there(adapter: Caller, admin: Caller, strange: str) -> None:
     scene = await known(adapter)
     for path in (
-        f"/v1/handoffs/{strange}", f"{scene.base}/interactions/{strange}/end", f"{scene.base}/interactions/{strange}/refs",
-        f"/v1/handoffs/{strange}/accept", f"/{strange}", f"/v1/{strange}",
+        f"/v1/handoffs/{strange}", f"{scene.base}/interactions/{strange}/end",
+        f"{scene.base}/interactions/{strange}/refs", f"/v1/handoffs/{strange}/accept", f"/{strange}", f"/v1/{strange}",
     ):  # fmt: skip
         body = (
             {"agent_id": "ann"}
@@ -402,9 +403,9 @@ async def test_versions_that_can_not_be_are_refused(adapter: Caller, admin: Call
     after = await admin.get(f"{scene.base}/stream?after={number}")
     assert pointers(after)[0] in ("Last-Event-ID", "/after")
     for header in ("²", "-1", "1-", "a", "9" * 30):
-        response = await admin.get(f"{scene.base}/stream", {"Last-Event-ID": header.encode("latin-1")})  # type: ignore[dict-item]
+        response = await admin.get(f"{scene.base}/stream", {"Last-Event-ID": header.encode("latin-1")})
         assert pointers(response) == ["Last-Event-ID"]
-        queue = await admin.get("/v1/queues/billing/stream", {"Last-Event-ID": header.encode("latin-1")})  # type: ignore[dict-item]
+        queue = await admin.get("/v1/queues/billing/stream", {"Last-Event-ID": header.encode("latin-1")})
         assert pointers(queue) == ["Last-Event-ID"]
     beyond = await admin.get("/v1/queues/billing/stream", {"Last-Event-ID": f"{'9' * 20}-{'9' * 20}"})
     assert pointers(beyond) == ["Last-Event-ID"]

@@ -8,25 +8,20 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.api.listening import Heard, ListeningHub, following
+from tests.api.following import Heard, following
 from tests.api.living import Callers
 from tests.api.scenes import Caller, Scene, accept, begin, fresh, known, ok, pointers, problem
+from tests.client.running import ADMIN_KEY, RunningHub
 
 
 @pytest.fixture(scope="module")
-async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ListeningHub]:
-    """A hub that listens."""
-    hub = ListeningHub(tmp_path_factory.mktemp("listening"), durability="fast")
-    await hub.start()
-    yield hub
-    await hub.stop()
-
-
-@pytest.fixture(scope="module")
-async def callers(hub: ListeningHub) -> AsyncIterator[Callers]:
-    """A caller of each role, over the wire."""
-    async with httpx.AsyncClient(base_url=hub.url, timeout=10, limits=httpx.Limits(max_connections=200)) as http:
-        yield await Callers(http).make()
+async def callers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Callers]:
+    """A caller of each role, over the wire, to a hub in a process of its own."""
+    hub = RunningHub(tmp_path_factory.mktemp("listening"))
+    await asyncio.to_thread(hub.start)
+    async with httpx.AsyncClient(base_url=hub.url, timeout=10) as http:
+        yield await Callers(http, ADMIN_KEY).make()
+    await asyncio.to_thread(hub.stop)
 
 
 @pytest.fixture(scope="module")

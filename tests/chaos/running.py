@@ -52,10 +52,10 @@ class KillableHub:
         self._port = self.url.rsplit(":", 1)[1]
         return self
 
-    def kill(self) -> None:
-        """Kill hub and embedded server together, without a warning."""
+    def kill(self, server_too: bool = True) -> None:
+        """Kill hub and embedded server together, or the hub alone, without a warning."""
         assert self.process is not None
-        for pid in [*self.children(), self.process.pid]:
+        for pid in [*(self.children() if server_too else []), self.process.pid]:
             os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
         assert self.process.stdout is not None
