@@ -68,9 +68,7 @@ class TestFeeds:
             assert not await feeds.has_gap_after(ACME, QUEUE, a_while_ago, now)
             await fill(feeds, 1)
 
-    async def test_who_asks_for_what_was_trimmed_has_one(
-        self, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_who_asks_for_what_was_trimmed_has_one(self, feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(feed, "FEED_LENGTH", 100)
         await fill(feeds, 1)
         first = await feeds.last(ACME, QUEUE)

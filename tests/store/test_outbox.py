@@ -134,11 +134,10 @@ class TestAdvancing:
         [rest] = await ann.written([partition], ["0-0"], 10)
         assert [written.entry_id for written in rest] == ["9-10", "10-1"]
 
-    async def test_several_counters_of_several_days_and_tenants_go_together(
-        self, server: Server, ann: Outbox
-    ) -> None:
+    async def test_several_counters_of_several_days_and_tenants_go_together(self, server: Server, ann: Outbox) -> None:
         fence = await lease(ann, "00")
-        tallies = [Tally(t, TODAY + timedelta(days=d), c, 1) for t in ("a", "b") for d in (0, 1) for c in ("x", "y", "x")]
+        days = (TODAY, TODAY + timedelta(days=1))
+        tallies = [Tally(tenant, day, counter, 1) for tenant in "ab" for day in days for counter in ("x", "y", "x")]
         assert await ann.advance("00", fence, "telling", ("0-0", "1-0"), tallies, ONE)
         assert await Lists(server, KEEP).numbers("b", [TODAY, TODAY + timedelta(days=1)]) == {"x": 4, "y": 2}
 
@@ -154,7 +153,8 @@ class TestWriting:
         await kept.append(WHO, [an_append("e3")], NOON)
         await kept.commit(WHO, loaded, plan(None, "e4", "e5"), NOON, None)
         [batch] = await ann.written([partition], ["0-0"], 10)
-        assert [(written.who, written.first, written.last) for written in batch] == [(WHO, 1, 2), (WHO, 3, 3), (WHO, 4, 5)]
+        spans = [(written.who, written.first, written.last) for written in batch]
+        assert spans == [(WHO, 1, 2), (WHO, 3, 3), (WHO, 4, 5)]
 
     async def test_it_is_read_in_pieces_after_a_cursor(self, kept: Contexts, ann: Outbox, partition: str) -> None:
         await born(kept)

@@ -19,6 +19,7 @@ from ctxhub.store.redis import SCRIPTS, Server, answering, connected
 from tests.store.scenes import WHO, an_append, born
 from tests.support import ACME, KEEP, NOON
 
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of this module's own, which its tests may freeze, fill and turn into a replica."""
