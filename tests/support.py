@@ -183,7 +183,8 @@ async def hub(server: Server, clock: Clock, tenants_folder: Path) -> Hub:
 def no_key_leaks(redis_url: str) -> Iterator[None]:
     """After the test every key matches a row of the table of keys, with its type and its lifetime."""
     yield
-    assert leaks(redis_url) == []
+    found = leaks(redis_url)
+    assert not found, found
 
 
 _PART = "[^:]+"

@@ -230,7 +230,7 @@ class Handoffs:
             context = present.known
             child_id = self._return_of(who, context, handoff_id, fence)
             lookups = self._lookups.handoff_lookups(who, child_id, self._secrets.token(child_id))
-            if child_id in context.handoffs:
+            if child_id in context.handoffs and context.handoff(handoff_id).agent_id == agent_id:
                 return Decision(context, record={"handoff_id": child_id})
             back = handoffs.return_of(context, handoff_id, child_id, to, step, note, present.now)
             change = handoffs.give_back(context, handoff_id, agent_id, fence, back, present.now)

@@ -102,7 +102,7 @@ class World:
         if event.interaction_id is None:
             return event.but(assurance=level_without_interaction(event.party))
         interaction = self.context.interaction(event.interaction_id)
-        event = event.but(assurance=interaction.level(self.clock()))
+        event = event.but(channel=interaction.channel, assurance=interaction.level(self.clock()))
         if not _speaks(event) or event.data.get("fence") == interaction.fence:
             return event
         if not event.data.get("delivered"):
