@@ -239,10 +239,12 @@ class Interactions:
             who = arrival.who
         decide = self._starting(who, request, interaction_id, None, arrival)
         try:
-            await self._changes.change(who, decide, Request(conditions.if_match))
+            committed = await self._changes.change(who, decide, Request(conditions.if_match))
         except Moved as moved:
             home = Who(who.tenant, moved.ids["customer_id"])
             return await self._known(home, interaction_id, request, arrival, problem, conditions)
+        refs = [ref for ref in request.refs if ref in committed.context.interaction(interaction_id).refs]
+        await self._lookups.set_refs(who.tenant, _names(refs), who.customer_id, interaction_id)
         return Begun(who, interaction_id, False, False, problem, arrival)
 
     def _starting(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -131,8 +131,10 @@ class Floor:
             if not self._looking:
                 self._somebody_looks.clear()
                 await self._somebody_looks.wait()
-            with suppress(PlayFailed, httpx.HTTPError, ValidationError):
+            try:
                 await self._take_one()
+            except (PlayFailed, httpx.HTTPError, ValidationError):
+                await asyncio.sleep(_LOOK_AGAIN_AFTER)
 
     async def _take_one(self) -> None:
         """Have an agent take whoever waits longest, and say hello."""

@@ -280,11 +280,12 @@ async def test_a_huge_fence_in_a_report_is_refused_or_kept_but_no_fault(adapter:
 @pytest.mark.parametrize("type_", ["x.deep", "fact.stated", "input.collected", "message.received"])
 async def test_nesting_is_kept_or_refused_but_no_fault(adapter: Caller, admin: Caller, type_: str, depth: int) -> None:
     scene = await known(adapter)
-    data: dict[str, Any] = {
+    shallow: dict[str, dict[str, Any]] = {
         "x.deep": {"value": 0}, "fact.stated": {"name": "a", "value": 0},
         "message.received": {"text": "", "attachments": [{"a": 0}]},
         "input.collected": {"prompt": "a", "value": 0, "mode": "click"},
-    }[type_]  # fmt: skip
+    }  # fmt: skip
+    data = shallow[type_]
     body = orjson.dumps({"events": [scene.event(type_, data)]})
     deep = b"[" * depth + b"1" + b"]" * depth
     content = body.replace(b'"a":0', b'"a":' + deep).replace(b'"value":0', b'"value":' + deep)

@@ -18,14 +18,14 @@ from tests.api.scenes import Caller, Scene, known, ok, phone, problem, start_bod
 from tests.chaos.running import FULL, KEY, Books, KillableHub, whole_timeline
 
 pytestmark = pytest.mark.chaos
-IN_TIME = 3.0
+DEADLINE, IN_TIME = "2s", 3.0  # a machine that is busy with other tests may add to what the hub allows itself
 ROUNDS = 4 if FULL else 1
 
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[KillableHub, Caller]]:
     """A hub with a server of its own, and an admin's way to it."""
-    hub = await asyncio.to_thread(KillableHub(folder / "data").start)
+    hub = await asyncio.to_thread(KillableHub(folder / "data", deadline=DEADLINE).start)
     try:
         async with httpx.AsyncClient(base_url=hub.url, timeout=10, limits=httpx.Limits(max_connections=200)) as http:
             yield hub, Caller(http, KEY)

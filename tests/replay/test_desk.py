@@ -158,3 +158,17 @@ async def test_an_agent_who_is_through_takes_the_next_customer() -> None:
         again, _ = await floor.meet(Ear(desk, "c-h2"))
     assert again is agent
     assert desk.completed == ["h1"]
+
+
+async def test_a_desk_that_lets_nobody_in_is_not_stormed() -> None:
+    tried: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        tried.append(request.url.path)
+        return httpx.Response(401, json={})
+
+    floor = Floor(httpx.AsyncClient(transport=httpx.MockTransport(refuse)), "http://hub.example", "guessed")
+    async with floor.at_work():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(floor.meet(Ear(Desk(), "c-h1")), 0.2)
+    assert 1 <= len(tried) <= 10
