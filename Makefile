@@ -30,7 +30,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: .venv/dev.stamp
-	$(BIN)/python -m pytest -m chaos $(ARGS)
+	CTXHUB_CHAOS=full $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)
 
 .venv/runtime.stamp: deploy/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ctxhub needs Python 3.11 or newer: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

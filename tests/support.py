@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def a_phone(value: str = "+8613800138000", strength: Any = "claimed") -> Identif
     return Identifier(type="phone", value=value, strength=strength)
 
 
-def ways(clock: Clock, **more: Any) -> Ways:
+def ways(clock: Callable[[], datetime], **more: Any) -> Ways:
     """How the tests' hub works."""
     usual: dict[str, Any] = {
         "master_key": MASTER_KEY,

@@ -211,7 +211,12 @@ class Interactions:
         linked = [] if found.ambiguous else identifiers
         decide = self._starting(who, request, interaction_id, linked, arrival)
         once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
-        committed = await self._changes.change(who, decide, once)
+        try:
+            committed = await self._changes.change(who, decide, once)
+        except (AlreadyUsed, Lapsed, HandoffUnknown):
+            if arrival is not None:  # somebody was faster with the token: whoever comes now is not its customer
+                await self._lookups.drop_interaction(tenant, system, external_id, [])
+            raise
         if request.refs:
             await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
         return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)

@@ -60,9 +60,9 @@ async def test_a_frozen_server_is_told_of_in_time_and_all_is_well_afterwards(tmp
     async with running(tmp_path) as (hub, caller), aclosing(hub.client()) as sdk:
         scene, books = await known(caller), Books()
         for round_ in range(ROUNDS):
-            words = [scene.event("message.received", {"text": f"{round_}/{n}"}) for n in range(40)]
-            events = words + [scene.fact(f"fact {n}", round_) for n in range(5)]
-            await asyncio.gather(*(caller.get("/health/live") for _ in range(60)))  # connections stand before it counts
+            words = [scene.event("message.received", {"text": f"{round_}/{n}"}) for n in range(12)]
+            events = words + [scene.fact(f"fact {n}", round_) for n in range(3)]
+            await asyncio.gather(*(caller.get("/health/live") for _ in range(30)))  # connections stand before it counts
             with frozen(hub):
                 calls = [*(scene.try_tell(event) for event in events), *other_calls(caller, scene)]
                 answers = await asyncio.gather(*calls)
