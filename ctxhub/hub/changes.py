@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ctxhub.errors import Changed, CustomerUnknown, Unavailable
+from ctxhub.errors import Changed, CustomerUnknown, OutcomeUnknown
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
@@ -89,7 +89,8 @@ class Changes:
             async with asyncio.timeout(self._deadline), self.contexts.turn(who):
                 return await self._until_committed(who, decide, request)
         except TimeoutError as error:
-            raise Unavailable("too many write to this customer at once", customer_id=who.customer_id) from error
+            # It may have struck while a commit was under way.
+            raise OutcomeUnknown("too many write to this customer at once", customer_id=who.customer_id) from error
 
     async def _until_committed(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed:
         """Load, decide and commit until nobody came between."""

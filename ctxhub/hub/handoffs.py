@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, JourneyUnknown
+from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.contexts import Contexts
 from ctxhub.hub.keys import Principal
@@ -70,7 +70,6 @@ class Handoffs:
             bound = self._bound(present.known)
             grace = self._changes.patience.grace
             change = handoffs.offer(present.known, offer, handoff_id, present.now, grace, bound)
-            _must_see(present, offer)
             events = own(_carrying(change))
             return Decision(change.context, events, {offer.interaction_id: "t"}, {"handoff_id": handoff_id}, lookups)
 
@@ -280,15 +279,6 @@ class Handoffs:
             for who, (_, handoff_id), context in zip(whos, members, found, strict=True)
             if context is not None and _stands(context, handoff_id, state, now)
         ]
-
-
-def _must_see(present: Present, offer: OfferRequest) -> None:
-    """Refuse an offer about a journey that is not in its interaction's sight."""
-    if offer.journey_id is None:
-        return
-    seen = sight_of(present.known.interaction(offer.interaction_id), present.now)
-    if not seen.sees_journey(present.known.journey(offer.journey_id)):
-        raise JourneyUnknown(f"there is no open journey {offer.journey_id}", journey_id=offer.journey_id)
 
 
 def _stands(context: Context, handoff_id: str, state: str, now: datetime) -> bool:

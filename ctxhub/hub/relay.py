@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -71,7 +72,9 @@ class Relay:
         try:
             await work()
         except CtxhubError as error:
-            log.warning("relay.delayed", reason=error.detail, work=work.__name__)
+            log.warning("relay.delayed", reason=error.detail, work=_name(work))
+        except Exception:  # one customer whose data can't be read must not end the whole hub
+            log.exception("relay.failed", work=_name(work))
 
     async def _keep_leases(self) -> None:
         """Take or keep the lease of every partition that is free."""
@@ -93,10 +96,7 @@ class Relay:
         """Wake every customer of whom something lapses by now."""
         held = list(self._fences)
         for who in await self._outbox.due(held, self._clock()) if held else ():
-            try:
-                await self._wake(who)
-            except CtxhubError as error:
-                log.warning("timer.delayed", customer=who.customer_id, reason=error.detail)
+            await self._tried(partial(self._wake, who))
 
     async def _tell_on(self) -> None:
         """Tell on whatever is written, as soon as a hint comes, and every second unasked."""
@@ -150,3 +150,8 @@ def _queues(data: dict[str, Any]) -> set[str]:
     """Return the queues that an event of a handoff concerns: where it waits, and where it waited before."""
     named = {data.get("queue"), data.get("from_queue")}
     return {queue for queue in named if queue}
+
+
+def _name(work: Callable[[], Awaitable[None]]) -> str:
+    """Return how some work is called in the log."""
+    return str(getattr(work, "__name__", None) or getattr(getattr(work, "func", None), "__name__", "work"))

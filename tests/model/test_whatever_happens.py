@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.model.machine import PROFILE, Handing, Kept
+
+pytestmark = pytest.mark.timeout(900)  # a failing run is made smaller first, which takes its time
 
 TestWhateverHappens = Kept.TestCase
 TestWhateverHappens.settings = PROFILE

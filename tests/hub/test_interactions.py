@@ -1,0 +1,352 @@
+"""Interactions found or started: twins, races of first contacts, and what is left half done by a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ctxhub.errors import InteractionUnknown, Lapsed, Moved, Unavailable
+from ctxhub.hub.hub import Hub
+from ctxhub.model import context as contexts
+from ctxhub.model.customer import AssuranceClaim
+from ctxhub.model.disclosure import Reader
+from ctxhub.model.event import Ref
+from ctxhub.model.interaction import HandoffHint
+from ctxhub.store.contexts import Who
+from ctxhub.store.redis import Server
+from tests.hub.scenes import WHO, a_stranger, begin, context_of, in_one, offer, tell, told_of
+from tests.support import ACME, ADAPTER, DESK, HOUR, MINUTE, SECOND, Clock, a_phone, a_start, ways
+
+HOME = Who(ACME, "c7")
+
+
+def another(server: Server, clock: Clock) -> Hub:
+    """A second hub before the same server, as another process has."""
+    return Hub(server, ways(clock))
+
+
+class Crash(BaseException):
+    """The process is gone at this very step."""
+
+
+def crashing_at(owner: Any, name: str, call: int = 1) -> Callable[[], None]:
+    """Let the n-th call of a method kill whoever calls it; return how to mend it."""
+    whole = getattr(owner, name)
+    calls = 0
+
+    async def crash(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Crash
+        return await whole(*args, **more)
+
+    setattr(owner, name, crash)
+    return lambda: setattr(owner, name, whole)
+
+
+async def killed(work: Awaitable[Any]) -> None:
+    """Do some work that is killed on its way."""
+    with pytest.raises(Crash):
+        await work
+
+
+class TestTwins:
+    """The same call told twice, or by two processes at once."""
+
+    async def test_at_the_same_instant_they_are_one_customer_and_one_interaction(
+        self, hub: Hub, server: Server, clock: Clock
+    ) -> None:
+        hubs = [hub, another(server, clock)]
+        request = a_stranger("CA1", a_phone(), channel="ivr")
+        answers = await asyncio.gather(*(hubs[n % 2].interactions.start(ADAPTER, request) for n in range(10)))
+        assert len({answer["customer_id"] for answer, _, _ in answers}) == 1
+        assert len({answer["interaction"]["interaction_id"] for answer, _, _ in answers}) == 1
+        assert [created for _, created, _ in answers].count(True) == 1
+        who = Who(ACME, answers[0][0]["customer_id"])
+        assert await told_of(hub, who) == ["interaction.started"]
+
+    async def test_the_second_time_it_is_found_also_when_it_has_ended(self, hub: Hub) -> None:
+        first = await begin(hub)
+        await hub.interactions.end(WHO, first["interaction"]["interaction_id"], None, None)
+        again, created, _ = await hub.interactions.start(ADAPTER, a_start("x1", customer_id="c42"))
+        assert (created, again["interaction"]["state"]) == (False, "ended")
+
+    async def test_two_calls_of_one_unknown_phone_at_once_are_one_customer(
+        self, hub: Hub, server: Server, clock: Clock
+    ) -> None:
+        hubs = [hub, another(server, clock)]
+        answers = await asyncio.gather(*(
+            hubs[n % 2].interactions.start(ADAPTER, a_stranger(f"CA{n}", a_phone(), channel="ivr")) for n in range(10)
+        ))  # fmt: skip
+        customers = {answer["customer_id"] for answer, _, _ in answers}
+        assert len(customers) == 1
+        context = await context_of(hub, Who(ACME, customers.pop()))
+        assert (len(context.interactions), [i.value for i in context.identifiers]) == (10, [a_phone().value])
+
+    async def test_two_of_several_phones_in_another_order_are_one_customer_too(self, hub: Hub) -> None:
+        phones = [a_phone(), a_phone("+8613900139000")]
+        answers = await asyncio.gather(
+            hub.interactions.start(ADAPTER, a_stranger("CA1", *phones)),
+            hub.interactions.start(ADAPTER, a_stranger("CA2", *reversed(phones))),
+        )
+        assert len({answer["customer_id"] for answer, _, _ in answers}) == 1
+
+
+class TestWhoItIs:
+    """Handoff, then name, then verified, then claimed identifiers; one that leads to several picks none."""
+
+    async def test_an_identifier_of_several_customers_picks_none_and_tells_nothing_of_them(self, hub: Hub) -> None:
+        for customer_id in ("c1", "c2"):
+            await begin(hub, customer_id, identifiers=[a_phone()], customer_id=customer_id)
+        answer, created, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone(), channel="ivr"))
+        assert (answer["ambiguous"], answer["known"], created) == (True, False, True)
+        assert answer["customer_id"].startswith("pc_")
+        assert answer["context"]["steering"]["journeys"] == []
+        assert (await context_of(hub, Who(ACME, answer["customer_id"]))).identifiers == ()
+
+    async def test_who_verified_it_goes_before_those_who_only_claim_it(self, hub: Hub) -> None:
+        await begin(hub, "x1", identifiers=[a_phone()], customer_id="c1")
+        await begin(hub, "x2", identifiers=[a_phone(strength="verified")], customer_id="c2")
+        answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone()))
+        assert (answer["customer_id"], answer["ambiguous"]) == ("c2", False)
+
+    async def test_a_phone_is_the_same_however_it_is_written(self, hub: Hub) -> None:
+        await begin(hub, identifiers=[a_phone("+86 138 0013 8000")])
+        answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone("138-0013-8000")))
+        assert answer["customer_id"] == "c42"
+
+    async def test_a_second_customer_s_phone_is_not_taken_from_the_first(self, hub: Hub) -> None:
+        first, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone("+861")))
+        both = a_stranger("CA2", a_phone("+860"), a_phone("+861"))
+        second, _, _ = await hub.interactions.start(ADAPTER, both)
+        assert second["customer_id"] == first["customer_id"]
+
+    async def test_nobody_known_gets_an_id_of_ours_that_the_same_call_always_gets(
+        self, hub: Hub, server: Server, clock: Clock
+    ) -> None:
+        answer, _, _ = await hub.interactions.start(ADAPTER, a_start("CA1"))
+        await hub.customers.forget(Who(ACME, answer["customer_id"]))
+        again, created, _ = await another(server, clock).interactions.start(ADAPTER, a_start("CA1"))
+        assert (again["customer_id"], created) == (answer["customer_id"], True)
+
+
+class TestCrashesOfAStart:
+    """Killed at any of its steps, the same start completes it."""
+
+    @pytest.mark.parametrize(
+        ("part", "step"),
+        [("lookups", "owners"), ("lookups", "link"), ("lookups", "claim_external"), ("kept", "commit"),
+         ("lookups", "set_refs")],
+    )  # fmt: skip
+    async def test_begun_again_it_is_whole(self, hub: Hub, server: Server, clock: Clock, part: str, step: str) -> None:
+        request = a_stranger("CA1", a_phone(), channel="ivr", refs=[Ref(system="acd", id="7")])
+        mend = crashing_at(hub.lookups if part == "lookups" else hub.changes.contexts, step)
+        await killed(hub.interactions.start(ADAPTER, request))
+        mend()
+        answer, _, _ = await another(server, clock).interactions.start(ADAPTER, request)
+        who = Who(ACME, answer["customer_id"])
+        context = await context_of(hub, who)
+        assert await told_of(hub, who) == ["interaction.started"]
+        assert [identifier.value for identifier in context.identifiers] == [a_phone().value]
+        assert (await hub.identity.must_find(ACME, a_phone())) == who
+        assert (await hub.interactions.lookup(ACME, Ref(system="acd", id="7")))[0] == who
+
+    async def test_killed_before_it_began_the_next_call_of_that_phone_is_the_same_customer(self, hub: Hub) -> None:
+        mend = crashing_at(hub.changes.contexts, "commit")
+        await killed(hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone())))
+        mend()
+        second, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA2", a_phone()))
+        first, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone()))
+        assert first["customer_id"] == second["customer_id"]
+
+
+class TestIdentifying:
+    """An interaction goes to whom it really is, whatever dies on the way."""
+
+    async def met(self, hub: Hub) -> tuple[Who, str, dict[str, Any]]:
+        """A stranger who said something, has another name, and waits in a queue."""
+        request = a_stranger("CA1", a_phone(), channel="chat", refs=[Ref(system="acd", id="7")])
+        answer, _, _ = await hub.interactions.start(ADAPTER, request)
+        who, interaction_id = Who(ACME, answer["customer_id"]), answer["interaction"]["interaction_id"]
+        await tell(hub, "fact.stated", interaction_id, "e1", who, name="city", value="Xi'an")
+        return who, interaction_id, await offer(hub, interaction_id, who)
+
+    async def has_arrived(self, hub: Hub, old: Who, interaction_id: str, handoff_id: str) -> None:
+        """Check that everything is at the new home, once, and everything leads there."""
+        home, left = await context_of(hub, HOME), await context_of(hub, old)
+        assert [fact.value for fact in home.facts] == ["Xi'an"]
+        assert (list(home.interactions), list(home.handoffs)) == ([interaction_id], [handoff_id])
+        assert (left.interactions, left.facts, left.handoffs, left.moves) == ({}, (), {}, {})
+        assert left.moved == {interaction_id: "c7"}
+        assert (await told_of(hub, HOME)).count("interaction.moved") == 1
+        assert (await told_of(hub, old)).count("interaction.moved") == 1
+        assert (await hub.interactions.lookup(ACME, Ref(system="acd", id="7")))[0] == HOME
+        assert (await hub.handoffs.get(DESK, handoff_id)).handoff.customer_id == "c7"
+        assert [handoff.customer_id for handoff in await hub.handoffs.waiting(ACME, "cards", "offered")] == ["c7"]
+        assert await hub.identity.must_find(ACME, a_phone()) == HOME
+        again, created, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", channel="chat"))
+        assert (again["customer_id"], created) == ("c7", False)
+
+    async def test_everything_arrives(self, hub: Hub) -> None:
+        old, interaction_id, handoff = await self.met(hub)
+        where, shown, _ = await hub.interactions.identify(old, interaction_id, "c7", None)
+        assert (where, shown.fence) == (HOME, 1)
+        await self.has_arrived(hub, old, interaction_id, handoff["handoff_id"])
+
+    @pytest.mark.parametrize(
+        ("part", "step", "call"),
+        [
+            ("kept", "commit", 2), ("kept", "commit", 3), ("lookups", "set_external", 1), ("lookups", "set_refs", 1),
+            ("lookups", "repoint_handoffs", 1), ("lookups", "unlink", 1), ("lookups", "link", 1),
+        ],
+    )  # fmt: skip
+    async def test_killed_at_any_step_it_is_completed_when_next_woken(
+        self, hub: Hub, server: Server, clock: Clock, part: str, step: str, call: int
+    ) -> None:
+        old, interaction_id, handoff = await self.met(hub)
+        mend = crashing_at(hub.lookups if part == "lookups" else hub.changes.contexts, step, call)
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        fresh = another(server, clock)
+        assert old in await fresh._outbox.due(fresh._outbox.partitions, clock())
+        await fresh.wake(old)
+        await self.has_arrived(fresh, old, interaction_id, handoff["handoff_id"])
+        assert old not in await fresh._outbox.due(fresh._outbox.partitions, clock())
+
+    async def test_killed_before_its_first_step_nothing_has_happened(self, hub: Hub) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        mend = crashing_at(hub.changes.contexts, "commit")
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        context = await context_of(hub, old)
+        assert (context.moves, list(context.interactions)) == ({}, [interaction_id])
+
+    @pytest.mark.parametrize("pause", [HOUR, 48 * HOUR])
+    async def test_woken_long_after_the_crash_it_still_arrives(
+        self, hub: Hub, server: Server, clock: Clock, pause: Any
+    ) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        mend = crashing_at(hub.changes.contexts, "commit", 2)
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        clock.move(pause)
+        await another(server, clock).wake(old)
+        assert list((await context_of(hub, HOME)).interactions) == [interaction_id]
+        assert (await context_of(hub, old)).moves == {}
+
+    async def test_of_one_that_began_long_ago_the_move_is_no_silence(self, hub: Hub, clock: Clock) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        for minutes in range(1, 5):
+            clock.move(20 * MINUTE)
+            await tell(hub, "message.received", interaction_id, f"m{minutes}", old, text="still here")
+        _, shown, _ = await hub.interactions.identify(old, interaction_id, "c7", None)
+        assert shown.state == "open"
+
+    async def test_asked_again_after_a_crash_it_is_completed_at_once(self, hub: Hub) -> None:
+        old, interaction_id, handoff = await self.met(hub)
+        mend = crashing_at(hub.changes.contexts, "commit", 2)
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        await hub.interactions.identify(old, interaction_id, "c7", None)
+        await self.has_arrived(hub, old, interaction_id, handoff["handoff_id"])
+
+    async def test_while_it_moves_nobody_writes_to_it_and_it_goes_nowhere_else(self, hub: Hub) -> None:
+        old, interaction_id, handoff = await self.met(hub)
+        mend = crashing_at(hub.changes.contexts, "commit", 2)
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        for work in (
+            tell(hub, "message.received", interaction_id, "m1", old, text="hello"),
+            tell(hub, "fact.stated", interaction_id, "f1", old, name="city", value="x"),
+            hub.handoffs.accept(DESK, handoff["handoff_id"], "ann"),
+            hub.interactions.end(old, interaction_id, None, None),
+            hub.interactions.identify(old, interaction_id, "c8", None),
+        ):
+            with pytest.raises(Unavailable):
+                await work
+
+    async def test_sent_on_before_the_first_move_was_over_it_is_at_one_place_only(
+        self, hub: Hub, server: Server, clock: Clock
+    ) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        mend = crashing_at(hub.lookups, "set_external")
+        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        mend()
+        await hub.interactions.identify(HOME, interaction_id, "c8", None)
+        await another(server, clock).wake(old)
+        places = [
+            who for who in (old, HOME, Who(ACME, "c8")) if interaction_id in (await context_of(hub, who)).interactions
+        ]
+        assert places == [Who(ACME, "c8")]
+        assert (await context_of(hub, old)).moves == {}
+
+    async def test_there_and_back_it_is_whole(self, hub: Hub) -> None:
+        old, interaction_id, handoff = await self.met(hub)
+        for source, to in ((old, "c7"), (HOME, old.customer_id), (old, "c7")):
+            await hub.interactions.identify(source, interaction_id, to, None)
+        assert list((await context_of(hub, HOME)).handoffs) == [handoff["handoff_id"]]
+        assert [fact.value for fact in (await context_of(hub, HOME)).facts] == ["Xi'an"]
+
+    async def test_the_old_place_points_to_the_new_home(self, hub: Hub) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        await hub.interactions.identify(old, interaction_id, "c7", None)
+        for work in (
+            hub.contexts.read(old, Reader(interaction_id=interaction_id)),
+            hub.interactions.end(old, interaction_id, None, None),
+            tell(hub, "message.received", interaction_id, "m1", old, text="hello"),
+            hub.interactions.identify(old, interaction_id, "c8", None),
+        ):
+            with pytest.raises(Moved) as refusal:
+                await work
+            assert refusal.value.ids["customer_id"] == "c7"
+
+    async def test_verified_by_it_the_customer_is_known_there(self, hub: Hub) -> None:
+        old, interaction_id, _ = await self.met(hub)
+        claim = AssuranceClaim(level=2, method="pin")
+        _, shown, _ = await hub.interactions.identify(old, interaction_id, "c7", claim)
+        assert (shown.assurance.level, (await context_of(hub, HOME)).facts[0].origin.assurance) == (2, 2)
+
+    async def test_already_there_only_the_assurance_rises_once(self, hub: Hub) -> None:
+        interaction_id = await in_one(hub)
+        claim = AssuranceClaim(level=2, method="pin")
+        for _ in range(2):
+            await hub.interactions.identify(WHO, interaction_id, "c42", claim)
+        assert await told_of(hub) == ["interaction.started", "interaction.identified"]
+
+    async def test_one_that_is_not_there_can_not_move(self, hub: Hub) -> None:
+        await begin(hub)
+        with pytest.raises(InteractionUnknown):
+            await hub.interactions.identify(WHO, "in_none", "c7", None)
+
+    async def test_the_token_that_brought_it_moves_a_running_interaction(self, hub: Hub) -> None:
+        handoff = await offer(hub, await in_one(hub, level=2), to={"channel": "chat"})
+        await begin(hub, "w1", customer_id=None)
+        token = HandoffHint(token=handoff["token"])
+        answer, created, _ = await hub.interactions.start(ADAPTER, a_start("w1", handoff=token))
+        assert (answer["customer_id"], created) == ("c42", False)
+        assert answer["interaction"]["assurance"]["level"] == 2
+
+
+async def test_an_interaction_that_ended_so_long_ago_that_it_is_gone_has_lapsed(
+    hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contexts, "MOST_ENDED", 1)
+    for external_id in ("x1", "x2"):
+        await hub.interactions.end(WHO, await in_one(hub, external_id), None, None)
+        clock.move(SECOND)
+    await in_one(hub, "x3")
+    with pytest.raises(Lapsed):
+        await begin(hub, "x1")
+    assert (await begin(hub, "x2"))["interaction"]["state"] == "ended"
+
+
+async def test_open_interactions_of_a_channel_are_listed_oldest_first(hub: Hub, clock: Clock) -> None:
+    for number in range(3):
+        await begin(hub, f"x{number}", customer_id=f"c{number}")
+        clock.move(SECOND)
+    await hub.interactions.end(Who(ACME, "c1"), await in_one(hub, "x1", customer_id="c1"), None, None)
+    assert [i["customer_id"] for i in await hub.interactions.open_on(ACME, "chat")] == ["c0", "c2"]

@@ -1,0 +1,23 @@
+"""What one customer's data does to the relay, it does to that customer alone."""
+
+from __future__ import annotations
+
+from ctxhub.hub.hub import Hub
+from ctxhub.store.contexts import Who
+from tests.support import ACME
+
+
+async def test_a_customer_who_can_not_be_read_does_not_end_the_relay(hub: Hub) -> None:
+    woken: list[str] = []
+
+    async def wake(who: Who) -> None:
+        woken.append(who.customer_id)
+        if who.customer_id == "broken":
+            raise ValueError("format 9 is not known here")
+
+    hub.relay._wake = wake
+    await hub.relay._keep_leases()
+    for customer_id in ("broken", "well"):
+        await hub.changes.contexts.reschedule(Who(ACME, customer_id), hub.ways.clock())
+    await hub.relay._wake_due()
+    assert sorted(woken) == ["broken", "well"]
