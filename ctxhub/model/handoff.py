@@ -134,10 +134,6 @@ class Handoff(Value):
             return None
         return f"queue:{self.to.queue}" if self.to.queue else f"agent:{self.to.agent}" if self.to.agent else None
 
-    def is_held(self, now: datetime) -> bool:
-        """Tell whether somebody holds it now."""
-        return self.state == "accepted" and (self.lease_ends is None or now < self.lease_ends)
-
 
 class HandoffView(Value):
     """A handoff as shown; token, code, uui and link stand only in the answer to whoever offered it."""
