@@ -19,8 +19,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -89,6 +89,7 @@ class _Supervisor:
         self._orders = json.dumps([settings.handed_down(), app_factory, listener.fileno()]).encode()
         self._awaited = set(range(settings.workers))
         self._tasks: list[asyncio.Task[None]] = []
+        self._running: set[_Worker] = set()
 
     async def run(self) -> int:
         """Watch until told to stop; the exit code."""
@@ -100,6 +101,8 @@ class _Supervisor:
                 self._tasks.append(group.create_task(self._tend_server()))
         except* CannotStart as refusals:
             raise CannotStart(str(refusals.exceptions[0])) from None
+        finally:
+            await asyncio.gather(*(worker.end() for worker in self._running))
         return 0
 
     def _stop(self) -> None:
@@ -113,9 +116,11 @@ class _Supervisor:
         pause = _FIRST_RESTART_PAUSE
         while True:
             started_at = time.monotonic()
-            async with self._worker() as worker:
-                await self._hear(number, worker)
-                exit_code = await worker.exit_code()
+            worker = await self._start_worker()
+            await self._hear(number, worker)
+            exit_code = await worker.exit_code()
+            self._running.discard(worker)
+            await worker.end()
             multiprocess.mark_process_dead(worker.pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]
             log.error("worker.died", pid=worker.pid, exit_code=exit_code)
             if time.monotonic() - started_at > _STEADY_AFTER:
@@ -123,10 +128,9 @@ class _Supervisor:
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, _LONGEST_RESTART_PAUSE)
 
-    @asynccontextmanager
-    async def _worker(self) -> AsyncIterator[_Worker]:
-        """A worker process, gone when this ends."""
-        transport, worker = await asyncio.get_running_loop().subprocess_exec(
+    async def _start_worker(self) -> _Worker:
+        """A worker process that runs until it ends by itself or the supervisor does."""
+        _, worker = await asyncio.get_running_loop().subprocess_exec(
             _Worker,
             *(sys.executable, "-P", "-c", "import sys; from ctxhub.worker import work; sys.exit(work())"),
             stderr=None,
@@ -135,12 +139,9 @@ class _Supervisor:
             process_group=0,  # Ctrl-C goes to the supervisor alone, which passes it on
             preexec_fn=die_with_parent(signal.SIGKILL),
         )
-        try:
-            worker.give(self._orders)
-            yield worker
-        finally:
-            await worker.end()
-            transport.close()
+        self._running.add(worker)
+        worker.give(self._orders)
+        return worker
 
     async def _hear(self, number: int, worker: _Worker) -> None:
         """Wait for a worker's report; the last of the first ones makes the hub ready, none of them stops it."""
@@ -191,9 +192,12 @@ class _Worker(asyncio.SubprocessProtocol):
         return await asyncio.shield(self._ended)
 
     async def end(self) -> None:
-        """End it: asked first, then forced."""
-        if self._ended.done():
-            return
+        """End it if it still runs, asked first, then forced; nothing of it is left open."""
+        if not self._ended.done():
+            await self._end_process()
+        self._process.close()
+
+    async def _end_process(self) -> None:
         self._process.terminate()
         ended, _ = await asyncio.wait([self._ended], timeout=_WORKERS_GONE_WITHIN)
         if not ended:
