@@ -1,0 +1,306 @@
+"""The sentences of a brief, in English and Chinese, by audience; what an audience has no sentence for, it is not told.
+
+Labels stand where no grammar depends on them, since tenants choose the words. Sentences for `ivr` are heard by the
+customer: second person, no brackets, nothing about who works here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ctxhub.model.spoken import Tongue
+
+Audience = Literal["agent", "ivr", "bot", "supervisor"]
+
+_DESK: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "matter": "Came about: {kind}.",
+        "matter_resting": "Came about: {kind} (resting).",
+        "wants": "Wants, as understood: {intent}.",
+        "may_want": "May want: {intent}.",
+        "handed_over": "Handed over {age} by {party}, reason: {reason}.",
+        "handed_back": "Handed back {age} by {party}.",
+        "note_along": "Note that came along: {note}.",
+        "said": "Said last, {age}: {words}.",
+        "came_by": "Came by {channels}.",
+        "also_open": "Also open: {kind}, last touched {age}.",
+        "fact": "{label}: {value}, {source} ({channel}, {age}).",
+        "fact_here": "{label}: {value}, {source}.",
+        "conflict": "{label} is told differently: {value}, {source}; {rivals}.",
+        "withheld": "Held back until the customer is known more surely: {names}.",
+        "identity": "Identity: known by {method}, level {level}.",
+        "no_identity": "Identity: not proved in this conversation.",
+        "done": "Done so far: {steps}.",
+        "asked_again": "Was asked again for what was known: {names}. Please don't ask once more.",
+        "returned": "Given back {age} by {party}, note: {note}.",
+        "finished_by": "{party} finished a handoff {age}, outcome: {outcome}.",
+        "served_by": "{party} finished a handoff {age}.",
+        "nobody_came": "Nobody took the handoff to {queue} {age}.",
+        "left_queue": "Left {queue} {age}, before anybody answered.",
+        "let_lapse": "{party} let the work lapse {age}.",
+        "not_delivered": "A message to the customer could not be delivered {age}.",
+        "noted": "Note {age}: {note}.",
+        "finished": "Finished earlier, {age}: {kind}.",
+        "given_up": "Given up earlier, {age}: {kind}.",
+        "overdue": "Overdue, {since}: {what} ({owner}).",
+        "overdue_one": "A promise is overdue, {since}.",
+        "overdue_what": "The overdue promise: {what}; owner: {owner}.",
+        "due_soon": "Due soon, {by}: {what} ({owner}).",
+        "promised": "Promised {by}: {what} ({owner}).",
+        "agent_at_work": "{party} is at work on it ({channel}, for {span}).",
+        "bot_at_work": "{party} is at work on it ({channel}, for {span}).",
+        "step": "Now at: {step}.",
+        "missing": "Still to ask: {names}.",
+        "nothing_missing": "All that is needed has been told.",
+    },
+    "zh": {
+        "matter": "客户诉求：{kind}。",
+        "matter_resting": "客户诉求：{kind}（暂停办理中）。",
+        "wants": "识别到的意图：{intent}。",
+        "may_want": "可能的意图：{intent}。",
+        "handed_over": "{age}由{party}转来，原因：{reason}。",
+        "handed_back": "{age}由{party}转回。",
+        "note_along": "随转备注：{note}。",
+        "said": "客户最近说（{age}）：{words}。",
+        "came_by": "客户先后使用：{channels}。",
+        "also_open": "另有未办结业务：{kind}，{age}有更新。",
+        "fact": "{label}：{value}，{source}（{channel}，{age}）。",
+        "fact_here": "{label}：{value}，{source}。",
+        "conflict": "{label}说法不一：{value}，{source}；{rivals}。",
+        "withheld": "客户进一步核实身份后方可查看：{names}。",
+        "identity": "身份：已通过{method}核实，{level}级。",
+        "no_identity": "身份：本次会话尚未核实。",
+        "done": "已完成：{steps}。",
+        "asked_again": "客户已说过却又被问到：{names}，请勿再问。",
+        "returned": "{age}由{party}转回，备注：{note}。",
+        "finished_by": "{age}{party}处理完毕，结果：{outcome}。",
+        "served_by": "{age}{party}处理完毕。",
+        "nobody_came": "{age}转接{queue}无人应答。",
+        "left_queue": "{age}客户在{queue}排队时离开，未接通。",
+        "let_lapse": "{age}{party}未继续处理，已超时释放。",
+        "not_delivered": "{age}有一条发给客户的消息未送达。",
+        "noted": "{age}的备注：{note}。",
+        "finished": "此前已办结（{age}）：{kind}。",
+        "given_up": "此前已放弃（{age}）：{kind}。",
+        "overdue": "承诺已逾期（{since}）：{what}，责任方：{owner}。",
+        "overdue_one": "有一项承诺已逾期（{since}）。",
+        "overdue_what": "逾期的承诺：{what}，责任方：{owner}。",
+        "due_soon": "承诺即将到期（{by}）：{what}，责任方：{owner}。",
+        "promised": "已向客户承诺（{by}）：{what}，责任方：{owner}。",
+        "agent_at_work": "{party}正在处理这项业务（{channel}，已{span}）。",
+        "bot_at_work": "{party}正在处理这项业务（{channel}，已{span}）。",
+        "step": "当前步骤：{step}。",
+        "missing": "还需询问：{names}。",
+        "nothing_missing": "所需信息已齐全。",
+    },
+}
+_SUPERVISED: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "waiting": "Waiting in {queue} for {span}.",
+        "waiting_for": "Waiting for {party} for {span}.",
+        "held_by": "{party} has the floor ({channel}).",
+        "chain": "Handed on {count} times, to {path}.",
+        "chain_once": "Handed on once, to {path}.",
+        "repeats": "Asked again {count} times for what was known.",
+        "repeats_once": "Asked again once for what was known.",
+    },
+    "zh": {
+        "waiting": "正在{queue}排队，已等待{span}。",
+        "waiting_for": "正在等候{party}，已等待{span}。",
+        "held_by": "{party}正在服务（{channel}）。",
+        "chain": "共转接{count}次：{path}。",
+        "chain_once": "共转接1次：{path}。",
+        "repeats": "已知信息被重复询问{count}次。",
+        "repeats_once": "已知信息被重复询问1次。",
+    },
+}
+_NOT_FOR_BOTS = {"identity", "no_identity", "noted", "came_by", "let_lapse", "nobody_came"}
+_SPOKEN: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "matter": "You came to us about {kind}.",
+        "matter_resting": "You came to us earlier about {kind}.",
+        "also_open": "We also have something of yours open: {kind}.",
+        "told_us": "You told us this: {label}, {value}.",
+        "we_have": "We already have this: {label}, {value}.",
+        "conflict": "We have different answers for {label}, so we will check that with you.",
+        "done": "This is done already: {steps}.",
+        "left_queue": "You were waiting for us {age}, and nobody had answered yet.",
+        "finished_by": "You have spoken with one of our colleagues {age}.",
+        "served_by": "You have spoken with one of our colleagues {age}.",
+        "not_delivered": "A message that we sent you did not arrive.",
+        "finished": "This was finished {age}: {kind}.",
+        "overdue": "Sorry, we are late with our promise: {what}.",
+        "overdue_one": "We promised you something and are late. We are sorry.",
+        "overdue_what": "What we promised you is: {what}.",
+        "due_soon": "We promised you this, {by}: {what}.",
+        "promised": "We promised you this, {by}: {what}.",
+        "agent_at_work": "One of our colleagues is working on this already.",
+        "step": "We are at: {step}.",
+        "missing": "We still need from you: {names}.",
+        "nothing_missing": "We have all that we need from you.",
+    },
+    "zh": {
+        "matter": "您联系我们是关于{kind}的事。",
+        "matter_resting": "您之前联系我们是关于{kind}的事。",
+        "also_open": "您还有一项业务正在办理：{kind}。",
+        "told_us": "您告诉过我们，{label}：{value}。",
+        "we_have": "我们已有您的{label}：{value}。",
+        "conflict": "您的{label}有不同的记录，我们会再跟您确认。",
+        "done": "已经完成：{steps}。",
+        "left_queue": "{age}您在排队等候，当时还没有接通。",
+        "finished_by": "{age}已有客服人员为您服务过。",
+        "served_by": "{age}已有客服人员为您服务过。",
+        "not_delivered": "我们发给您的一条消息没有送达。",
+        "finished": "{age}已经为您办结：{kind}。",
+        "overdue": "我们答应您的事情已经超过时限，非常抱歉：{what}。",
+        "overdue_one": "我们答应您的一件事已经超过时限，非常抱歉。",
+        "overdue_what": "我们答应您的是：{what}。",
+        "due_soon": "我们答应您，{by}：{what}。",
+        "promised": "我们答应您，{by}：{what}。",
+        "agent_at_work": "已有客服人员正在为您办理这件事。",
+        "step": "现在进行到：{step}。",
+        "missing": "还需要您提供：{names}。",
+        "nothing_missing": "需要您提供的信息已经齐全。",
+    },
+}
+
+
+def _for_bots(tongue: Tongue) -> dict[str, str]:
+    """Return the sentences for a prompt: those of the desk, but for what is none of a bot's business."""
+    return {name: said for name, said in _DESK[tongue].items() if name not in _NOT_FOR_BOTS}
+
+
+_TONGUES: tuple[Tongue, ...] = ("en", "zh")
+SENTENCES: dict[Audience, dict[Tongue, dict[str, str]]] = {
+    "agent": _DESK,
+    "supervisor": {tongue: _DESK[tongue] | _SUPERVISED[tongue] for tongue in _TONGUES},
+    "bot": {tongue: _for_bots(tongue) for tongue in _TONGUES},
+    "ivr": _SPOKEN,
+}
+
+#: How it is said who a value comes from, by how it is known and who told it.
+SOURCES: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "verified": "verified",
+        "confirmed": "confirmed by the customer",
+        "customer": "says the customer",
+        "customer_unsure": "says the customer, not clearly understood",
+        "agent": "noted by an agent",
+        "bot": "noted by the bot",
+        "system": "from our records",
+        "observed": "observed",
+        "inferred": "presumed, not confirmed",
+    },
+    "zh": {
+        "verified": "已核实",
+        "confirmed": "客户已确认",
+        "customer": "客户自述",
+        "customer_unsure": "客户自述，识别不确定",
+        "agent": "坐席记录",
+        "bot": "机器人记录",
+        "system": "系统记录",
+        "observed": "系统识别",
+        "inferred": "系统推测，待核实",
+    },
+}
+#: What stands before fenced words in a prompt: the customer's own or what a bot made of them, and the company's.
+UNTRUSTED: dict[Tongue, str] = {"en": "untrusted text ", "zh": "不可信原文"}
+QUOTED: dict[Tongue, str] = {"en": "quoted text ", "zh": "引用原文"}
+PARTIES: dict[Tongue, dict[str, str]] = {
+    "en": {"customer": "the customer", "agent": "agent {id}", "bot": "the bot", "system": "the system"},
+    "zh": {"customer": "客户", "agent": "坐席{id}", "bot": "机器人", "system": "系统"},
+}
+AN_AGENT: dict[Tongue, str] = {"en": "an agent", "zh": "坐席"}
+CHANNELS: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "ivr": "phone menu",
+        "voice": "phone",
+        "chat": "chat",
+        "app": "app",
+        "web": "web site",
+        "wechat": "WeChat",
+        "whatsapp": "WhatsApp",
+        "sms": "text message",
+        "email": "e-mail",
+        "desk": "service desk",
+        "store": "store",
+    },
+    "zh": {
+        "ivr": "电话语音菜单",
+        "voice": "电话",
+        "chat": "在线聊天",
+        "app": "手机应用",
+        "web": "网站",
+        "wechat": "微信",
+        "whatsapp": "WhatsApp",
+        "sms": "短信",
+        "email": "电子邮件",
+        "desk": "服务台",
+        "store": "门店",
+    },
+}
+METHODS: dict[Tongue, dict[str, str]] = {
+    "en": {"pin": "PIN", "otp": "one-time code", "login": "login", "ani": "caller number"},
+    "zh": {"pin": "密码", "otp": "验证码", "login": "登录", "ani": "来电号码"},
+}
+#: Words and small phrases.
+PHRASES: dict[Tongue, dict[str, str]] = {
+    "en": {
+        "long": "a long text (see the timeline)",
+        "long_spoken": "a longer text that we have in full",
+        "queue": "queue {queue}",
+        "more": "and {count} more",
+        "last_and": " and ",
+        "comma": ", ",
+        "semicolon": "; ",
+        "and_then": ", then ",
+        "rival": "or {value}, {source}",
+        "yes": "yes",
+        "no": "no",
+        "none": "none",
+        "today": "today",
+        "tomorrow": "tomorrow",
+        "yesterday": "yesterday",
+        "day_and_time": "{time} {day}",
+        "date_and_time": "{time} on {day}",
+        "by": "by {when}",
+        "since": "since {when}",
+        "within": "within {span}",
+        "for": "for {span}",
+        "ago": "{span} ago",
+        "just_now": "just now",
+        "minutes": "{n} minutes",
+        "minute": "a minute",
+        "hours": "{n} hours",
+        "days": "{n} days",
+    },
+    "zh": {
+        "long": "内容较长（详见时间线）",
+        "long_spoken": "内容较长，我们已完整记录",
+        "queue": "{queue}队列",
+        "more": "等共{total}项",
+        "last_and": "和",
+        "comma": "、",
+        "semicolon": "；",
+        "and_then": "→",
+        "rival": "另有：{value}，{source}",
+        "yes": "是",
+        "no": "否",
+        "none": "无",
+        "today": "今天",
+        "tomorrow": "明天",
+        "yesterday": "昨天",
+        "day_and_time": "{day}{time}",
+        "date_and_time": "{day}{time}",
+        "by": "{when}前",
+        "since": "{when}到期",
+        "within": "{span}内",
+        "for": "已超{span}",
+        "ago": "{span}前",
+        "just_now": "刚刚",
+        "minutes": "{n}分钟",
+        "minute": "1分钟",
+        "hours": "{n}小时",
+        "days": "{n}天",
+    },
+}
