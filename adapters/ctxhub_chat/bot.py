@@ -17,7 +17,7 @@ from ctxhub.client import Answer, ContextView, InteractionView, JourneyView, Kin
 from ctxhub_chat import words
 from ctxhub_chat.say import Lang, button, label_of_fact, label_of_kind, say, value_aloud
 
-Act = Literal["person", "stay", "done", "menu", "skip", "yes", "no", "told", "answer", "chitchat", "lost"]
+Act = Literal["person", "stay", "done", "menu", "skip", "yes", "no", "told", "answer", "chitchat", "lost", "busy"]
 Purpose = Literal["ask", "confirm"]
 Verb = Literal["fact.stated", "fact.confirmed", "fact.rejected"]
 
@@ -138,7 +138,7 @@ def understand(message: Message, memory: Memory, scene: Scene) -> Understood:
     """Say what a message comes to, with every fact in its place."""
     wanted = kind_wanted(message, memory, scene.tenant)
     memory = _still_asked(memory, scene)
-    act = _act(message, memory, wanted)
+    act = "busy" if _is_busy(wanted, scene) else _act(message, memory, wanted)
     placed = [_placed(found, wanted, scene) for found in message.facts or ()]
     facts = (*placed, *_answered(act, message, memory))
     starts = _to_start(facts, wanted, scene)
@@ -158,11 +158,19 @@ def kind_wanted(message: Message, memory: Memory, tenant: Tenant) -> str | None:
         return _kind_of_intent(message.intent[0], tenant)
     if any(found.name == memory.asks for found in message.facts or ()):
         return None  # it answers the question, even where a kind has the same name as the answer
+    if tenant.complaint is not None and words.complains(message.text):
+        return tenant.complaint.kind
     spoken = words.plain(message.text)
     labels = {words.plain(label): kind.kind for kind in tenant.journeys for label in kind.say.values()}
     if spoken in labels or message.facts is not None or memory.asks is not None:
         return labels.get(spoken)
     return next((kind for label, kind in labels.items() if len(label) > 1 and label in spoken), None)
+
+
+def _is_busy(kind: str | None, scene: Scene) -> bool:
+    """Tell whether a colleague works elsewhere on the one journey of a kind that is open."""
+    mine = [journey for journey in open_journeys(scene) if journey.kind == kind]
+    return bool(mine) and all(worked_on_elsewhere(journey, scene) for journey in mine)
 
 
 def _kind_of_intent(name: str, tenant: Tenant) -> str | None:
@@ -256,10 +264,12 @@ def _turn_to(facts: Sequence[Heard], wanted: str | None, starts: Sequence[str], 
     present = scene.mine.journey_id
     open_ = {journey.journey_id: journey for journey in open_journeys(scene)}
     if wanted is not None:
-        home = next((journey for journey in open_.values() if journey.kind == wanted), None)
+        mine = [journey for journey in open_.values() if journey.kind == wanted]
+        home = next((journey for journey in mine if not worked_on_elsewhere(journey, scene)), None)
         stays = home is None or (home.journey_id == present and home.state == "active" and not starts)
         return None if home is None or stays else home.journey_id
-    homes = [fact.journey_id for fact in facts if fact.journey_id in open_]
+    told_of = [open_[fact.journey_id] for fact in facts if fact.journey_id in open_]
+    homes = [journey.journey_id for journey in told_of if not worked_on_elsewhere(journey, scene)]
     if starts or not homes or present in homes:
         return None
     return homes[-1]
@@ -286,6 +296,13 @@ def open_journeys(scene: Scene) -> list[JourneyView]:
     return sorted(freshest, key=lambda journey: journey.journey_id != scene.mine.journey_id)
 
 
+def worked_on_elsewhere(journey: JourneyView, scene: Scene) -> bool:
+    """Tell whether a colleague works on a journey in another interaction, so that the bot keeps its hands off it."""
+    busy = journey.worker
+    elsewhere = busy is not None and busy.interaction_id != scene.mine.interaction_id and busy.party == "agent"
+    return elsewhere and journey.journey_id != scene.mine.journey_id
+
+
 def agenda(scene: Scene) -> list[JourneyView]:
     """Return the journeys to go on with: the present one, then others that moved lately and do not rest."""
     since = scene.mine.started_at - _RECENTLY
@@ -293,7 +310,8 @@ def agenda(scene: Scene) -> list[JourneyView]:
     return [
         journey
         for journey in open_journeys(scene)
-        if journey.journey_id == present or (journey.state == "active" and journey.updated_at >= since)
+        if not worked_on_elsewhere(journey, scene)
+        and (journey.journey_id == present or (journey.state == "active" and journey.updated_at >= since))
     ]
 
 
@@ -389,6 +407,11 @@ def left_out(memory: Memory, act: Act) -> Memory:
     return memory.but(skipped=(*memory.skipped, memory.asks))
 
 
+def answered(memory: Memory, understood: Understood) -> Memory:
+    """Remember that a question has been dealt with, where several messages are gone into one after another."""
+    return memory if understood.act in ("chitchat", "lost") else memory.without_question
+
+
 def taking_up(why: Literal["back", "unmet"], question: Question | None, memory: Memory, scene: Scene) -> Reply:
     """Go on by itself, after a person gave the floor back or nobody came."""
     return _reply([say(why, scene.lang)], question, memory.but(misses=0, waiting=None), scene)
@@ -422,7 +445,7 @@ def known_lines(scene: Scene) -> list[str]:
 
 def _opening(understood: Understood, scene: Scene) -> list[str]:
     """Say what became of the message."""
-    by_act = {"skip": "left_out", "lost": "lost", "stay": "stayed", "done": "goodbye"}
+    by_act = {"skip": "left_out", "lost": "lost", "stay": "stayed", "done": "goodbye", "busy": "busy"}
     if understood.act in by_act:
         return [*_noted(understood, scene), say(by_act[understood.act], scene.lang)]
     rejected = any(fact.verb == "fact.rejected" for fact in understood.facts)
@@ -493,10 +516,13 @@ def _complete_line(journey: JourneyView, memory: Memory, scene: Scene) -> Line:
 
 
 def _menu_line(scene: Scene) -> Line:
-    """Offer the kinds of journeys, those that the hub steers to first."""
+    """Offer the kinds of journeys, those that the hub steers to first; always the one for complaints."""
     steered: list[str] = scene.view.steering.get("journeys", [])
     kinds = sorted((kind.kind for kind in scene.tenant.journeys), key=lambda kind: kind not in steered)
-    labels = [label_of_kind(kind, scene.tenant, scene.lang) for kind in kinds[:_MOST_KINDS]]
+    complaint = scene.tenant.complaint
+    always = [complaint.kind] if complaint else []
+    offered = [*[kind for kind in kinds if kind not in always][: _MOST_KINDS - len(always)], *always]
+    labels = [label_of_kind(kind, scene.tenant, scene.lang) for kind in offered]
     return Line(say("menu", scene.lang), (*labels, button("person", scene.lang)))
 
 

@@ -20,16 +20,19 @@ from ctxhub.client import (
     Target,
     Tenant,
     Told,
+    Unavailable,
+    Whose,
     WrongState,
 )
 from ctxhub_chat import bot, translate
 from ctxhub_chat.bot import Memory, Message, Question, Reply, Scene, Understood
 from ctxhub_chat.sessions import Session
-from ctxhub_chat.translate import GREETING, Shown, Standing
+from ctxhub_chat.translate import GREETING, Arriving, ChatAnswer, KeptMessage, Shown, Standing
 
 DEFAULT_QUEUE = "service"
 _RECENT = 60
 _REST_OF_TURN = 200
+_CAUGHT_UP_WITHIN = 1.5
 
 #: One turn at a time in each chat; between processes the event ids see to it that a turn is taken once.
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -51,10 +54,43 @@ class Chat:
         self._tenant = tenant
         self._turn = _turns.setdefault(session.interaction_id, asyncio.Lock())
 
+    async def bind(self) -> None:
+        """Find a chat that began while the hub was away; all that was written in it meanwhile is told by then."""
+        await self.caught_up()
+        if self.session.is_begun:
+            return
+        started = await self.hub.interactions.start(translate.start_again(self.session))
+        at = started.interaction.interaction_id
+        self.session = self.session._replace(customer_id=started.customer_id, interaction_id=at)
+        self._turn = _turns.setdefault(self.session.interaction_id, asyncio.Lock())
+
+    async def caught_up(self) -> None:
+        """Wait until the hub was told what was written while it was away; `Unavailable` if that takes long."""
+        if self.hub.spool.pending_of(self.whose):
+            try:
+                async with asyncio.timeout(_CAUGHT_UP_WITHIN):
+                    await self.hub.spool.drained(self.whose)
+            except TimeoutError:
+                state = self.hub.away.state
+                raise Unavailable("something that was written before is still on its way", hub=state) from None
+
+    @property
+    def whose(self) -> Whose:
+        """Whose it is: a customer's, or that of the chat that is yet to be found."""
+        return self.session.customer_id if self.session.is_begun else translate.start_again(self.session)
+
+    async def keep(self, arriving: Arriving) -> ChatAnswer:
+        """Keep a message while the hub is away; the bot says once that it can't say more."""
+        at = self.session.interaction_id or self.session.external_id
+        spell = self.hub.away.spell
+        events = translate.kept(arriving, at, self.session.lang, spell)
+        await self.hub.spool.tell(self.whose, *events, now=False)
+        return translate.kept_answer(arriving.session, self.session.lang, at, spell, now())
+
     async def open(self) -> Outcome:
         """Greet the customer once; return the whole conversation."""
         async with self._turn:
-            scene = await self._look()
+            scene = await self._caught_up(await self._look())
             if not translate.has_turns(scene.view, self._at):
                 scene = await self._greet(scene)
         return self._everything(scene)
@@ -62,7 +98,10 @@ class Chat:
     async def hear(self, key: str, message: Message) -> Outcome:
         """Take a message and answer it; the same key again takes no effect and gets the same answer."""
         async with self._turn:
-            scene = await self._look()
+            before = await self._look()
+            if key in {one.key for one in translate.kept_since(before.view, self._at)}:
+                return self._everything(await self._caught_up(before))
+            scene = await self._caught_up(before)
             if translate.said_in_turn(scene.view.recent, key, self._at) is None:
                 return await self._answer(key, message, scene)
             await self.hub.events.tell(self.session.customer_id, translate.received(key, message.text, self._at))
@@ -71,7 +110,7 @@ class Chat:
     async def take_up(self) -> None:
         """Let the bot speak up by itself where it got the floor back, or where nobody came."""
         async with self._turn:
-            scene = await self._look()
+            scene = await self._caught_up(await self._look())
             memory = translate.memory_of(scene.view, self._at)
             why = bot.owes(scene.view, scene.mine, memory)
             if why is None:
@@ -95,6 +134,32 @@ class Chat:
         )
         self.session = self.session._replace(customer_id=view.customer_id)
         return Scene(view, translate.interaction_of(view, self._at), self._tenant, self.session.lang)
+
+    async def _caught_up(self, scene: Scene) -> Scene:
+        """Go into what the customer wrote while the hub was away, and answer the last of it."""
+        kept = translate.kept_since(scene.view, self._at)
+        if not kept:
+            return scene
+        memory, understood = translate.memory_of(scene.view, self._at), None
+        for one in kept:
+            understood = bot.understand(one.message, memory, scene)
+            scene = await self._tell_kept(one, understood, scene)
+            memory = bot.answered(bot.left_out(memory, understood.act), understood)
+        assert understood is not None
+        key = kept[-1].key
+        reply = await self._decide(key, understood, memory, scene)
+        return scene if reply is None else await self._speak(key, reply, scene)
+
+    async def _tell_kept(self, one: KeptMessage, understood: Understood, scene: Scene) -> Scene:
+        """Tell what a kept message comes to; what somebody else made of it meanwhile stands."""
+        events = translate.heard_later(one, understood, scene.mine)
+        if not events:
+            return scene
+        try:
+            told = await self.hub.events.tell(self.session.customer_id, *events)
+        except EventIdReused:
+            return await self._look()
+        return await self._look(told.version)
 
     async def _greet(self, scene: Scene) -> Scene:
         question = await self._question(Memory(), scene)

@@ -67,6 +67,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Sorry, nobody was free just now. Meanwhile I am here for you.",
         "zh": "抱歉，暂时没有空闲的客服。我先继续为您服务。",
     },
+    "busy": {
+        "en": "A colleague is already working on that for you. Anything you add here goes to them.",
+        "zh": "这件事已有同事正在为您处理，您补充的内容他们也能看到。",
+    },
     "goodbye": {"en": "Thank you. If there is anything else, just write.", "zh": "谢谢！如还有需要，随时留言。"},
     "token_bad": {
         "en": "That link can't be used any more, so we begin afresh.",
@@ -75,6 +79,11 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     "degraded": {
         "en": "Something on our side does not answer just now. Please try again in a moment.",
         "zh": "我们的系统暂时没有响应，请稍后再试。",
+    },
+    "away": {
+        "en": "I can't look anything up just now. Please go on writing: "
+        "your messages are kept, and I answer as soon as I can.",
+        "zh": "我暂时查不到资料。您可以继续留言，内容都会保存，恢复后马上回复您。",
     },
     "notice_waiting": {"en": "Waiting for a colleague", "zh": "正在等候人工客服"},
     "notice_agent": {"en": "A colleague has joined", "zh": "人工客服已加入"},
@@ -120,6 +129,11 @@ PAGE: dict[str, dict[Lang, str]] = {
     "offline": {"en": "No connection. We keep trying.", "zh": "连接已断开，正在重试。"},
     "unsent": {"en": "Not sent.", "zh": "未发送。"},
     "again": {"en": "Send again", "zh": "重新发送"},
+    "kept": {"en": "Kept. We pass it on as soon as we can.", "zh": "已为您保存，恢复后立即转达。"},
+    "away": {
+        "en": "Answers take a little longer just now. We keep your messages.",
+        "zh": "现在回复稍慢，您的留言我们都会保存。",
+    },
     "other_lang": {"en": "中文", "zh": "English"},
 }
 

@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import html
 import json
-import logging
 import re
 import secrets
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from string import Template
@@ -22,9 +22,12 @@ from fastapi.routing import APIRoute
 from ctxhub.client import (
     ContextHub,
     CtxhubError,
+    Degraded,
     Hubs,
+    SpoolFull,
     Tenant,
     TooLarge,
+    TooMany,
     Unavailable,
     WrongMediaType,
 )
@@ -35,8 +38,6 @@ from ctxhub_chat.say import HTML_LANG, Lang, in_language, language_of, page_word
 from ctxhub_chat.sessions import Session, seal, unseal, visit_id
 from ctxhub_chat.stream import down
 from ctxhub_chat.translate import Arriving, ChatAnswer, Opening
-
-log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 1024 * 1024
 _ORIGIN = re.compile(r"^https?://[0-9A-Za-z.:*\[\]-]+$")
@@ -52,7 +53,7 @@ class ChatSettings:
     """
 
     secret: str = field(repr=False)
-    deadline: float = 8.0
+    deadline: float = 4.0
 
 
 class _ProblemRoute(APIRoute):
@@ -91,6 +92,7 @@ class _Web:
         self._hubs = hubs
         self._secret = settings.secret.encode()
         self._deadline = settings.deadline
+        self._away = Degraded("chat")
         self._page = Template(_static("index.html").decode())
 
     async def page(self, tenant: str, request: Request) -> Response:
@@ -116,21 +118,26 @@ class _Web:
         lang = _language(request, Tenant(tenant=tenant), opening.lang)
         try:
             async with asyncio.timeout(self._deadline):
-                return _answered(await self._begun(hub, tenant, opening, request))
-        except (Unavailable, TimeoutError) as error:
-            return _degraded(error, lang, "begin", "")
+                answer = await self._begun(hub, tenant, opening, request)
+        except (Unavailable, TooMany, TimeoutError) as error:
+            return await self._begin_later(hub, tenant, opening, lang, error)
+        self._away.over()
+        return _answered(answer)
 
     async def hear(self, tenant: str, request: Request) -> Response:
-        """Take a message; while the hub is away the answer says so, and the message may be sent again."""
+        """Take a message; while the hub is away it is kept and the answer says so, else it may be sent again."""
         hub = self._hubs.of(tenant)
         arriving = translate.read_body(Arriving, await _body(request))
         session = unseal(self._secret, arriving.session, tenant, chats.now())
         try:
             async with asyncio.timeout(self._deadline):
                 chat = Chat(hub, await hub.tenants.read(), session)
-                return _answered(self._answer(chat, await chat.hear(arriving.message_id, arriving.message)))
-        except (Unavailable, TimeoutError) as error:
-            return _degraded(error, session.lang, arriving.message_id, arriving.session)
+                await chat.bind()
+                answer = self._answer(chat, await chat.hear(arriving.message_id, arriving.message))
+        except (Unavailable, TooMany, TimeoutError) as error:
+            return await self._keep(Chat(hub, Tenant(tenant=tenant), session), arriving, error)
+        self._away.over()
+        return _answered(answer)
 
     async def stream(self, tenant: str, session: str, request: Request) -> Response:
         """Send down what happens in a chat, from now or after the last event that the page has seen."""
@@ -141,14 +148,39 @@ class _Web:
         events = down(chat, self._hubs.stopping, int(last) if last.isdecimal() else None, self._sealed)
         return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
+    async def _begin_later(
+        self, hub: ContextHub, tenant: str, opening: Opening, lang: Lang, error: Exception
+    ) -> Response:
+        """Let a chat begin while the hub is away: what is written in it is kept until the hub knows of it."""
+        reason = self._away.note(error)
+        if not hub.spool.keeps:
+            return _degraded(translate.degraded(lang, "begin", ""), reason)
+        external_id = self._external_id(tenant, opening)
+        await hub.spool.start(translate.start_of(opening, external_id, lang), now=False)
+        session = Session(tenant, "", "", lang, external_id)
+        return _degraded(translate.kept_opening(self._sealed(session), lang), reason)
+
+    async def _keep(self, chat: Chat, arriving: Arriving, error: Exception) -> Response:
+        """Keep a message that met no hub; where none can be kept it may be sent again."""
+        reason, lang = self._away.note(error), chat.session.lang
+        if chat.hub.spool.keeps:
+            with suppress(SpoolFull):
+                return _degraded(await chat.keep(arriving), reason)
+        return _degraded(translate.degraded(lang, arriving.message_id, arriving.session), reason)
+
+    def _external_id(self, tenant: str, opening: Opening) -> str:
+        return visit_id(self._secret, tenant, opening.visit or secrets.token_urlsafe(24))
+
     async def _begun(self, hub: ContextHub, tenant: str, opening: Opening, request: Request) -> ChatAnswer:
         """Start the interaction, redeeming the token that came along, and greet."""
         declared = await hub.tenants.read()
         lang = _language(request, declared, opening.lang)
-        external_id = visit_id(self._secret, tenant, opening.visit or secrets.token_urlsafe(24))
+        external_id = self._external_id(tenant, opening)
+        await Chat(hub, declared, Session(tenant, "", "", lang, external_id)).caught_up()
         started = await hub.interactions.start(translate.start_of(opening, external_id, lang))
         at = started.interaction.interaction_id
         chat = Chat(hub, declared, Session(tenant, started.customer_id, at, lang))
+        await chat.bind()
         outcome = await chat.open()
         answer = self._answer(chat, outcome)
         if started.handoff_problem is None:
@@ -210,10 +242,12 @@ def _answered(answer: ChatAnswer) -> Response:
     return JSONResponse(answer.model_dump(mode="json", by_alias=True), headers={"Cache-Control": "no-store"})
 
 
-def _degraded(error: Exception, lang: Lang, mark: str, session: str) -> Response:
-    """Answer that the hub is away, so that the page can say so and try again."""
-    log.warning("chat.degraded error=%r", error)
-    return _answered(translate.degraded(lang, mark, session))
+def _degraded(answer: ChatAnswer, reason: str) -> Response:
+    """Answer without the hub: 202 where something is kept, 200 where the page may try again."""
+    response = _answered(answer)
+    response.status_code = 202 if answer.kept else 200
+    response.headers["X-Ctxhub-Degraded"] = reason
+    return response
 
 
 def _problem(error: CtxhubError) -> Response:

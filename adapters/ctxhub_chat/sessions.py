@@ -19,12 +19,21 @@ _ISSUED_EVERY = 3600
 
 
 class Session(NamedTuple):
-    """Where a chat is kept, and the language it is held in."""
+    """Where a chat is kept, and the language it is held in.
+
+    One that began while the hub was away has an `external_id` instead of the hub's ids, until it is found by that.
+    """
 
     tenant: str
     customer_id: str
     interaction_id: str
     lang: Lang
+    external_id: str = ""
+
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether the hub's ids are known."""
+        return bool(self.interaction_id)
 
 
 def seal(secret: bytes, session: Session, now: datetime) -> str:

@@ -10,16 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ctxhub.client import CtxhubError, Fed, Stopping, Unavailable
+from ctxhub.client import Away, CtxhubError, Fed, Stopping, TooMany, Unavailable, why
 from ctxhub_chat import translate
 from ctxhub_chat.chat import Chat, Outcome
 from ctxhub_chat.sessions import Session
-from ctxhub_chat.translate import TURN, Standing
+from ctxhub_chat.translate import KEPT, TURN, Standing
 
 COMMENT_EVERY = 15.0
 SETTLES_AFTER = 0.03
 _RECONNECT_AFTER_MS = 1000
-_CHANGES_STANDING = ("fact.", "journey.", "handoff.", "interaction.", "identity.", "assurance.", TURN)
+_CHANGES_STANDING = ("fact.", "journey.", "handoff.", "interaction.", "identity.", "assurance.", TURN, KEPT)
 
 Sealing = Callable[[Session], str]
 
@@ -27,12 +27,16 @@ Sealing = Callable[[Session], str]
 async def down(chat: Chat, stopping: Stopping, last: int | None, sealed: Sealing) -> AsyncIterator[str]:
     """Follow a chat: a snapshot first, or what came after `last`; ends with `bye` when the server goes down."""
     yield f"retry: {_RECONNECT_AFTER_MS}\n\n"
+    unbound = chat.session
     try:
+        await chat.bind()
+        if chat.session != unbound:
+            yield written("session", {"session": sealed(chat.session)})
         async with aclosing(_followed(chat, stopping, last, sealed)) as events:
             async for event in events:
                 yield event
-    except Unavailable:
-        yield written("degraded", {})
+    except (Unavailable, TooMany, TimeoutError) as error:
+        yield written("degraded", {"why": why(error)})
     except CtxhubError as error:
         yield written("gone", {"code": error.code})
     if stopping.is_set():
@@ -49,7 +53,8 @@ async def _followed(chat: Chat, stopping: Stopping, last: int | None, sealed: Se
     customer_id, at = chat.session.customer_id, chat.session.interaction_id
     async with aclosing(chat.hub.feeds.customer(customer_id, after=last, interaction_id=at)) as feed:
         follower = _Follower(chat, sealed)
-        async with aclosing(paced(feed, stopping)) as pace:  # it waits for the feed, which can't be closed meanwhile
+        # It waits for the feed, which can't be closed meanwhile.
+        async with aclosing(paced(feed, stopping, chat.hub.away)) as pace:
             async for fed in pace:
                 for event in await follower.events(fed):
                     yield event
@@ -70,6 +75,9 @@ class _Follower:
             return await self._in_a_pause()
         if fed.type == "reset":
             return await self._anew()
+        if fed.type in ("degraded", "restored"):
+            self._is_stale = True
+            return [written(fed.type, fed.data)]
         self._last_id = fed.id or self._last_id
         self._is_stale = self._is_stale or fed.type.startswith(_CHANGES_STANDING)
         return self._message(fed)
@@ -83,11 +91,14 @@ class _Follower:
 
     async def _in_a_pause(self) -> list[str]:
         """Tell where the chat stands, if that has changed; else that the connection lives."""
-        if not self._is_stale:
+        if not self._is_stale or self._chat.hub.away.state != "here":
             return [": still here\n\n"]
+        try:
+            await self._chat.take_up()
+            outcome = await self._chat.everything()
+        except (Unavailable, TooMany):
+            return [": still here\n\n"]  # what it missed is told once the hub is back
         self._is_stale = False
-        await self._chat.take_up()
-        outcome = await self._chat.everything()
         return [written("context", Standing(**dict(outcome.standing)), self._last_id)]
 
     async def _anew(self) -> list[str]:
@@ -99,13 +110,23 @@ class _Follower:
         return [*new, _snapshot(outcome)]
 
 
-async def paced(feed: AsyncGenerator[Fed, None], stopping: Stopping) -> AsyncGenerator[Fed | None, None]:
-    """Yield what is fed until the server goes down; None once it settles after that, and whenever it is long quiet."""
+async def paced(
+    feed: AsyncGenerator[Fed, None], stopping: Stopping, away: Away | None = None
+) -> AsyncGenerator[Fed | None, None]:
+    """Yield what is fed until the server goes down; None once it settles after that, and whenever it is long quiet.
+
+    In between `degraded` and `restored` say that the hub went `away` and came back.
+    """
+    away = away or Away()
     fed, stop = asyncio.ensure_future(anext(feed)), asyncio.ensure_future(stopping.wait())
+    turned = asyncio.ensure_future(away.changed())
     patience = COMMENT_EVERY
     try:
         while not stopping.is_set():
-            done, _ = await asyncio.wait({fed, stop}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({fed, stop, turned}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if turned in done:
+                turned = asyncio.ensure_future(away.changed())
+                yield _turned(away)
             if fed in done:
                 yield fed.result()
                 fed = asyncio.ensure_future(anext(feed))
@@ -115,9 +136,14 @@ async def paced(feed: AsyncGenerator[Fed, None], stopping: Stopping) -> AsyncGen
     except StopAsyncIteration:
         return
     finally:
-        fed.cancel()
-        stop.cancel()
-        await asyncio.gather(fed, stop, return_exceptions=True)
+        for waiting in (fed, stop, turned):
+            waiting.cancel()
+        await asyncio.gather(fed, stop, turned, return_exceptions=True)
+
+
+def _turned(away: Away) -> Fed:
+    """Return what is told as the hub goes or comes back."""
+    return Fed(type="restored") if away.state == "here" else Fed(type="degraded", data={"why": away.state})
 
 
 def written(name: str, data: BaseModel | dict[str, Any], event_id: str = "") -> str:

@@ -28,9 +28,11 @@ from ctxhub.client import (
 from ctxhub_chat import bot
 from ctxhub_chat.bot import Found, Heard, Line, Memory, Message, Question, Reply, Understood
 from ctxhub_chat.say import HTML_LANG, Lang, label_of_fact, label_of_kind, say, value_aloud, whence
+from ctxhub_chat.sessions import Session
 
 SYSTEM = "webchat"
 TURN = "x.chat.turn"
+KEPT = "x.chat.kept"
 GREETING = "+greeting"
 
 Status = Literal["bot", "waiting", "agent"]
@@ -140,6 +142,11 @@ def start_of(opening: Opening, external_id: str, lang: Lang) -> Start:
     )
 
 
+def start_again(session: Session) -> Start:
+    """Return how a chat is found that began while the hub was away."""
+    return Start(channel="chat", system=SYSTEM, external_id=session.external_id, language=HTML_LANG[session.lang])
+
+
 # What the hub is told
 
 
@@ -161,6 +168,26 @@ def heard(key: str, text: str, understood: Understood, mine: InteractionView) ->
 def received(key: str, text: str, interaction_id: str) -> Telling:
     """Return the event of a customer's message alone; the hub refuses its id for another text."""
     return _Teller(key, interaction_id, "customer").tell("message.received", text=text)
+
+
+def kept(arriving: Arriving, at: str, lang: Lang, spell: str) -> list[Telling]:
+    """Return what is told later of a message that came while the hub was away, and of what was answered."""
+    by = _Teller(arriving.message_id, at, "customer")
+    beside = arriving.model_dump(mode="json", include={"facts", "intent"}, exclude_none=True)
+    return [
+        by.tell("message.received", text=arriving.text),
+        by.tell(KEPT, "kept", of=arriving.message_id, text=arriving.text, **beside),
+        told(
+            "message.sent", interaction_id=at, party="bot", event_id=_id(f"away.{spell}", at), delivered=True,
+            text=say("away", lang),
+        ),
+    ]  # fmt: skip
+
+
+def heard_later(one: KeptMessage, understood: Understood, mine: InteractionView) -> list[Telling]:
+    """Return what a kept message comes to, besides itself; with the time at which it was said."""
+    events = heard(one.key, one.message.text, understood, mine)[1:]
+    return [Telling(**event.model_dump(exclude_unset=True) | {"at": one.at}) for event in events]
 
 
 def spoken(key: str, reply: Reply, mine: InteractionView) -> list[Telling]:
@@ -301,6 +328,15 @@ class ChatAnswer(Standing):
     lang: Lang
     messages: list[Shown] = []
     degraded: bool = False
+    kept: bool = False
+
+
+class KeptMessage(NamedTuple):
+    """A message that came while the hub was away, and what was found beside it."""
+
+    key: str
+    message: Message
+    at: datetime
 
 
 def interaction_of(view: ContextView, interaction_id: str) -> InteractionView:
@@ -321,6 +357,20 @@ def memory_of(view: ContextView, interaction_id: str) -> Memory:
 def has_turns(view: ContextView, interaction_id: str) -> bool:
     """Tell whether the bot has had a turn in this chat lately."""
     return any(event.type == TURN and event.interaction_id == interaction_id for event in view.recent)
+
+
+def kept_since(view: ContextView, interaction_id: str) -> list[KeptMessage]:
+    """Return the messages that were kept while the hub was away and that the bot has not gone into yet."""
+    own = [event for event in view.recent if event.interaction_id == interaction_id]
+    turns = [place for place, event in enumerate(own) if event.type == TURN]
+    return [_kept_message(event) for event in own[turns[-1] + 1 if turns else 0 :] if event.type == KEPT]
+
+
+def _kept_message(event: Event) -> KeptMessage:
+    """Read a message as it was kept."""
+    given = {name: event.data[name] for name in ("text", "facts", "intent") if name in event.data}
+    arriving = Arriving.model_validate({"session": "kept", "message_id": event.data["of"], **given})
+    return KeptMessage(arriving.message_id, arriving.message, event.at)
 
 
 def said_in_turn(events: Iterable[Event], key: str, interaction_id: str) -> list[Event] | None:
@@ -437,6 +487,17 @@ def notice(name: str, lang: Lang, mark: str) -> Shown:
 def degraded(lang: Lang, mark: str, session: str) -> ChatAnswer:
     """Return the answer while the hub is away: it says so, and nothing else."""
     return ChatAnswer(session=session, lang=lang, messages=[notice("degraded", lang, mark)], degraded=True)
+
+
+def kept_answer(session: str, lang: Lang, at: str, spell: str, now: datetime) -> ChatAnswer:
+    """Return the answer to a message that is kept: the bot says once that it can't say more just now."""
+    line = Shown(id=_id(f"away.{spell}", at), party="bot", text=say("away", lang), at=now)
+    return ChatAnswer(session=session, lang=lang, messages=[line], degraded=True, kept=True)
+
+
+def kept_opening(session: str, lang: Lang) -> ChatAnswer:
+    """Return the answer to a chat that begins while the hub is away."""
+    return ChatAnswer(session=session, lang=lang, degraded=True, kept=True)
 
 
 def answer(session: str, lang: Lang, messages: Sequence[Shown], where: Standing) -> ChatAnswer:

@@ -15,6 +15,10 @@ _PERSON = re.compile(
     r"|^(请|帮我|我要|我想)?(转|接|找|要)?(一下|个)?(人工|真人|客服)(客服|服务|坐席)?(吧|谢谢)?$"
     r"|(转接?|找|接通?|换)(一下|个)?(人工|真人|客服)",
 )
+_COMPLAINS = re.compile(
+    r"^(i (want|would like|wish) to |i'd like to |please )?(complain|((make|file|raise|lodge) )?(a |an )?complaint)\b"
+    r"|^(我|我要|我想|请|要)?(要|想)?(进行|提|提出)?(个|一个)?投诉",
+)
 _YES = ("yes", "yeah", "yep", "correct", "right", "that's right", "that is right", "sure", "ok", "okay", "exactly")
 _YES_ZH = ("是的", "是", "对的", "对", "没错", "正确", "好的", "可以", "嗯", "确认")
 _NO = ("no", "nope", "wrong", "incorrect", "not right", "that's wrong", "that is wrong")
@@ -44,6 +48,11 @@ def wants_person(text: str, intent: str | None) -> bool:
     if intent is not None and intent.casefold() in _PERSON_INTENTS:
         return True
     return is_button(text, "person") or bool(_PERSON.search(plain(text)))
+
+
+def complains(text: str) -> bool:
+    """Tell whether a text begins by wanting to complain."""
+    return bool(_COMPLAINS.search(plain(text)))
 
 
 def agrees(text: str) -> bool:

@@ -12,6 +12,7 @@ from ctxhub_ivr.questions import (
     is_all_known,
     known_among,
     next_question,
+    open_behind,
     open_journey,
     step_of,
     told_about,
@@ -100,7 +101,7 @@ class Asking:
             return self._rest(journey, answers, lines)
         step = step_of(kind, question.name)
         at_step = pages.at_step(step.say) if step else []
-        return await self._ask(started, journey, question, [*lines, *at_step, *pages.keys()])
+        return await self._ask(started, journey, question, [*lines, *at_step, *pages.keys()], answers)
 
     async def _go_on(
         self, started: Started, journey: JourneyView, answers: list[Answer], question: Question | None
@@ -109,12 +110,19 @@ class Asking:
         if question is None:
             noted = self.hearing.pages.known(self._known(started, journey, answers), "noted")
             return self._rest(journey, answers, noted)
-        return await self._ask(started, journey, question, [])
+        return await self._ask(started, journey, question, [], answers)
 
-    async def _ask(self, started: Started, journey: JourneyView, question: Question, lines: list[str]) -> bytes:
+    async def _ask(
+        self,
+        started: Started,
+        journey: JourneyView,
+        question: Question,
+        lines: list[str],
+        answers: list[Answer],
+    ) -> bytes:
         """Ask a question, and tell that it is asked."""
         await self.hearing.tell(started, *self._asking(started, journey, question))
-        return self._page_of(question, self._state_in(journey), lines)
+        return self._page_of(question, self._state_in(journey, open_behind(answers, question.name)), lines)
 
     def _rest(self, journey: JourneyView, answers: list[Answer], lines: list[str]) -> bytes:
         """Let a journey rest that has nothing to ask just now."""
@@ -158,5 +166,7 @@ class Asking:
             return pages.confirm(state, question.name, question.value, lines)
         return pages.ask(state, question.name, lines)
 
-    def _state_in(self, journey: JourneyView) -> State:
-        return self.hearing.state.next(journeys=(journey.journey_id,))
+    def _state_in(self, journey: JourneyView, left: tuple[str, ...] | None = None) -> State:
+        """Return the state of a page about a journey, with what is left to ask behind its question."""
+        left = self.hearing.state.left if left is None else left
+        return self.hearing.state.next(journeys=(journey.journey_id,), kind=journey.kind, left=left)

@@ -73,6 +73,9 @@ class Dialogue:
     async def resume(self) -> bytes:
         """Go on with one of the journeys that were offered, or with something else."""
         started = await self._hearing.started()
+        complaint = menu.complaint(self._call, self._pages.tenant)
+        if complaint is not None:
+            return await self._asking.choose(started, complaint)
         journeys = [found for id_ in self._state.journeys if (found := journey_of(started, id_))]
         kinds = [self._hearing.kind(journey) for journey in journeys]
         chosen = menu.chosen_journey(self._call, kinds, self._pages.language)
@@ -104,6 +107,9 @@ class Dialogue:
 
     async def done(self) -> bytes:
         """Take the answer to whether there is anything else."""
+        complaint = menu.complaint(self._call, self._pages.tenant)
+        if complaint is not None:
+            return await self._asking.choose(await self._hearing.started(), complaint)
         command = menu.done_command(self._call)
         if command == "yes":
             return self._pages.menu(self._state.next())
@@ -114,7 +120,7 @@ class Dialogue:
     async def queue(self) -> bytes:
         """Go on after the queue: the human is through with the call, gave it back to us, or nobody was there."""
         talked = self._call.outcome in _TALKED
-        if self._state.handoff is None:
+        if self._state.handoff is None or self._hearing.is_alone:
             return self._pages.goodbye([] if talked else self._pages.says("nobody"))
         handoff = await self._hearing.hub.handoffs.get(self._state.handoff)
         if handoff.state == "returned":
@@ -124,6 +130,10 @@ class Dialogue:
         with suppress(Refused):  # it has ended otherwise, which is as good
             await self._hearing.hub.handoffs.cancel(handoff.handoff_id)
         return self._pages.menu(self._state.next(), self._pages.says("nobody"))
+
+    async def to_colleagues(self) -> bytes:
+        """Bring the caller to those who are at work on the journey already."""
+        return await self._leaving.to_a_human("colleague_at_work")
 
     @cached_property
     def _asking(self) -> Asking:

@@ -23,6 +23,11 @@ class Hearing:
     pin_hook: Hook | None = None
     sms_hook: Hook | None = None
 
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether there is no hub to ask."""
+        return False
+
     async def started(self, *, with_token: bool = False) -> Started:
         """Find the call, or begin it, with all that may be known in it now."""
         return await self.hub.interactions.start(start_of(self.call, self.pages.language, with_token=with_token))

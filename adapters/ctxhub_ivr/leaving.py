@@ -28,6 +28,9 @@ class Leaving:
         """Offer the call to the queue and bring the caller there with the token."""
         state, pages = self.hearing.state, self.hearing.pages
         started = await self.hearing.started()
+        if self.hearing.is_alone:
+            await self.hearing.tell(started, self.hearing.teller(started).sent_on(reason))
+            return pages.degraded(state.next())
         handoff = await self._offer(started, Target(queue=pages.channel.queue), reason, _WAITS_FOR_A_HUMAN)
         tries = state.tries if tries is None else tries
         after = state.next(handoff=handoff.handoff_id, journeys=state.journeys, tries=tries)

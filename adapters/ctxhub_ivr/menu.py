@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ctxhub.client import Kind, Tenant
-from ctxhub_ivr.say import Command, command_in_answer, command_in_menu, kind_label, normal
+from ctxhub_ivr.say import Command, command_in_answer, command_in_menu, complains, kind_label, normal
 from ctxhub_ivr.translate import Call
 
 PER_PAGE = 8
+#: In every menu of a tenant that declares a kind for complaints; a page has one kind less then.
+COMPLAINT_KEY = "8"
 MOST_RESUMED = 3
 
 _MENU_KEYS: dict[str, Command] = {"0": "human", "9": "next", "*": "pin", "#": "link"}
@@ -20,17 +22,35 @@ _FACT_KEYS: dict[str, Command] = {"*": "later", "*0": "human", "*1": "menu", "*2
 
 def pages(tenant: Tenant) -> int:
     """Return how many pages the kinds of journeys fill."""
-    return max(1, -(-len(tenant.journeys) // PER_PAGE))
+    return max(1, -(-len(_listed(tenant)) // _per_page(tenant)))
 
 
 def on_page(tenant: Tenant, page: int) -> list[Kind]:
     """Return the kinds of journeys on a page, in the order of their keys; after the last page comes the first."""
-    first = (page - 1) % pages(tenant) * PER_PAGE
-    return tenant.journeys[first : first + PER_PAGE]
+    size = _per_page(tenant)
+    first = (page - 1) % pages(tenant) * size
+    return _listed(tenant)[first : first + size]
+
+
+def _listed(tenant: Tenant) -> list[Kind]:
+    """Return the kinds that take turns on pages: not the one for complaints, which stands on each."""
+    return [kind for kind in tenant.journeys if kind is not tenant.complaint]
+
+
+def _per_page(tenant: Tenant) -> int:
+    return PER_PAGE - 1 if tenant.complaint else PER_PAGE
+
+
+def complaint(call: Call, tenant: Tenant) -> Kind | None:
+    """Return the kind for complaints where the caller wants to make one, and the tenant has a kind for it."""
+    wanted = call.digits == COMPLAINT_KEY if call.digits else not call.is_unclear and complains(call.speech)
+    return tenant.complaint if wanted else None
 
 
 def chosen_kind(call: Call, tenant: Tenant, page: int, language: str) -> Kind | None:
     """Return the kind of journey that the caller chose by its key on this page, or by name on any."""
+    if (complained := complaint(call, tenant)) is not None:
+        return complained
     if call.digits:
         return _at(on_page(tenant, page), call.digits)
     return None if call.is_unclear else _named(call.speech, tenant.journeys, language)

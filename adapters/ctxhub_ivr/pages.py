@@ -29,7 +29,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Pages:
-    """Writes documents in one language of one tenant; `base` is the address below which its webhooks stand."""
+    """Writes documents in one language of one tenant; `base` is the address below which its webhooks stand.
+
+    `first` is said before anything else.
+    """
 
     base: str
     tenant: Tenant
@@ -37,6 +40,7 @@ class Pages:
     language: str
     has_pin: bool = False
     has_link: bool = False
+    first: tuple[str, ...] = ()
 
     def menu(self, state: State, opening: Sequence[str] = ()) -> bytes:
         """Offer the kinds of journeys on a page, the PIN, the link, a human; the same to everybody."""
@@ -45,7 +49,7 @@ class Pages:
         lines += self._says_if(menu.pages(self.tenant) > 1, "more_kinds")
         lines += self._says_if(self.has_pin and state.tries < PIN_TRIES, "pin_choice")
         lines += self._says_if(self.has_link, "link_choice")
-        return self._one_key("menu", state, [*lines, self._says("human_choice")], self.tenant.journeys)
+        return self._one_key("menu", state, [*lines, *self._always()], self.tenant.journeys)
 
     def pin(self, state: State, opening: Sequence[str] = ()) -> bytes:
         """Ask for the PIN, by keys alone."""
@@ -56,7 +60,7 @@ class Pages:
     def resume(self, state: State, opening: Sequence[str], kinds: Sequence[Kind]) -> bytes:
         """Offer journeys to go on with."""
         offers = [self._says("resume", kind=self._label(kind), key=key) for key, kind in enumerate(kinds, 1)]
-        lines = [*opening, *offers, self._says("other_choice"), self._says("human_choice")]
+        lines = [*opening, *offers, self._says("other_choice"), *self._always()]
         return self._one_key("resume", state, lines, kinds)
 
     def ask(self, state: State, name: str, opening: Sequence[str] = ()) -> bytes:
@@ -73,7 +77,7 @@ class Pages:
         """Ask whether there is anything else."""
         lines = [*opening, self._says("anything_else")]
         lines += self._says_if(self.has_link and link is None, "link_offer")
-        prompts = self._spoken([*lines, self._says("human_choice")])
+        prompts = self._spoken([*lines, *self._always()])
         verb = twiml.one_key(self._action("done", state), prompts, self.language)
         message = [twiml.sms(link.text, link.to)] if link and link.within_call else []
         return twiml.document(*message, verb)
@@ -113,6 +117,12 @@ class Pages:
         """Say what may be keyed in instead of answering."""
         return self.says("fact_keys" if self.has_link else "fact_keys_no_link")
 
+    def _always(self) -> list[str]:
+        """Say what every menu offers: a human, and a complaint."""
+        if self.tenant.complaint is None:
+            return self.says("human_choice")
+        return [self._says("complaint_choice", key=menu.COMPLAINT_KEY), self._says("human_alone")]
+
     def _question(self, state: State, lines: Sequence[str]) -> bytes:
         """Listen for the answer to one question."""
         action = self._action("fact", state)
@@ -123,9 +133,9 @@ class Pages:
         channel, action = self.channel, self._action("queue", state)
         token, uui = (handoff.token, handoff.uui) if handoff else (None, None)
         if channel.sip_target:
-            return twiml.dial_sip(sip_uri(channel.sip_target, token, uui), action)
+            return twiml.dial_sip(sip_uri(channel.sip_target, token, uui, degraded=handoff is None), action)
         if channel.workflow_sid:
-            task = task_of(token, channel.queue, self.language)
+            task = task_of(token, channel.queue, self.language, degraded=handoff is None)
             return twiml.enqueue_task(channel.workflow_sid, task, action)
         return twiml.enqueue(channel.queue, action)
 
@@ -139,7 +149,7 @@ class Pages:
         return f"{self.base}/{step}?{state.query()}"
 
     def _spoken(self, lines: Iterable[str]) -> list[Element]:
-        return [twiml.say(line, self.language) for line in lines]
+        return [twiml.say(line, self.language) for line in (*self.first, *lines)]
 
     def _says(self, name: str, **values: Any) -> str:
         return say.sentence(self.language, name, **values)

@@ -34,6 +34,13 @@ def next_question(answers: Sequence[Answer], after: str | None = None, *, inclus
     return _question(open_[0]) if open_ else None
 
 
+def open_behind(answers: Sequence[Answer], name: str) -> tuple[str, ...]:
+    """Return what is still to ask behind a fact, in the journey's order."""
+    names = [answer.name for answer in answers]
+    behind = answers[names.index(name) + 1 :] if name in names else answers
+    return tuple(answer.name for answer in behind if answer.verdict in ("ask", "confirm"))
+
+
 def is_all_known(answers: Iterable[Answer]) -> bool:
     """Tell whether nothing is left to ask."""
     return not any(answer.verdict in ("ask", "confirm") for answer in answers)

@@ -19,6 +19,8 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "pin_choice": "To go on where you were, press star and enter your PIN.",
         "link_choice": "To go on in the chat, press the pound key.",
         "human_choice": "To speak to a human, or for a complaint, press 0.",
+        "human_alone": "To speak to a human, press 0.",
+        "complaint_choice": "For a complaint, press {key}.",
         "other_choice": "For something else, press 9.",
         "not_understood": "Sorry, we did not understand.",
         "pin": "Please enter your PIN, then press the pound key.",
@@ -46,6 +48,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "back": "We go on together.",
         "goodbye": "Thank you, and goodbye.",
         "degraded": "One moment please, we connect you.",
+        "alone": "Please go on. We note all that you say.",
         "degraded_alone": "We are sorry, we can't go on just now. Please call again a little later.",
         "yes": "yes",
         "no": "no",
@@ -60,6 +63,8 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "pin_choice": "继续之前的办理，请按星号键并输入密码。",
         "link_choice": "转到在线聊天，请按井号键。",
         "human_choice": "人工服务或投诉，请按0。",
+        "human_alone": "人工服务，请按0。",
+        "complaint_choice": "投诉，请按{key}。",
         "other_choice": "办理其他业务，请按9。",
         "not_understood": "对不起，我们没有听清。",
         "pin": "请输入您的密码，按井号键结束。",
@@ -87,6 +92,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "back": "我们继续。",
         "goodbye": "感谢来电，再见。",
         "degraded": "请稍等，正在为您转接。",
+        "alone": "请您继续，您说的内容我们都会记下。",
         "degraded_alone": "非常抱歉，现在无法继续，请稍后再拨。",
         "yes": "是",
         "no": "否",
@@ -114,6 +120,7 @@ _WITHIN: dict[Command, re.Pattern[str]] = {
     "other": re.compile(r"\b(something else|another)\b|其他|别的"),
     "menu": re.compile(r"\bmenu\b|菜单"),
 }
+_COMPLAINS = re.compile(r"\b(complain|complaint)\b|投诉")
 _PUNCTUATION = re.compile(r"[^\w\s'’]+")
 
 
@@ -166,6 +173,11 @@ def command_in_menu(speech: str) -> Command | None:
     """Understand a command, also within a sentence, where no free answer is expected."""
     words = normal(speech)
     return _COMMANDS.get(words) or next((command for command, p in _WITHIN.items() if p.search(words)), None)
+
+
+def complains(speech: str) -> bool:
+    """Tell whether the caller speaks of a complaint."""
+    return bool(_COMPLAINS.search(normal(speech)))
 
 
 def normal(text: str) -> str:

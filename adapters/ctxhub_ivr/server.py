@@ -5,15 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from ctxhub.client import ContextHub, CtxhubError, Hubs, InteractionUnknown, Ref, Tenant, Unknown
+from ctxhub.client import (
+    AtWork,
+    ContextHub,
+    CtxhubError,
+    Degraded,
+    Hubs,
+    InteractionUnknown,
+    Ref,
+    Start,
+    Tenant,
+    TooMany,
+    Unavailable,
+    Unknown,
+)
 from ctxhub_ivr import twiml
+from ctxhub_ivr.alone import Alone, Memory, Remembering
 from ctxhub_ivr.dialogue import Dialogue
 from ctxhub_ivr.hearing import Hearing
 from ctxhub_ivr.hooks import Hooks
@@ -21,15 +37,18 @@ from ctxhub_ivr.pages import Pages
 from ctxhub_ivr.say import sentence
 from ctxhub_ivr.settings import IvrChannel, IvrSettings, pin_hook, sms_hook
 from ctxhub_ivr.signature import is_genuine
-from ctxhub_ivr.translate import SYSTEM, Call, State
+from ctxhub_ivr.translate import SYSTEM, Call, State, start_of
 
 log = structlog.get_logger()
 
 MOUNTED_AT = "/ivr/twilio"
 DEGRADED = "Ctxhub-Degraded"
+DEGRADED_BY = "X-Ctxhub-Degraded"
 
 _LARGEST_BODY = 64 * 1024
 _TRIES_WHILE_AWAY = 3
+_CAUGHT_UP_WITHIN = 1.5
+_ALONE_WITHIN = 1.0
 _OVER = {"completed", "busy", "failed", "no-answer", "canceled"}
 _STEPS: dict[str, Callable[[Dialogue], Awaitable[bytes]]] = {
     "voice": Dialogue.voice,
@@ -99,6 +118,8 @@ class Exchange:
     hubs: Hubs
     settings: IvrSettings
     hooks: Hooks
+    memory: Memory = field(default_factory=Memory)
+    degraded: Degraded = field(default_factory=lambda: Degraded("ivr"))
 
     async def answer(self, tenant_id: str, step: str, request: Request) -> Response:
         """Answer one webhook; `Turned` where it is none that we know, or nobody signed it."""
@@ -107,8 +128,9 @@ class Exchange:
         webhook = await Webhook.read(request, self.settings.public_url, step)
         hub = self._hub(tenant_id)
         try:
-            tenant = await hub.tenants.read()
-        except CtxhubError as error:
+            async with asyncio.timeout(self.settings.deadline):
+                tenant = await hub.tenants.read()
+        except (CtxhubError, TimeoutError) as error:
             return self._without_tenant(webhook, error)
         channel = _channel_of(tenant)
         self._check(webhook, channel)
@@ -118,7 +140,7 @@ class Exchange:
         if step == "voice" and (unknown := IvrChannel.unknown_in(tenant.channels.get("ivr") or {})):
             log.warning("ivr.settings_unknown", tenant=tenant_id, names=unknown)
         if step == "status":
-            return await self._end(hub, call)
+            return await self._end(hub, call, self._pages_of(tenant, channel, webhook))
         return await self._speak(webhook, self._hearing(hub, tenant, channel, call, webhook))
 
     def _hub(self, tenant_id: str) -> ContextHub:
@@ -135,57 +157,114 @@ class Exchange:
         if not is_genuine(secrets, webhook.url, webhook.params, webhook.headers):
             raise Turned(403, "the signature does not fit: check the secret and CTXHUB_PUBLIC_URL")
 
-    def _hearing(self, hub: ContextHub, tenant: Tenant, channel: IvrChannel, call: Call, webhook: Webhook) -> Hearing:
+    def _hearing(
+        self, hub: ContextHub, tenant: Tenant, channel: IvrChannel, call: Call, webhook: Webhook
+    ) -> Remembering:
         """Put together what one step needs."""
-        state = State.from_query(webhook.query)
         pin, sms = pin_hook(channel, self.settings.environ), sms_hook(channel, self.settings.environ)
-        pages = Pages(
+        pages = self._pages_of(tenant, channel, webhook)
+        pages = replace(pages, has_pin=pin is not None, has_link=sms is not None or channel.sms)
+        state, known = State.from_query(webhook.query), self.memory.of(call.call_sid)
+        return Remembering(hub, self.hooks, pages, call, state, pin, sms, known)
+
+    def _pages_of(self, tenant: Tenant, channel: IvrChannel, webhook: Webhook) -> Pages:
+        """Return who writes the documents, in the language of the call."""
+        state = State.from_query(webhook.query)
+        return Pages(
             base=f"{self.settings.public_url.rstrip('/')}{MOUNTED_AT}/{tenant.tenant}",
             tenant=tenant,
             channel=channel,
             language=state.language or channel.language or next(iter(tenant.languages), "en"),
-            has_pin=pin is not None,
-            has_link=sms is not None or channel.sms,
         )
-        return Hearing(hub, self.hooks, pages, call, state, pin, sms)
 
-    async def _speak(self, webhook: Webhook, hearing: Hearing) -> Response:
-        """Take the step; when the hub does not play along the caller goes to a human without it."""
+    async def _speak(self, webhook: Webhook, hearing: Remembering) -> Response:
+        """Take the step; when the hub does not play along it is taken without it, else the caller goes to a human."""
         try:
             async with asyncio.timeout(self.settings.deadline):
-                return _document(await _STEPS[webhook.step](Dialogue(hearing)))
-        except (CtxhubError, TimeoutError) as error:
-            _log_degraded(webhook.step, hearing.call.call_sid, error)
-        except Exception:  # a caller must never hear an error of ours
+                await _caught_up(hearing)
+                document = await _taken(webhook.step, Dialogue(hearing))
+        except (Unavailable, TooMany, TimeoutError) as error:
+            return await self._speak_alone(webhook, hearing, self.degraded.note(error))
+        except CtxhubError as error:
+            log.warning("ivr.refused_by_hub", step=webhook.step, call=hearing.call.call_sid, code=error.code)
+            why = self.degraded.note(error)
+        except Exception as error:  # a caller must never hear an error of ours
             log.exception("ivr.failed", step=webhook.step, call=hearing.call.call_sid)
-        return _document(hearing.pages.degraded(hearing.state.next()), degraded=True)
+            why = self.degraded.note(error)
+        else:
+            self.degraded.over()
+            hearing.known.was_alone = False
+            return _document(document)
+        return _document(hearing.pages.degraded(hearing.state.next()), degraded=why)
 
-    def _without_tenant(self, webhook: Webhook, error: CtxhubError) -> Response:
+    async def _speak_alone(self, webhook: Webhook, hearing: Remembering, why: str) -> Response:
+        """Take the step from what is still known of the call, and keep what was told; else bring in a human."""
+        lost = _document(hearing.pages.degraded(hearing.state.next()), degraded=why)
+        if not hearing.hub.spool.keeps:
+            return lost
+        try:
+            async with asyncio.timeout(_ALONE_WITHIN):
+                return _document(await _STEPS[webhook.step](Dialogue(_alone(hearing))), degraded=why)
+        except (CtxhubError, TimeoutError) as error:
+            log.warning("ivr.lost", step=webhook.step, call=hearing.call.call_sid, reason=str(error))
+            return lost
+
+    def _without_tenant(self, webhook: Webhook, error: Exception) -> Response:
         """Answer while nothing is known, not even who may call: wait a little, then be sorry; nothing is disclosed."""
-        _log_degraded(webhook.step, dict(webhook.params).get("CallSid"), error)
+        why = self.degraded.note(error)
         state = State.from_query(webhook.query)
         if webhook.step == "status":
-            return Response(status_code=204, headers={DEGRADED: "1"})
+            return Response(status_code=204, headers=_marked(why))
         if state.again >= _TRIES_WHILE_AWAY:
             words = twiml.say(sentence(state.language or "en", "degraded_alone"), state.language or "en")
-            return _document(twiml.document(words, twiml.hangup()), degraded=True)
+            return _document(twiml.document(words, twiml.hangup()), degraded=why)
         again = f"{webhook.url}{'&' if webhook.query else '?'}again={state.again + 1}"
-        return _document(twiml.document(twiml.pause(2), twiml.redirect(again)), degraded=True)
+        return _document(twiml.document(twiml.pause(2), twiml.redirect(again)), degraded=why)
 
-    async def _end(self, hub: ContextHub, call: Call) -> Response:
+    async def _end(self, hub: ContextHub, call: Call, pages: Pages) -> Response:
         """End the interaction as the call is over; one that never began is over as well."""
         if call.outcome not in _OVER:
             return Response(status_code=204)
+        self.memory.forget(call.call_sid)
+        start = start_of(call, pages.language)
         try:
             async with asyncio.timeout(self.settings.deadline):
+                if hub.spool.pending_of(start):
+                    return await self._end_later(hub, start, Unavailable("something of this call still waits"))
                 found = await hub.interactions.lookup(Ref(system=SYSTEM, kind="call", id=call.call_sid))
                 await hub.interactions.end(found.customer_id, found.interaction.interaction_id)
         except InteractionUnknown:
             return Response(status_code=204)
         except (CtxhubError, TimeoutError) as error:
-            _log_degraded("status", call.call_sid, error)
-            return Response(status_code=204, headers={DEGRADED: "1"})
+            return await self._end_later(hub, start, error)
+        self.degraded.over()
         return Response(status_code=204)
+
+    async def _end_later(self, hub: ContextHub, start: Start, error: Exception) -> Response:
+        """Have the interaction end behind all that waits of it."""
+        why = self.degraded.note(error)
+        if hub.spool.keeps:
+            with suppress(CtxhubError):  # silence ends it as well, later
+                await hub.spool.end(start, now=False)
+        return Response(status_code=204, headers=_marked(why))
+
+
+async def _caught_up(hearing: Hearing) -> None:
+    """See to it that the hub knows what was told while it was away, before it is asked anything."""
+    start = start_of(hearing.call, hearing.pages.language)
+    if hearing.hub.spool.pending_of(start):
+        async with asyncio.timeout(_CAUGHT_UP_WITHIN):
+            await hearing.hub.spool.drained(start)
+
+
+def _alone(hearing: Remembering) -> Alone:
+    """Return the same webhook without the hub; what only the hub can do is not offered."""
+    known = hearing.known
+    first = () if known.was_alone else tuple(hearing.pages.says("alone"))
+    known.was_alone = True
+    pages = replace(hearing.pages, has_pin=False, has_link=False, first=first)
+    now = datetime.now(UTC)
+    return Alone(hearing.hub, hearing.hooks, pages, hearing.call, hearing.state, known=known, now=now)
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -208,11 +287,19 @@ def _channel_of(tenant: Tenant) -> IvrChannel:
         raise Turned(403, f"channels.ivr has faults in {', '.join(fields)}") from None
 
 
-def _document(content: bytes, *, degraded: bool = False) -> Response:
-    headers = {"Cache-Control": "no-store"} | ({DEGRADED: "1"} if degraded else {})
+async def _taken(step: str, dialogue: Dialogue) -> bytes:
+    """Take a step; where an agent works on the journey in another interaction, the caller gets a human as well."""
+    try:
+        return await _STEPS[step](dialogue)
+    except AtWork:
+        return await dialogue.to_colleagues()
+
+
+def _document(content: bytes, *, degraded: str | None = None) -> Response:
+    headers = {"Cache-Control": "no-store"} | (_marked(degraded) if degraded else {})
     return Response(content, media_type=twiml.MEDIA_TYPE, headers=headers)
 
 
-def _log_degraded(step: str, call_sid: str | None, error: Exception) -> None:
-    code = error.code if isinstance(error, CtxhubError) else "timeout"
-    log.warning("ivr.degraded", step=step, call=call_sid, code=code, reason=str(error))
+def _marked(why: str) -> dict[str, str]:
+    """Return the headers that say that the hub was away or slow."""
+    return {DEGRADED: "1", DEGRADED_BY: why}

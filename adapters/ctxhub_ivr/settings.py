@@ -23,8 +23,8 @@ class IvrSettings:
 
     public_url: str
     environ: Mapping[str, str] = field(repr=False)
-    deadline: float = 8.0
-    hook_deadline: float = 3.0
+    deadline: float = 3.0
+    hook_deadline: float = 2.5
 
 
 class IvrChannel(BaseModel):
@@ -44,6 +44,8 @@ class IvrChannel(BaseModel):
     sms_hook_secret_env: str | None = None
     sms: bool = False
     chat_link: _Url | None = None
+    #: Read by the hub's numbers: whether this channel tells what it asks.
+    instrumented: bool | None = None
 
     @classmethod
     def unknown_in(cls, declared: Mapping[str, Any]) -> list[str]:

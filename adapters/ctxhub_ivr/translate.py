@@ -33,6 +33,7 @@ _TOKEN = re.compile(r"[0-9A-Za-z_-]{1,30}")
 _CALL_SID = re.compile(r"[!-~]{1,64}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE)
 _MOST_SIP_HEADERS = 1023
+_MOST_LEFT = 1500
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[0-9A-Za-z]{2,8})*")
 
 
@@ -50,6 +51,8 @@ class State:
     fact: str | None = None
     confirms: bool = False
     mark: str | None = None
+    kind: str | None = None
+    left: tuple[str, ...] = ()
 
     @classmethod
     def from_query(cls, query: str) -> State:
@@ -68,6 +71,8 @@ class State:
             fact=by_name.get("fact") or None,
             confirms=by_name.get("ask") == "confirm",
             mark=by_name.get("mark"),
+            kind=by_name.get("kind") or None,
+            left=tuple(value for name, value in pairs if name == "left" and value),
         )
 
     @property
@@ -104,6 +109,9 @@ class State:
             yield "ask", "confirm" if self.confirms else "ask"
         if self.mark is not None:
             yield "mark", self.mark
+        if self.fact is not None and self.kind is not None:
+            yield "kind", self.kind
+            yield from (("left", name) for name in _as_many_as_fit(self.left))
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,10 @@ class Teller:
         """Tell that the link is on its way."""
         return self._of_call("x.ivr.link_sent", "bot", handoff_id=handoff_id)
 
+    def sent_on(self, reason: str) -> Telling:
+        """Tell that the caller went to a human without anything of this, since the hub was away."""
+        return self._of_call("x.ivr.sent_on", "bot", reason=reason)
+
     def _collected(self, prompt: str) -> Telling:
         call = self.call
         return self._of_journey("input.collected", "customer", prompt=prompt, value=call.said, mode=call.mode)
@@ -280,11 +292,15 @@ def offer_to(
     )
 
 
-def sip_uri(target: str, token: str | None, uui: str | None) -> str:
-    """Add the token to a SIP address the way headers travel in it, as far as the platform's limit allows."""
+def sip_uri(target: str, token: str | None, uui: str | None, *, degraded: bool = False) -> str:
+    """Add the token to a SIP address the way headers travel in it, as far as the platform's limit allows.
+
+    `degraded` says that there is none because the hub is away.
+    """
     address, mark, headers = target.partition("?")
     parts = [headers] if mark and headers else []
-    for name, value in (("User-to-User", uui), ("x-ctx-token", token)):
+    away = "1" if degraded else None
+    for name, value in (("User-to-User", uui), ("x-ctx-token", token), ("x-ctx-degraded", away)):
         part = f"{name}={quote(value, safe='')}" if value else ""
         if part and len("&".join([*parts, part])) <= _MOST_SIP_HEADERS:
             parts.append(part)
@@ -296,9 +312,10 @@ def mark_of(value: Any) -> str:
     return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:4]
 
 
-def task_of(token: str | None, queue: str, language: str) -> str:
+def task_of(token: str | None, queue: str, language: str, *, degraded: bool = False) -> str:
     """Write the attributes of a TaskRouter task."""
-    return json.dumps({"ctx_token": token, "queue": queue, "language": language}, ensure_ascii=False)
+    away = {"ctx_degraded": True} if degraded else {}
+    return json.dumps({"ctx_token": token, "queue": queue, "language": language} | away, ensure_ascii=False)
 
 
 def token_in(params: Iterable[tuple[str, str]]) -> str | None:
@@ -321,6 +338,16 @@ def _token_in_hex(value: str) -> str | None:
     data = bytes.fromhex(value)
     text = (data[1:] if data[:1] in (b"\x00", b"\x04") else data).decode("ascii", "replace")
     return text if _TOKEN.fullmatch(text) else None
+
+
+def _as_many_as_fit(names: Iterable[str]) -> Iterator[str]:
+    """Yield names as long as an address has room for them."""
+    room = _MOST_LEFT
+    for name in names:
+        room -= len(quote(name, safe=""))
+        if room < 0:
+            return
+        yield name
 
 
 def _count(text: str | None) -> int:

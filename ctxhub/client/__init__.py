@@ -12,6 +12,8 @@ An adapter's process of its own is started by `ctxhub.client.alone`.
 """
 
 from ctxhub.client.asks import Asks
+from ctxhub.client.away import Away, Degraded, why
+from ctxhub.client.commitments import Commitments
 from ctxhub.client.contexts import Contexts, Page
 from ctxhub.client.customers import CustomerFound, Customers
 from ctxhub.client.events import Events, Result, Told, told
@@ -21,11 +23,13 @@ from ctxhub.client.hub import ContextHub
 from ctxhub.client.hubs import Hubs, Stopping
 from ctxhub.client.interactions import Found, Interactions, ListedInteraction, MovedInteraction
 from ctxhub.client.queues import Queues
+from ctxhub.client.spool import InUse, RefusedWrite, Spool, SpoolFile, Whose
 from ctxhub.client.tenants import Tenants
 from ctxhub.errors import (
     AlreadyOffered,
     AlreadyUsed,
     Ambiguous,
+    AtWork,
     Changed,
     CommitmentUnknown,
     ContextFull,
@@ -47,6 +51,7 @@ from ctxhub.errors import (
     NotTheHolder,
     OutcomeUnknown,
     Refused,
+    SpoolFull,
     StaleFence,
     TooLarge,
     TooMany,
@@ -57,14 +62,15 @@ from ctxhub.errors import (
     WrongMediaType,
     WrongState,
 )
-from ctxhub.model.commitment import Commitment
+from ctxhub.model.brief import Brief, BriefLine
+from ctxhub.model.commitment import Commitment, CommitmentState, ListedCommitment
 from ctxhub.model.context import ContextView, Started
 from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
 from ctxhub.model.event import Event, Party, Purpose, Ref, Sensitivity, Telling
 from ctxhub.model.fact import Answer, FactLine, FactView, Origin, Verdict
 from ctxhub.model.handoff import HandoffState, HandoffView, OfferRequest, QueueView, Target
-from ctxhub.model.interaction import HandoffHint, Holder, Intent, InteractionView, Outcome, Start
-from ctxhub.model.journey import JourneyView, Offer
+from ctxhub.model.interaction import HandoffHint, Holder, Intent, InteractionView, Outcome, Start, Waiting
+from ctxhub.model.journey import Escalation, JourneyView, Offer, ReasonCode, Worker
 from ctxhub.model.tenant import FactSpec, Kind, Policies, QueueSpec, Say, Step, Tenant
 
 __all__ = [
@@ -76,9 +82,15 @@ __all__ = [
     "Asks",
     "Assurance",
     "AssuranceClaim",
+    "AtWork",
+    "Away",
+    "Brief",
+    "BriefLine",
     "Changed",
     "Commitment",
+    "CommitmentState",
     "CommitmentUnknown",
+    "Commitments",
     "ContextFull",
     "ContextHub",
     "ContextView",
@@ -87,6 +99,8 @@ __all__ = [
     "CustomerFound",
     "CustomerUnknown",
     "Customers",
+    "Degraded",
+    "Escalation",
     "Event",
     "EventIdReused",
     "Events",
@@ -107,6 +121,7 @@ __all__ = [
     "Hubs",
     "IdempotencyKeyReused",
     "Identifier",
+    "InUse",
     "Intent",
     "InteractionEnded",
     "InteractionUnknown",
@@ -118,6 +133,7 @@ __all__ = [
     "KeyUnknown",
     "Kind",
     "Lapsed",
+    "ListedCommitment",
     "ListedInteraction",
     "Malformed",
     "Moved",
@@ -136,12 +152,17 @@ __all__ = [
     "QueueSpec",
     "QueueView",
     "Queues",
+    "ReasonCode",
     "Ref",
     "Refused",
+    "RefusedWrite",
     "Result",
     "Returned",
     "Say",
     "Sensitivity",
+    "Spool",
+    "SpoolFile",
+    "SpoolFull",
     "StaleFence",
     "Start",
     "Started",
@@ -159,7 +180,11 @@ __all__ = [
     "Unknown",
     "Verdict",
     "VersionAhead",
+    "Waiting",
+    "Whose",
+    "Worker",
     "WrongMediaType",
     "WrongState",
     "told",
+    "why",
 ]

@@ -9,15 +9,19 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ctxhub.client.hub import ContextHub
 from ctxhub.client.hubs import Hubs, Stopping
+from ctxhub.client.sealed import own_secret
+from ctxhub.client.spool import SpoolFile
 from ctxhub.errors import Unknown
 from ctxhub.model.value import TenantId
 
@@ -26,6 +30,8 @@ __all__ = ["Alone", "MakeRouter", "serve_alone"]
 _REQUESTS_FINISH_WITHIN = 3
 _KEEP_ALIVE = 65  # longer than clients keep an idle connection: the one who may send should be the one who closes
 _MOST_KEYS = 1000
+_MOST_PROCESSES = 16
+_SECRETS = ("key", "spool_secret")
 
 
 class Alone(BaseModel):
@@ -39,6 +45,11 @@ class Alone(BaseModel):
     public_url: str | None = Field(None, description="Where the channel and customers reach the adapter.")
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8081, description="The port to listen on; 0 takes a free one.")
+    data: Path = Field(Path("ctxhub-data"), description="The folder for what the adapter keeps while the hub is away.")
+    spool: Literal["on", "off"] = Field("on", description="Whether it keeps anything; off: it writes no file.")
+    spool_secret: SecretStr | None = Field(
+        None, description="What seals that; unset: made at first start in <data>/spool.key. Not on the command line."
+    )
 
     @property
     def base_url(self) -> str:
@@ -59,7 +70,7 @@ def serve_alone(name: str, make_router: MakeRouter, argv: Sequence[str] | None =
         alone = _told(name, argv, os.environ)
         listener = _listening(alone)
         alone = alone.model_copy(update={"port": listener.getsockname()[1]})
-        hub = ContextHub(alone.url, alone.key)
+        hub = ContextHub(alone.url, alone.key, spool=_spool(name, alone))
     except (ValueError, OSError) as error:
         print(f"{name} can't start: {_in_one_line(error)}", file=sys.stderr)
         return 2
@@ -93,6 +104,14 @@ class _OneHub:
         """Return the hub under somebody's own key."""
         return self._with_key(key)
 
+    def tenants(self) -> list[str]:
+        """Return the one tenant."""
+        return [self._tenant]
+
+    async def of_token(self, token: str) -> str:
+        """Return the one tenant: another's tokens are unknown to its hub."""
+        return self._tenant
+
 
 class _Server(uvicorn.Server):
     """Serves until told to stop, and then tells the streams, which uvicorn would wait for in vain."""
@@ -123,8 +142,22 @@ class _Server(uvicorn.Server):
         print(self._ready, flush=True)
 
 
+def _spool(name: str, alone: Alone) -> SpoolFile | None:
+    """Return where the adapter keeps what it can't tell; several processes of it share the folder."""
+    if alone.spool == "off":
+        return None
+    secret = alone.spool_secret or own_secret(alone.data / "spool.key")
+    path = alone.data / "spool" / name
+    return SpoolFile(path, secret.get_secret_value(), of=alone.tenant, processes=_MOST_PROCESSES)
+
+
+async def _metrics() -> Response:
+    """Say what is counted, for Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
 def _app(hub: ContextHub, router: APIRouter) -> FastAPI:
-    """Mount an adapter's routes; the hub's connections are closed when serving ends."""
+    """Mount an adapter's routes, and `/metrics`; the hub's connections are closed when serving ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -133,6 +166,7 @@ def _app(hub: ContextHub, router: APIRouter) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.include_router(router)
+    app.add_api_route("/metrics", _metrics)
     return app
 
 
@@ -140,7 +174,7 @@ def _told(name: str, argv: Sequence[str] | None, environ: Mapping[str, str]) -> 
     """Read what the adapter is told: by the environment, or rather by the command line."""
     parser = argparse.ArgumentParser(prog=name, description="Serves one channel, against a hub elsewhere.")
     for field, info in Alone.model_fields.items():
-        if field != "key":
+        if field not in _SECRETS:
             parser.add_argument(f"--{field.replace('_', '-')}", help=f"{info.description} CTXHUB_{field.upper()}")
     given: dict[str, Any] = {field: environ.get(f"CTXHUB_{field.upper()}") for field in Alone.model_fields}
     given |= {field: value for field, value in vars(parser.parse_args(argv)).items() if value is not None}

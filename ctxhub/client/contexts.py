@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 
 from ctxhub.client.transport import Transport, given, read, segment
+from ctxhub.model.brief import Brief
+from ctxhub.model.brief_words import Audience
 from ctxhub.model.context import ContextView
 from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
@@ -44,6 +46,27 @@ class Contexts:
         response = await self._transport.get(path, params, etag=f'"{seen.version}"' if seen else None)
         unchanged = seen is not None and response.status_code == httpx.codes.NOT_MODIFIED
         return seen if seen and unchanged else read(ContextView, response)
+
+    async def brief(
+        self,
+        customer_id: str,
+        view: Audience = "agent",
+        *,
+        lang: str | None = None,
+        max_chars: int = 600,
+        interaction_id: str | None = None,
+        min_version: int | None = None,
+    ) -> Brief:
+        """Return the context told for one audience, in whole sentences that point at their evidence.
+
+        Without `lang` it is in the interaction's language; in one that is not spoken here, in the tenant's first.
+        """
+        path = f"/v1/customers/{segment(customer_id)}/brief"
+        params = {
+            "view": view, "lang": lang, "max_chars": max_chars, "interaction_id": interaction_id,
+            "min_version": min_version,
+        }  # fmt: skip
+        return read(Brief, await self._transport.get(path, params))
 
     async def lookup(self, identifier: Identifier, *, interaction_id: str | None = None) -> ContextView:
         """Return the context of whom an identifier leads to; `Ambiguous` where that is several."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ctxhub.client.contexts import what
 from ctxhub.client.transport import Transport, read, segment
 from ctxhub.model.customer import Identifier
@@ -33,6 +35,12 @@ class Customers:
     async def remove_identifier(self, customer_id: str, identifier: Identifier) -> None:
         """Let an identifier no longer lead to a customer."""
         await self._transport.change("DELETE", _path(customer_id), what(identifier))
+
+    async def forget(self, customer_id: str) -> dict[str, Any]:
+        """Erase a customer, for an admin only; returns the receipt of what was erased."""
+        path = f"/v1/customers/{segment(customer_id)}"
+        receipt: dict[str, Any] = (await self._transport.change("DELETE", path, {})).json()
+        return receipt
 
 
 def _path(customer_id: str) -> str:

@@ -25,10 +25,14 @@ class Result(Value):
 
 
 class Told(Value):
-    """What became of events told together: all of them are kept, the highest version is `version`."""
+    """What became of events told together: all of them are kept, the highest version is `version`.
+
+    `kept` is what a spool says: the hub is away, and they are told later; then there are no versions yet.
+    """
 
     version: int
     results: list[Result]
+    kept: bool = False
 
 
 class Events:

@@ -53,6 +53,12 @@ class Hubs(Protocol):
     def with_key(self, key: str) -> ContextHub:
         """Return the hub under somebody's own key, such as an agent's; a bad one shows at its first call."""
 
+    def tenants(self) -> list[str]:
+        """Return the names of the tenants that are served here."""
+
+    async def of_token(self, token: str) -> str:
+        """Return the tenant whose handoff a token stands for; `HandoffUnknown` where that is nobody's."""
+
 
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():

@@ -44,9 +44,9 @@ class Interactions:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def start(self, start: Start) -> Started:
+    async def start(self, start: Start, *, key: str | None = None) -> Started:
         """Begin an interaction, or find the one that the system began before; brings everything to go on with."""
-        return read(Started, await self._transport.change("POST", "/v1/interactions", start))
+        return read(Started, await self._transport.change("POST", "/v1/interactions", start, key=key))
 
     async def lookup(self, ref: Ref) -> Found:
         """Find an interaction by another system's name for it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from ctxhub.client.transport import Transport, read
-from ctxhub.errors import Unavailable
+from ctxhub.errors import TooMany, Unavailable
 from ctxhub.model.tenant import Tenant
 
 __all__ = ["Tenants"]
 
 _FRESH_FOR = 2.0
+_REFRESHED_WITHIN = 1.0
 
 
 class Tenants:
@@ -32,9 +33,14 @@ class Tenants:
 
     async def _refreshed(self) -> Tenant:
         """Ask the hub; while it is away, stay with what it said last."""
+        if self._last is None:
+            return await self._asked()
         try:
-            return read(Tenant, await self._transport.get("/v1/tenant"))
-        except Unavailable:
-            if self._last is None:
-                raise
+            async with asyncio.timeout(_REFRESHED_WITHIN):
+                return await self._asked()
+        except (Unavailable, TooMany, TimeoutError):
             return self._last
+
+    async def _asked(self) -> Tenant:
+        """Ask the hub."""
+        return read(Tenant, await self._transport.get("/v1/tenant"))

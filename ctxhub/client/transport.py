@@ -9,8 +9,8 @@ import asyncio
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from ctxhub.client.away import Away
 from ctxhub.errors import CtxhubError, Invalid, OutcomeUnknown, TooMany, Unauthenticated, Unavailable, from_problem
 from ctxhub.model.value import Value
 
@@ -119,7 +120,10 @@ class Transport:
         tries: int,
         transport: httpx.AsyncBaseTransport | None = None,
         stream_url: str | None = None,
+        breaks: bool = False,
     ) -> None:
+        self.url = url
+        self.away = Away(breaks=breaks)
         self._connections = _Connections(url, stream_url or url, transport)
         self._key = key
         self._timeout = timeout
@@ -130,6 +134,11 @@ class Transport:
         other = copy(self)
         other._key = key
         return other
+
+    @property
+    def key(self) -> str:
+        """The key that it sends under."""
+        return self._key
 
     @property
     def is_closed(self) -> bool:
@@ -173,8 +182,9 @@ class Transport:
         headers = given({"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": fit(last)})
         limits = httpx.Timeout(self._timeout, read=silence)
         request = client.build_request("GET", path, params=given(params), headers=self._signed(headers), timeout=limits)
-        async with asyncio.timeout(self._timeout):
-            response = await client.send(request, stream=True)
+        with self._watched():
+            async with asyncio.timeout(self._timeout):
+                response = await client.send(request, stream=True)
         try:
             await _refuse_problem(response)
             yield response
@@ -182,7 +192,8 @@ class Transport:
             await response.aclose()
 
     async def _send(self, call: _Call) -> httpx.Response:
-        """Send a call until it is answered, refused, or out of time."""
+        """Send a call until it is answered, refused, or out of time; not at all while the hub is known to be away."""
+        self.away.admit()
         ends_at = _now() + self._timeout
         pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         doubt: OutcomeUnknown | None = None
@@ -190,7 +201,8 @@ class Transport:
         while True:
             tries_left -= 1
             try:
-                return await self._try(call, (ends_at - _now()) * (_SHARE_OF_A_TRY if tries_left else 1))
+                with self._watched():
+                    return await self._try(call, (ends_at - _now()) * (_SHARE_OF_A_TRY if tries_left else 1))
             except (Unavailable, TooMany) as error:
                 doubt = error if isinstance(error, OutcomeUnknown) else doubt
                 pause = _pause_after(error, pauses)
@@ -198,6 +210,23 @@ class Transport:
                     final = doubt or error  # what may have happened stays in doubt, whatever came after
                     raise final from final.__cause__
             await asyncio.sleep(pause)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Note what becomes of a call: any answer shows that the hub is there."""
+        began = _now()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.away.gave_up(_now() - began)
+            raise
+        except (Unavailable, httpx.RequestError, TimeoutError) as error:
+            self.away.failed(error)
+            raise
+        except CtxhubError:
+            self.away.worked()
+            raise
+        self.away.worked()
 
     async def _try(self, call: _Call, seconds: float) -> httpx.Response:
         """Send a call once, and after it to where the customer has moved."""

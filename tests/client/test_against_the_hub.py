@@ -284,6 +284,16 @@ async def test_a_customer_is_found_by_an_identifier(channel: ContextHub) -> None
         await admin.customers.lookup(account)
 
 
+async def test_a_customer_is_forgotten_by_an_admin_alone_and_the_receipt_says_what_is_gone(channel: ContextHub) -> None:
+    call = await called(channel)
+    with pytest.raises(Forbidden):
+        await channel.customers.forget(call.customer_id)
+    receipt = await channel.with_key(ADMIN_KEY).customers.forget(call.customer_id)
+    assert (receipt["customer_id"], receipt["erased"]["interactions"]) == (call.customer_id, 1)
+    with pytest.raises(CustomerUnknown):
+        await channel.contexts.read(call.customer_id)
+
+
 async def test_a_context_is_read_by_version(channel: ContextHub) -> None:
     call = await called(channel)
     kept = await channel.events.tell(call.customer_id, call.fact("order_id", "A-17"))
@@ -302,6 +312,21 @@ async def test_a_context_that_has_not_changed_is_not_sent_again(channel: Context
     await channel.events.tell(call.customer_id, call.fact("order_id", "A-17"))
     changed = await channel.contexts.read(call.customer_id, interaction_id=here, seen=seen)
     assert changed.facts["order_id"].value == "A-17"
+
+
+async def test_a_customer_is_told_in_brief_to_each_audience(channel: ContextHub) -> None:
+    call = await called(channel)
+    kept = await channel.events.tell(call.customer_id, call.fact("order_id", "A-17"))
+    here = call.interaction.interaction_id
+    brief = await channel.contexts.brief(call.customer_id, interaction_id=here, lang="en", min_version=kept.version)
+    [line] = [line for line in brief.lines if "A-17" in line.text]
+    assert line.evidence == [kept.results[0].event_id]
+    assert brief.version >= kept.version
+    spoken = await channel.contexts.brief(call.customer_id, "ivr", interaction_id=here, lang="zh-CN", max_chars=4000)
+    assert (spoken.view, spoken.language, spoken.dropped) == ("ivr", "zh", 0)
+    assert any("A，1 7" in line.text for line in spoken.lines)
+    with pytest.raises(Invalid):
+        await channel.contexts.brief(call.customer_id, max_chars=10)
 
 
 async def test_a_timeline_is_read_page_by_page(channel: ContextHub) -> None:

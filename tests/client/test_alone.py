@@ -115,8 +115,9 @@ async def adapter(folder: Path, *args: str, **environ: str) -> AsyncIterator[Chi
 @asynccontextmanager
 async def _told(hub_url: str, **environ: str) -> AsyncIterator[Child]:
     """Run the adapter with all that it must be told."""
-    told = {"CTXHUB_URL": hub_url, "CTXHUB_KEY": "toy_key", "CTXHUB_TENANT": "acme", "CTXHUB_PORT": "0"} | environ
+    told = {"CTXHUB_URL": hub_url, "CTXHUB_KEY": "toy_key", "CTXHUB_TENANT": "acme", "CTXHUB_PORT": "0"}
     with TemporaryDirectory() as folder:
+        told = told | {"CTXHUB_DATA": f"{folder}/data"} | environ
         async with adapter(Path(folder), **told) as child:
             yield child
 

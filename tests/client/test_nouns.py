@@ -223,6 +223,13 @@ SAID = [
         {"handoffs": [HANDOFF]},
     ),
     said(lambda h: h.handoffs.lookup("tok"), "POST", "/v1/handoffs/lookup", {"token": "tok"}, SHOWN),
+    said(
+        lambda h: h.commitments.list(state="overdue", owner="billing"),
+        "GET",
+        "/v1/commitments?state=overdue&owner=billing",
+        None,
+        {"commitments": []},
+    ),
     said(lambda h: h.queues.show("billing"), "GET", "/v1/queues/billing", None, {"queue": "billing", "waiting": 2}),
     said(lambda h: h.tenants.read(), "GET", "/v1/tenant", None, {"tenant": "acme", "languages": ["zh"]}),
     said(
@@ -246,6 +253,7 @@ SAID = [
         {"type": "phone", "value": "+8613800138000"},
         {"customer_id": "c42"},
     ),
+    said(lambda h: h.customers.forget("c42"), "DELETE", "/v1/customers/c42", {}, {"customer_id": "c42", "erased": {}}),
     said(lambda h: h.numbers(), "GET", "/v1/numbers", None, {"repeats": {"value": 0}}),
 ]
 

@@ -42,14 +42,15 @@ function remembered(where, key) {
   return value;
 }
 
-// A token comes in the fragment, which no log sees; it is taken out of the address at once, and starts a visit.
+// A token comes in the fragment, which no log sees; it is taken out of the address at once, and starts a visit: the
+// same one where this browser has followed the link before, since a token is good once.
 
 function takeToken() {
   const token = location.hash.slice(1, 65);
   if (!token) return;
   history.replaceState(null, "", location.pathname + location.search);
   tab.set("token", token);
-  tab.drop("visit");
+  tab.set("visit", remembered(browser, `visit ${token.slice(0, 8)}`));
 }
 
 // Sending
@@ -92,6 +93,10 @@ async function untilAnswered(send) {
   for (;;) {
     try {
       const answer = await send();
+      if (answer.kept) {
+        trouble(words.away);
+        return answer;
+      }
       if (!answer.degraded) {
         trouble("");
         chat.pause = FIRST_PAUSE;
@@ -146,6 +151,7 @@ async function deliver(message) {
   }
   bubble.classList.remove("waits");
   bubble.querySelector(".unsent")?.remove();
+  if (answer.kept) keepMark(bubble);
   if (answer.ok) return take(answer);
   bubble.append(unsent());
 }
@@ -159,6 +165,18 @@ async function sent(message, bubble) {
     offerAgain(bubble);
     throw error;
   }
+}
+
+// What is kept while the hub is away is marked until the hub is back; then the answer comes down by itself.
+
+function keepMark(bubble) {
+  if (bubble.querySelector(".kept")) return;
+  bubble.append(element("span", "kept", words.kept));
+}
+
+function restored() {
+  for (const mark of log.querySelectorAll(".kept")) mark.remove();
+  trouble("");
 }
 
 function offerAgain(bubble) {
@@ -200,12 +218,13 @@ function listen() {
     setTimeout(() => chat.stream === stream && listen(), pause);
   };
   stream.addEventListener("open", () => chat.outbox.length === 0 && trouble(""));
-  on("snapshot", take);
-  on("context", stand);
+  on("snapshot", (everything) => { restored(); take(everything); });
+  on("context", (where) => { restored(); stand(where); });
+  on("restored", () => trouble(""));
   on("message", (message) => { show(message); offer([message]); });
   on("session", ({ session }) => { chat.session = session; chat.version = -1; });
   on("bye", () => again(FIRST_PAUSE));
-  on("degraded", () => trouble(words.offline));
+  on("degraded", () => trouble(words.away));
   on("gone", () => { stream.close(); open(); });
   stream.addEventListener("error", () => {
     trouble(words.offline);

@@ -8,9 +8,9 @@ import pytest
 from ctxhub_chat import bot
 from ctxhub_chat.bot import Found, Heard, Memory, Message, Question, Scene, Understood
 
-from ctxhub.client import Answer, JourneyView, Target
+from ctxhub.client import Answer, JourneyView, Kind, Target, Worker
 
-from .scenes import NOON, a_fact, a_journey, a_scene, an_offer, answers
+from .scenes import NOON, TENANT, a_fact, a_journey, a_scene, an_offer, answers
 
 ASKING = Memory(asks="from_city", about="jr_train", topic="jr_train", fence=1)
 CONFIRMING = Memory(asks="from_city", purpose="confirm", value="Bonn", about="jr_train", topic="jr_train", fence=1)
@@ -398,3 +398,69 @@ def test_taking_up_goes_on_with_the_question_and_remembers_its_fence() -> None:
     reply = bot.taking_up("back", QUESTION, Memory(fence=1, misses=1), a_scene(a_journey(), fence=3))
     assert reply.lines[0].text.startswith("You are with the assistant again.")
     assert (reply.lines[0].asks, reply.memory.fence, reply.memory.misses) == ("from_city", 3, 0)
+
+
+# A complaint
+
+
+MANY = [Kind(kind=f"kind_{n}", say={"en": f"task {n}", "zh": f"业务{n}"}) for n in range(9)]
+GRIEVANCE = Kind(kind="grievance", complaint=True, say={"en": "a complaint", "zh": "投诉"})
+WITH_COMPLAINTS = TENANT.but(journeys=[GRIEVANCE, *TENANT.journeys, *MANY])
+
+
+def test_every_menu_offers_a_complaint_last_before_the_person() -> None:
+    for steering in ([], ["kind_8"]):
+        buttons = bot._menu_line(a_scene(tenant=WITH_COMPLAINTS, steering=steering)).buttons
+        assert buttons[-2:] == ("a complaint", "Talk to a person")
+        assert len(buttons) == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I want to complain", "complaint!", "I'd like to make a complaint about the fees", "我要投诉", "投诉", "我想投诉"],
+)
+def test_a_customer_who_complains_begins_a_complaint_whatever_was_asked(text: str) -> None:
+    scene = a_scene(a_journey("train_ticket", "from_city"), tenant=WITH_COMPLAINTS)
+    assert understood(text, scene=scene).starts == ("grievance",)
+
+
+@pytest.mark.parametrize("text", ["Complains", "no complaints so far", "上次的投诉很快就处理了"])
+def test_words_that_only_sound_like_it_begin_none(text: str) -> None:
+    assert bot.kind_wanted(Message(text), ASKING, WITH_COMPLAINTS) is None
+
+
+def test_without_a_kind_for_complaints_nothing_begins() -> None:
+    assert understood("complaint").starts == ()
+
+
+# What a colleague works on
+
+
+COLLEAGUE = Worker(party="agent", id="ann", interaction_id="in_call", since=NOON)
+
+
+def busy_scene(**more: object) -> Scene:
+    """A chat about nothing yet, of a customer whose hotel room a colleague on the phone works on."""
+    hotel = a_journey("hotel", "nights", worker=COLLEAGUE)
+    return a_scene(hotel, **{"journey_id": None} | more)
+
+
+def test_what_a_colleague_works_on_in_a_call_is_not_taken_up_nor_begun_again() -> None:
+    wants = understood("a hotel room", Memory(), busy_scene())
+    assert (wants.act, wants.starts, wants.turns_to) == ("busy", (), None)
+    assert bot.reply(wants, None, Memory(), busy_scene()).lines[0].text.startswith("A colleague is already working")
+
+
+def test_a_fact_for_it_goes_there_and_the_bot_does_not_turn_to_it() -> None:
+    wants = understood("two", Memory(), busy_scene(), facts=(Found("nights", 2),))
+    assert (values(wants), wants.turns_to, wants.starts) == ([("nights", 2, "jr_hotel")], None, ())
+
+
+def test_the_bot_asks_nothing_for_it() -> None:
+    assert bot.agenda(busy_scene()) == []
+    mine = a_journey("hotel", "nights", worker=Worker(party="bot", interaction_id="in_chat", since=NOON))
+    assert bot.agenda(a_scene(mine)) == [mine]
+
+
+def test_what_the_colleague_gave_to_the_chat_goes_on_there() -> None:
+    assert bot.agenda(busy_scene(journey_id="jr_hotel")) != []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from playwright.async_api import Browser, Locator, expect
 from playwright.async_api import Page as Tab
 
 from ctxhub.client import ContextHub
+from tests.chaos.running import KEY as HUB_KEY
+from tests.chaos.running import KillableHub
 
-from .conftest import Caller, until
+from .conftest import TENANT, Caller, running, until
 from .test_chat import Agent
 
 pytestmark = pytest.mark.browser
@@ -299,3 +302,25 @@ PUT_IN = """(attributes) => {
   for (const [name, value] of Object.entries(attributes)) chat.setAttribute(name, value);
   document.body.append(chat);
 }"""
+
+
+async def test_a_message_is_marked_as_kept_until_the_hub_is_back(chromium: Browser, tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "tenants").mkdir()
+    (tmp_path / "tenants" / "default.yaml").write_text(TENANT, encoding="utf-8")
+    hub = KillableHub(tmp_path / "hub", durability="fast", tenants=str(tmp_path / "tenants")).start()
+    environ = {"CTXHUB_URL": hub.url, "CTXHUB_KEY": HUB_KEY, "CTXHUB_DATA": str(tmp_path / "chat")}
+    with running(["ctxhub_chat", "--port", "0"], environ, tmp_path / "log") as (_, url):
+        async with looking(chromium, url) as seen:
+            await seen.open()
+            await seen.say("a hotel room")
+            await seen.asks("city")
+            hub.kill()
+            await seen.say("Paris")
+            await expect(seen.bubble("customer", "Paris").locator(".kept")).to_be_visible()
+            await expect(seen.bubble("bot", "I can't look anything up just now.")).to_have_count(1)
+            hub.start()
+            await seen.asks("nights")
+            await expect(seen.tab.locator(".kept, .unsent, .waits")).to_have_count(0)
+            assert (await seen.panel())["city"] == "Paris"
+    hub.stop()

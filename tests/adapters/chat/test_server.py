@@ -167,7 +167,7 @@ async def test_without_a_hub_a_stream_says_so_and_ends(hub_url: str) -> None:
         await page.open()
         cable.is_cut = True
         answer = await page.http.get(f"{page.at}stream", params={"session": page.session})
-        assert answer.text.endswith("event: degraded\ndata: {}\n\n")
+        assert answer.text.endswith('event: degraded\ndata: {"why": "away"}\n\n')
 
 
 async def test_two_processes_that_get_one_message_answer_it_once(hub_url: str) -> None:

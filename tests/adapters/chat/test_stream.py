@@ -184,7 +184,7 @@ async def test_other_chats_of_the_customer_are_not_heard(http: httpx.AsyncClient
 
 
 async def test_alone_it_serves_the_same_chat_and_says_goodbye_when_it_goes(hub_url: str, tmp_path: Path) -> None:
-    environ = {"CTXHUB_URL": hub_url, "CTXHUB_KEY": KEY, "CTXHUB_TENANT": "default"}
+    environ = {"CTXHUB_URL": hub_url, "CTXHUB_KEY": KEY, "CTXHUB_TENANT": "default", "CTXHUB_DATA": str(tmp_path)}
     with running(["ctxhub_chat", "--port", "0"], environ, tmp_path / "log") as (process, url):
         async with httpx.AsyncClient(base_url=url, timeout=10) as http:
             page = Page(http)

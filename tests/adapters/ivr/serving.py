@@ -32,6 +32,11 @@ HOTEL = {
     "say": {"zh": "酒店预订", "en": "a hotel"},
     "steps": [{"step": "details", "facts": ["酒店.名称/🏨 A.b"]}],
 }
+COMPLAINT = {
+    "kind": "complaint",
+    "say": {"zh": "投诉", "en": "a complaint"},
+    "steps": [{"step": "heard", "facts": ["complaint_about"]}],
+}
 FACTS = {
     "Buses_1.from": {"say": {"en": "departure city", "zh": "出发城市"}},
     "Buses_1.to": {"say": {"en": "destination", "zh": "目的地"}},
@@ -51,13 +56,14 @@ def tenants(company_url: str) -> dict[str, dict[str, Any]]:
         "sms_hook": f"{company_url}/sms",
         "sms_hook_secret_env": "IVR_HOOK",
     }
-    many = [{"kind": f"kind_{n}", "say": {"en": f"task {n}"}} for n in range(1, 20)]
+    many = [{"kind": f"kind_{n}", "say": {"en": f"task {n}", "zh": f"业务{n}"}} for n in range(1, 20)]
     signed = {"auth_token_env": "IVR_TOKEN"}
     return {
         "acme": _tenant(full),
         "control": _tenant(full, policies={"knowledge": "off"}),
         "router": _tenant(signed | {"workflow_sid": "WW1", "queue": "人工"}),
         "small": _tenant(signed | {"queue": "agents", "sms": True, "chat_link": "https://small.example.com/chat"}),
+        "caring": _tenant(full, journeys=[BUSES, HOTEL, COMPLAINT]),
         "many": _tenant(signed, journeys=many),
         "silent": _tenant({"auth_token_env": "NOT_SET"}),
         "faulty": _tenant(signed | {"sip_target": "nowhere"}),
@@ -91,7 +97,7 @@ class ServingHub:
     def alone(self, tenant: str) -> subprocess.Popen[str]:
         """Start a telephone menu in a process of its own, against this hub."""
         told = {"CTXHUB_URL": self.url, "CTXHUB_KEY": self.key(tenant, "adapter"), "CTXHUB_TENANT": tenant}
-        return self._run("ctxhub_ivr", "--port", "0", environ=told)
+        return self._run("ctxhub_ivr", "--port", "0", "--data", str(self._folder / "alone"), environ=told)
 
     def send(self, how: signal.Signals) -> None:
         """Stop it, freeze it, wake it or kill it."""

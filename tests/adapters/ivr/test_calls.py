@@ -452,6 +452,47 @@ async def test_a_complaint_is_one_step_away(ring: Ring, speech: str) -> None:
     assert (await caller.say(speech)).verbs == ["Say", "Dial"]
 
 
+@pytest.mark.parametrize("key_or_words", ["8", "I want to complain about my bill"])
+async def test_where_it_is_declared_a_complaint_begins_in_one_step_from_every_menu(
+    ring: Ring, channel: Channel, key_or_words: str
+) -> None:
+    async def complain(caller: Any) -> Any:
+        return await (caller.press("8") if key_or_words == "8" else caller.say(key_or_words))
+
+    caller = ring("caring")
+    await caller.dial()
+    assert (await complain(caller)).says[-1].startswith("Please tell us: complaint about.")
+    done = await caller.say("the queue was too long")
+    assert "For a complaint, press 8." in done.says
+    await complain(caller)
+    assert [j.kind for j in (await context_of(channel("caring"), caller)).journeys] == ["complaint"]
+
+
+async def test_who_takes_up_what_a_colleague_works_on_elsewhere_is_brought_to_the_humans_with_all_of_it(
+    ring: Ring, channel: Channel, desk: ContextHub, company: Any
+) -> None:
+    customer_id = f"c{a_number()[1:]}"
+    chat, journey_id = await a_chat(channel(), customer_id, {FROM: "San Diego"})
+    offered = await channel().handoffs.offer(
+        OfferRequest(
+            customer_id=customer_id, interaction_id=chat.interaction.interaction_id, reason="wants a person",
+            to=Target(queue="elsewhere"),
+        )
+    )  # fmt: skip
+    await desk.handoffs.accept(offered.handoff.handoff_id, "ann")
+    company.pins["1"] = {"ok": True, "customer_id": customer_id}
+    caller = ring()
+    await caller.dial()
+    await caller.press("*")
+    heard = await caller.press("1")
+    assert not any("go on with" in line for line in heard.says)
+    assert (await caller.press("1")).verbs == ["Say", "Dial"]
+    waiting = [h for h in await channel().handoffs.list(queue="agents") if h.customer_id == customer_id]
+    assert [handoff.reason for handoff in waiting] == ["colleague_at_work"]
+    journeys = (await channel().contexts.read(customer_id, interaction_id=chat.interaction.interaction_id)).journeys
+    assert [journey.journey_id for journey in journeys] == [journey_id]
+
+
 async def test_what_a_human_gave_back_goes_on_at_its_step(ring: Ring, channel: Channel, desk: ContextHub) -> None:
     caller = await ring().choose("1")
     await caller.say("San Diego")

@@ -113,3 +113,34 @@ def test_a_journey_to_resume_is_chosen_by_key_by_name_or_with_yes() -> None:
     assert menu.chosen_journey(heard(speech="task 3"), kinds, "en") == 2
     assert menu.chosen_journey(heard(speech="something else"), kinds, "en") is None
     assert menu.resume_command(heard(speech="something else")) == "other"
+
+
+COMPLAINT = Kind(kind="complaint", say={"en": "a complaint", "zh": "投诉"})
+
+
+def with_complaint(count: int) -> Tenant:
+    tenant = a_tenant(count)
+    return tenant.but(journeys=[COMPLAINT, *tenant.journeys])
+
+
+def test_where_a_complaint_is_declared_it_has_its_key_on_every_page_and_the_others_have_the_rest() -> None:
+    tenant = with_complaint(15)
+    assert menu.pages(tenant) == 3
+    reached = []
+    for page in (1, 2, 3):
+        assert menu.chosen_kind(heard("8"), tenant, page, "en") is COMPLAINT
+        reached += [kind for key in "1234567" if (kind := menu.chosen_kind(heard(key), tenant, page, "en"))]
+    assert reached == tenant.journeys[1:]
+
+
+@pytest.mark.parametrize("speech", ["complaint", "I want to complain about task 1", "投诉", "我要投诉你们"])
+def test_whoever_speaks_of_a_complaint_gets_the_kind_for_it(speech: str) -> None:
+    assert menu.chosen_kind(heard(speech=speech), with_complaint(3), 1, "en") is COMPLAINT
+    assert menu.complaint(heard(speech=speech), with_complaint(3)) is COMPLAINT
+
+
+def test_without_such_a_kind_or_mumbled_or_by_another_key_there_is_none() -> None:
+    assert menu.complaint(heard(speech="complaint"), a_tenant(3)) is None
+    assert menu.complaint(heard("8"), a_tenant(3)) is None
+    assert menu.complaint(heard("7"), with_complaint(3)) is None
+    assert menu.complaint(heard(speech="complaint", confidence=0.1), with_complaint(3)) is None

@@ -112,8 +112,12 @@ def test_a_link_is_offered_where_it_can_be_sent_and_was_not_just_sent(has_link: 
 @pytest.mark.parametrize(
     ("channel", "tag", "text"),
     [
-        (IvrChannel(sip_target="sip:agents@pbx.example.com", queue="q"), "Sip", "sip:agents@pbx.example.com"),
-        (IvrChannel(workflow_sid="WW1", queue="q"), "Task", '{"ctx_token": null, "queue": "q", "language": "en-US"}'),
+        (IvrChannel(sip_target="sip:a@pbx.example.com", queue="q"), "Sip", "sip:a@pbx.example.com?x-ctx-degraded=1"),
+        (
+            IvrChannel(workflow_sid="WW1", queue="q"),
+            "Task",
+            '{"ctx_token": null, "queue": "q", "language": "en-US", "ctx_degraded": true}',
+        ),
         (IvrChannel(queue="人工"), "Enqueue", "人工"),
     ],
 )
@@ -127,3 +131,22 @@ def test_a_journey_is_offered_by_its_place_and_the_action_keeps_the_order() -> N
     document = ENGLISH.resume(State(n=3, journeys=("b", "a")), ["Thank you."], KINDS[:2])
     assert said(document)[:3] == ["Thank you.", "To go on with task 1, press 1.", "To go on with task 2, press 2."]
     assert action(document) == ("/resume", [("n", "3"), ("journey", "b"), ("journey", "a")])
+
+
+COMPLAINT = Kind(kind="grievance", complaint=True, say={"en": "a complaint", "zh": "投诉"})
+
+
+@pytest.mark.parametrize(
+    ("pages", "last"),
+    [
+        (ENGLISH, ["For a complaint, press 8.", "To speak to a human, press 0."]),
+        (CHINESE, ["投诉，请按8。", "人工服务，请按0。"]),
+    ],
+)
+def test_a_complaint_is_one_step_away_in_every_menu(pages: Pages, last: list[str]) -> None:
+    here = replace(pages, tenant=TENANT.but(journeys=[COMPLAINT, *KINDS]))
+    state = State(n=1)
+    for document in (here.menu(state), here.menu(replace(state, page=2)), here.resume(state, [], KINDS[:1]),
+                     here.done(state, [])):  # fmt: skip
+        assert said(document)[-2:] == last
+    assert len([line for line in said(here.menu(state)) if "task" in line or "业务" in line]) == 7
