@@ -53,11 +53,15 @@ class Steps:
         record: str = "",
         state: str = "live",
         now: int = NOW,
+        lifetime: int = LIFETIME,
+        lease: str = "-",
     ) -> list[Any]:
         """Run `commit`."""
         keys = self.keys
-        names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due, self.operation]
-        args: list[Any] = [on, new, document, now, LIFETIME, keys.member, keys.hints, due, record, LIFETIME, state]
+        names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due, self.operation,
+                 keys.leases]  # fmt: skip
+        args: list[Any] = [on, new, document, now, lifetime, keys.member, keys.hints, due, record, LIFETIME, state]
+        args.append(lease)
         args += [len(events), *(part for event in events for part in event)]
         args += [len(standings), *(part for standing in standings for part in standing)]
         args.append(len(entries))

@@ -27,7 +27,7 @@ def test_all_keys_of_a_customer_and_its_partition_share_a_slot(customer_id: str)
         KEYS.operation("acme", customer_id, "d" * 32), KEYS.list_part(partition, "acme", "waiting:queue:cards"),
         KEYS.numbers(partition, "acme", date(2026, 11, 22)), KEYS.handoff(partition, "ho_07ab"),
         KEYS.token(partition, "07xyz"), KEYS.of_partition(partition, "relay"), KEYS.of_partition(partition, "cursors"),
-        KEYS.of_partition(partition, "outbox"),
+        KEYS.of_partition(partition, "outbox"), keys.leases, keys.erased,
     ]  # fmt: skip
     assert len({slot(key) for key in every}) == 1
     assert len(set(every)) == len(every) - 1  # the outbox is named twice
@@ -58,11 +58,16 @@ def test_what_was_fixed_at_the_first_start_is_found_whatever_the_number_of_parti
     assert {Keys(partitions).api_keys for partitions in (1, 64, 1000)} == {"ctxhub:{00}:keys"}
 
 
+_PLACES = ("waiting:queue:a:b", "held:queue:x", "open:chat", "promised:due_soon", "promised:open:a:b")
+
+
 def test_every_key_that_is_spelled_stands_in_the_table_once() -> None:
     keys, partition = KEYS.customer("acme", "c42"), "07"
     spelled = [
-        *keys[1:8], KEYS.operation("acme", "c42", "d" * 32), KEYS.numbers(partition, "acme", date(2026, 11, 22)),
-        *(KEYS.list_part(partition, "acme", place) for place in ("waiting:queue:a:b", "held:queue:x", "open:chat")),
+        *keys[1:8], keys.leases, keys.erased, *KEYS.coming("acme", "c42"),
+        KEYS.operation("acme", "c42", "d" * 32),
+        KEYS.numbers(partition, "acme", date(2026, 11, 22)),
+        *(KEYS.list_part(partition, "acme", place) for place in _PLACES),
         *(KEYS.of_partition(partition, name) for name in ("relay", "cursors")),
         KEYS.feed("acme", "queue:cards"), KEYS.handoff(partition, "ho_07"), KEYS.token(partition, "07x"),
         *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("external", "ref", "start", "identifier", "tries")),

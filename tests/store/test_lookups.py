@@ -102,16 +102,16 @@ class TestHandoffs:
     """Handoffs and tokens name their partition, so that they are found without knowing the customer."""
 
     async def test_one_of_another_tenant_is_not_there(self, lookups: Lookups, server: Server) -> None:
-        await lookups.repoint_handoffs(Who(ACME, "c1"), ["ho_03abc"])
-        assert await lookups.handoff(ACME, "ho_03abc") == "c1"
-        assert await lookups.handoff("other", "ho_03abc") is None
+        await lookups.repoint_handoffs(Who(ACME, "c1"), ["ho_03aaaaaaaaaaaaaaaaaaaa"])
+        assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") == "c1"
+        assert await lookups.handoff("other", "ho_03aaaaaaaaaaaaaaaaaaaa") is None
 
     async def test_moved_it_leads_to_the_new_home_and_dropped_nowhere(self, lookups: Lookups) -> None:
-        await lookups.repoint_handoffs(Who(ACME, "c1"), ["ho_03abc"])
-        await lookups.repoint_handoffs(Who(ACME, "c7"), ["ho_03abc"])
-        assert await lookups.handoff(ACME, "ho_03abc") == "c7"
-        await lookups.drop_handoffs(["ho_03abc"])
-        assert await lookups.handoff(ACME, "ho_03abc") is None
+        await lookups.repoint_handoffs(Who(ACME, "c1"), ["ho_03aaaaaaaaaaaaaaaaaaaa"])
+        await lookups.repoint_handoffs(Who(ACME, "c7"), ["ho_03aaaaaaaaaaaaaaaaaaaa"])
+        assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") == "c7"
+        await lookups.drop_handoffs(["ho_03aaaaaaaaaaaaaaaaaaaa"])
+        assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") is None
 
     @pytest.mark.parametrize("handoff_id", ["", "ho_", "ho_99zz", "x", "ho_é", "ho_{1}*", "ho_03\n", "ho_03 x"])
     async def test_whatever_is_asked_for_is_not_there_and_no_fault(self, lookups: Lookups, handoff_id: str) -> None:

@@ -1,7 +1,7 @@
 -- Add events to a customer's timeline that no decision depends on; all or nothing, and never in conflict with anybody.
 --
 -- KEYS  1 context  2 document  3 timeline  4 events  5 outbox  6 operation (any key of the slot where there is none)
--- ARGV  1 now, ms   2 lifetime, ms   3 member (tenant, customer)   4 channel of hints
+-- ARGV  1 now, ms   2 lifetime, ms ("0": no end, an archive is kept)   3 member (tenant, customer)   4 channel of hints
 --       5 fingerprint of the request ('' without an Idempotency-Key)   6 lifetime of its record, ms
 --       7.. for each event: digest of its id, fingerprint, interaction or '', fence or '' or '-' (does not speak),
 --           "1" if it reports what was already said, party, level where it has no interaction, bytes
@@ -87,9 +87,15 @@ if version > before then
     changes[#changes + 1] = 'i:' .. interaction
     changes[#changes + 1] = table.concat({ a.fence, a.party, a.level, a.till, a.channel, a.last, a.held }, ' ')
   end
+  if lifetime == '0' then
+    changes[#changes + 1] = 'last'
+    changes[#changes + 1] = ARGV[1]
+  end
   redis.call('HSET', context, unpack(changes))
   redis.call('XADD', outbox, '*', 'c', ARGV[3], 'f', before + 1, 'l', version)
-  for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+  if lifetime ~= '0' then
+    for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+  end
   redis.call('PUBLISH', ARGV[4], ARGV[3] .. '\n' .. version)
 end
 if keyed ~= '' then

@@ -1,21 +1,23 @@
 -- Replace a customer's context, append its events, note them in the outbox and set what is due; unless it changed.
 --
 -- KEYS  1 context  2 document  3 timeline  4 events  5 outbox  6 due  7 operation (any key of the slot where none)
---       8.. lists (sorted sets) and look-ups (strings) that ARGV refers to by position
+--       8 leases   9.. lists (sorted sets) and look-ups (strings) that ARGV refers to by position
 -- ARGV  1 commit the caller decided on ('' for a customer who is not there yet)   2 commit of the new document
---       3 new document ('' if unchanged)   4 now, ms   5 lifetime, ms   6 member (tenant, customer)
+--       3 new document ('' if unchanged)   4 now, ms   5 lifetime, ms ("0": no end, an archive is kept)
+--       6 member (tenant, customer)
 --       7 channel of hints   8 when the next thing is due, ms ('' for never)   9 the operation's record ('' for none)
 --      10 lifetime of that record, ms   11 state of the customer
---      12 number of events, then for each: digest of its id, fingerprint, bytes, level, channel, marks
+--      12 when the lease ends, ms ('' while work pins it, "-" to leave it as it is: nobody was heard)
+--      13 number of events, then for each: digest of its id, fingerprint, bytes, level, channel, marks
 --         number of interactions, then for each: id, "fence party level till channel" ('' where it is no longer open),
 --           "" (nobody spoke), "t" (somebody told something) or "h" (its holder spoke)
 --         number of list entries, then for each: position in KEYS, member, score ('' to take it out)
 --         number of look-ups, then for each: position in KEYS, value, lifetime in ms
 -- Returns { 'ok', version, document_version } or { 'changed' } or { 'raced' } (an event id is known by now)
 --      or { 'replayed' } (the operation was done before); nothing is written but after ok
-local context, document, timeline, events, outbox, due, operation =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local now, lifetime, member = ARGV[4], ARGV[5], ARGV[6]
+local context, document, timeline, events, outbox, due, operation, leases =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local now, lifetime, member, lease = ARGV[4], ARGV[5], ARGV[6], ARGV[12]
 
 local head = redis.call('HMGET', context, 'commit', 'version', 'document_version')
 if (head[1] or '') ~= ARGV[1] then return { 'changed' } end
@@ -23,7 +25,7 @@ if ARGV[9] ~= '' and redis.call('EXISTS', operation) == 1 then return { 'replaye
 local version = tonumber(head[2] or '0')
 local before = version
 
-local at = 12
+local at = 13
 local function following()
   at = at + 1
   return ARGV[at]
@@ -91,5 +93,15 @@ if version > before then
   redis.call('XADD', outbox, '*', 'c', member, 'f', before + 1, 'l', version)
   redis.call('PUBLISH', ARGV[7], member .. '\n' .. version)
 end
-for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+if not head[1] then redis.call('HSET', context, 'born', ARGV[2]) end
+if lifetime ~= '0' then
+  for k = 1, 4 do redis.call('PEXPIRE', KEYS[k], lifetime) end
+elseif lease ~= '-' then
+  redis.call('HSET', context, 'last', now)
+  if lease == '' then
+    redis.call('ZREM', leases, member)
+  else
+    redis.call('ZADD', leases, lease, member)
+  end
+end
 return { 'ok', tostring(version), document_version }
