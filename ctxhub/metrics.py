@@ -7,6 +7,7 @@ of them is asked answers with the sum.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -18,14 +19,22 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.metrics_core import Metric
 
 __all__ = [
+    "ARCHIVED",
+    "ARCHIVE_BACKLOG",
+    "ARCHIVE_LAG",
+    "ARCHIVE_UP",
+    "BROUGHT_BACK",
+    "BROUGHT_BACK_SECONDS",
     "CONTENT_TYPE",
     "EVENTS",
     "HANDOFFS",
     "OUT_OF_TURN",
     "QUESTIONS_SAVED",
     "REDIS_ROUND_TRIPS",
+    "RELEASED",
     "REPEATS",
     "REQUESTS",
     "REQUEST_SECONDS",
@@ -49,11 +58,41 @@ OUT_OF_TURN = Counter("ctxhub_out_of_turn", "Messages sent by somebody who did n
 STREAMS_OPEN = Gauge("ctxhub_streams_open", "Streams open now.", ["kind"], multiprocess_mode="livesum")
 REDIS_ROUND_TRIPS = Counter("ctxhub_redis_round_trips", "Round trips to Redis.", ["operation"])
 
+ARCHIVE_UP = Gauge("ctxhub_archive_up", "Whether the archive answers: 1, or 0.", multiprocess_mode="livemin")
+ARCHIVE_BACKLOG = Gauge(
+    "ctxhub_archive_backlog", "Writes that the archive does not have yet.", multiprocess_mode="livesum"
+)
+ARCHIVE_LAG = Gauge(
+    "ctxhub_archive_lag_seconds", "Age of the oldest write that the archive does not have yet.",
+    multiprocess_mode="livemax",
+)  # fmt: skip
+ARCHIVED = Counter("ctxhub_archived_events", "Events written to the archive.")
+RELEASED = Counter("ctxhub_released", "Customers whom Redis forgot because the archive has them.")
+BROUGHT_BACK = Counter("ctxhub_brought_back", "Customers brought back from the archive.")
+BROUGHT_BACK_SECONDS = Histogram("ctxhub_brought_back_seconds", "Time to bring a customer back.", buckets=_SECONDS)
 
-def exposition() -> bytes:
-    """All metrics of the hub as Prometheus reads them, whichever worker is asked."""
+
+def exposition(numbers: Iterable[Metric] = ()) -> bytes:
+    """All metrics of the hub as Prometheus reads them, whichever worker is asked; `numbers` stand after the others."""
+    return _of_processes() + generate_latest(_Read(tuple(numbers)))
+
+
+def _of_processes() -> bytes:
+    """Return what the hub's own processes counted and timed."""
     if WORKERS_FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+class _Read(CollectorRegistry):
+    """A registry of metrics that were read elsewhere."""
+
+    def __init__(self, metrics: tuple[Metric, ...]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them."""
+        yield from self._metrics

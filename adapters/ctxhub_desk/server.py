@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,18 +17,24 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ctxhub.client import (
+    Brief,
     ContextHub,
     CtxhubError,
+    Degraded,
     Forbidden,
     HandoffView,
     Hubs,
     Invalid,
     Telling,
+    TooMany,
     Unauthenticated,
+    Unavailable,
     Unknown,
     told,
+    why,
 )
 from ctxhub_desk.assets import CONTENT_SECURITY_POLICY, Asset, load_assets
+from ctxhub_desk.overview import Overview, days_of, overview
 from ctxhub_desk.sessions import Seal, Session
 from ctxhub_desk.settings import DeskSettings
 from ctxhub_desk.streams import Frames, customer_frames, followed, queue_frames
@@ -47,6 +56,11 @@ from ctxhub_desk.translate import (
 
 COOKIE = "ctxhub_desk"
 HEADER = "X-Ctxhub-Desk"
+DEGRADED = "X-Ctxhub-Degraded"
+
+ANSWERED_WITHIN = 5.0
+READ_WITHIN = 2.5
+MOST_VIEWS = 500
 
 _PRINTED = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Id = Annotated[str, Field(pattern=_PRINTED, max_length=128)]
@@ -139,6 +153,7 @@ class Agent(NamedTuple):
     hub: ContextHub
     agent_id: str
     queue: str
+    mark: str
 
 
 class ProblemRoute(APIRoute):
@@ -150,7 +165,12 @@ class ProblemRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                response = await handle(request)
+                async with asyncio.timeout(ANSWERED_WITHIN):
+                    response = await handle(request)
+            except TimeoutError as error:
+                response = _problem(Unavailable("the hub did not answer in time"), why(error))
+            except (Unavailable, TooMany) as error:
+                response = _problem(error, why(error))
             except CtxhubError as error:
                 response = _problem(error)
             except RequestValidationError as error:
@@ -170,6 +190,8 @@ class Desk:
         self.hubs = hubs
         self.settings = settings
         self.seal = Seal(settings.secret)
+        self.degraded = Degraded("desk")
+        self.views: OrderedDict[tuple[str, ...], Work] = OrderedDict()
 
     async def come_in(self, request: Request) -> None:
         """Let a route find this desk; a write must come from the page itself."""
@@ -186,7 +208,24 @@ class Desk:
         session = self.session(cookie)
         if session is None:
             raise Unauthenticated("log in at the desk first")
-        return Agent(self.hubs.with_key(session.key.get_secret_value()), session.agent_id, session.queue)
+        key = session.key.get_secret_value()
+        mark = hashlib.sha256(f"{session.agent_id}\n{key}".encode()).hexdigest()
+        return Agent(self.hubs.with_key(key), session.agent_id, session.queue, mark)
+
+    def seen(self, key: tuple[str, ...], shown: Work) -> Work:
+        """Remember what an agent has just seen, for while the hub is away."""
+        self.degraded.over()
+        self.views[key] = shown.model_copy(update={"as_of": datetime.now(UTC)})
+        self.views.move_to_end(key)
+        if len(self.views) > MOST_VIEWS:
+            self.views.popitem(last=False)
+        return shown
+
+    def seen_before(self, key: tuple[str, ...], error: Exception) -> Work:
+        """Return what an agent saw last, marked as old; without that the hub's absence is the answer."""
+        if key not in self.views:
+            raise error
+        return self.views[key].model_copy(update={"degraded": self.degraded.note(error)})
 
     def asset(self, name: str) -> Asset:
         """Return one of the page's files."""
@@ -237,6 +276,12 @@ async def show_page(request: Request, desk: AtDesk) -> Response:
     return _file(request, desk.asset("index.html"))
 
 
+@page.get("/overview")
+async def show_overview_page(request: Request, desk: AtDesk) -> Response:
+    """Answer with the supervisor's page; it holds no number itself."""
+    return _file(request, desk.asset("overview.html"))
+
+
 @page.get("/static/{name}")
 async def show_file(request: Request, desk: AtDesk, name: str) -> Response:
     """Answer with one of the page's files."""
@@ -244,16 +289,34 @@ async def show_file(request: Request, desk: AtDesk, name: str) -> Response:
 
 
 @api.post("/login")
-async def log_in(desk: AtDesk, body: Login, response: Response) -> dict[str, str]:
+async def log_in(desk: AtDesk, body: Login, response: Response) -> dict[str, Any]:
     """Check the key against the hub and seal it into the cookie: from here on no script sees it."""
-    await desk.hubs.with_key(body.key.get_secret_value()).handoffs.list(queue=body.queue)
+    hub = desk.hubs.with_key(body.key.get_secret_value())
+    await hub.handoffs.list(queue=body.queue)
     lasts = desk.settings.session_lasts
-    session = Session(key=body.key, agent_id=body.agent_id, queue=body.queue, ends_at=datetime.now(UTC) + lasts)
+    session = Session(
+        key=body.key, agent_id=body.agent_id, queue=body.queue, supervisor=await _reads_numbers(hub),
+        ends_at=datetime.now(UTC) + lasts,
+    )  # fmt: skip
     response.set_cookie(
         COOKIE, desk.seal.close(session), max_age=int(lasts.total_seconds()), path="/desk", httponly=True,
         samesite="strict", secure=desk.settings.secure,
     )  # fmt: skip
-    return {"agent_id": body.agent_id, "queue": body.queue}
+    return _who(session)
+
+
+def _who(session: Session) -> dict[str, Any]:
+    """Say who is at the desk."""
+    return session.model_dump(include={"agent_id", "queue", "supervisor"})
+
+
+async def _reads_numbers(hub: ContextHub) -> bool:
+    """Tell whether a key may see the overview."""
+    try:
+        await hub.numbers()
+    except Forbidden:
+        return False
+    return True
 
 
 @api.post("/logout", status_code=204)
@@ -263,10 +326,25 @@ async def log_out(response: Response) -> None:
 
 
 @api.get("/session")
-async def who_am_i(request: Request, desk: AtDesk) -> dict[str, str] | None:
+async def who_am_i(request: Request, desk: AtDesk) -> dict[str, Any] | None:
     """Say who is logged in; null for nobody, which is no fault in who only asks."""
     session = desk.session(request.cookies.get(COOKIE, ""))
-    return {"agent_id": session.agent_id, "queue": session.queue} if session else None
+    return _who(session) if session else None
+
+
+@api.get("/overview")
+async def show_overview(
+    agent: ByAgent,
+    days: Annotated[int, Query(ge=1, le=90)] = 7,
+    channel: Annotated[str | None, Query(pattern="^[a-z][a-z0-9_-]{0,39}$")] = None,
+    lang: Lang = "en",
+) -> Overview:
+    """Show the numbers of the last days, and the promises that are late."""
+    tenant = await agent.hub.tenants.read()
+    first, last = days_of(tenant, datetime.now(UTC), days)
+    numbers = await agent.hub.numbers(first=first, last=last, channel=channel, lang=lang)
+    late = await agent.hub.commitments.list(state="overdue", limit=50)
+    return overview(numbers, late, tenant, lang)
 
 
 @api.get("/queue")
@@ -290,8 +368,27 @@ async def follow_queue(desk: AtDesk, agent: ByAgent, last_event_id: Last = None,
 
 
 @api.get("/handoffs/{handoff_id}")
-async def show_handoff(agent: ByAgent, handoff_id: str, lang: Lang = "en", min_version: int | None = None) -> Work:
-    """Show one handoff with all that came along."""
+async def show_handoff(
+    desk: AtDesk,
+    agent: ByAgent,
+    response: Response,
+    handoff_id: str,
+    lang: Lang = "en",
+    min_version: int | None = None,
+) -> Work:
+    """Show one handoff with all that came along; while the hub is away, as this agent saw it last."""
+    key = (agent.mark, handoff_id, lang)
+    try:
+        async with asyncio.timeout(READ_WITHIN):
+            return desk.seen(key, await _seen_now(agent, handoff_id, lang, min_version))
+    except (Unavailable, TooMany, TimeoutError) as error:
+        shown = desk.seen_before(key, error)
+        response.headers[DEGRADED] = str(shown.degraded)
+        return shown
+
+
+async def _seen_now(agent: Agent, handoff_id: str, lang: Lang, min_version: int | None) -> Work:
+    """Return a handoff as it stands."""
     handoff = await agent.hub.handoffs.get(handoff_id)
     context = await agent.hub.contexts.read(
         handoff.customer_id, interaction_id=handoff.interaction_id, events=100, min_version=min_version
@@ -300,11 +397,12 @@ async def show_handoff(agent: ByAgent, handoff_id: str, lang: Lang = "en", min_v
 
 
 @api.post("/handoffs/{handoff_id}/accept")
-async def accept(agent: ByAgent, handoff_id: str, lang: Lang = "en") -> Work:
+async def accept(desk: AtDesk, agent: ByAgent, handoff_id: str, lang: Lang = "en") -> Work:
     """Take a handoff and show it; whoever comes second is told who has it."""
     accepted = await agent.hub.handoffs.accept(handoff_id, agent.agent_id)
     tenant = await agent.hub.tenants.read()
-    return work(accepted.handoff, accepted.context, tenant, agent.agent_id, lang, accepted.fence)
+    shown = work(accepted.handoff, accepted.context, tenant, agent.agent_id, lang, accepted.fence)
+    return desk.seen((agent.mark, handoff_id, lang), shown)
 
 
 @api.post("/handoffs/{handoff_id}/decline")
@@ -366,10 +464,25 @@ async def show_timeline(
     return {"events": shown, "next": events.next}
 
 
+@api.get("/customers/{customer_id}/brief")
+async def tell_briefly(
+    agent: ByAgent,
+    customer_id: str,
+    interaction_id: Id,
+    max_chars: Annotated[int, Query(ge=80, le=4000)] = 600,
+    min_version: int | None = None,
+    lang: Lang = "en",
+) -> Brief:
+    """Tell the customer in a few sentences, each with the events that it rests on."""
+    return await agent.hub.contexts.brief(
+        customer_id, lang=lang, max_chars=max_chars, interaction_id=interaction_id, min_version=min_version
+    )
+
+
 @api.post("/customers/{customer_id}/messages")
-async def say(agent: ByAgent, customer_id: str, body: Message) -> dict[str, Any]:
+async def say(desk: AtDesk, agent: ByAgent, response: Response, customer_id: str, body: Message) -> dict[str, Any]:
     """Say something to the customer."""
-    return await _tell(agent, customer_id, body.event_id, _words(body, body.event_id))
+    return await _tell(desk, agent, response, customer_id, body.event_id, _words(body, body.event_id))
 
 
 @api.post("/customers/{customer_id}/questions")
@@ -388,20 +501,22 @@ async def ask(agent: ByAgent, customer_id: str, body: Question, lang: Lang = "en
 
 
 @api.post("/customers/{customer_id}/facts")
-async def tell_fact(agent: ByAgent, customer_id: str, body: FactTold) -> dict[str, Any]:
+async def tell_fact(
+    desk: AtDesk, agent: ByAgent, response: Response, customer_id: str, body: FactTold
+) -> dict[str, Any]:
     """Keep what the agent heard or confirmed."""
     fact = told(
         f"fact.{body.how}", interaction_id=body.interaction_id, party="agent", journey_id=body.journey_id,
         event_id=body.event_id, name=body.name, value=body.value,
     )  # fmt: skip
-    return await _tell(agent, customer_id, body.event_id, fact)
+    return await _tell(desk, agent, response, customer_id, body.event_id, fact)
 
 
 @api.post("/customers/{customer_id}/notes")
-async def add_note(agent: ByAgent, customer_id: str, body: Note) -> dict[str, Any]:
+async def add_note(desk: AtDesk, agent: ByAgent, response: Response, customer_id: str, body: Note) -> dict[str, Any]:
     """Keep a note."""
     note = told("note.added", interaction_id=body.interaction_id, party="agent", event_id=body.event_id, text=body.text)
-    return await _tell(agent, customer_id, body.event_id, note)
+    return await _tell(desk, agent, response, customer_id, body.event_id, note)
 
 
 @api.get("/facts")
@@ -410,10 +525,21 @@ async def list_askable(agent: ByAgent, lang: Lang = "en", speak: str = "en") -> 
     return all_askable(await agent.hub.tenants.read(), lang, speak)
 
 
-async def _tell(agent: Agent, customer_id: str, event_id: str, telling: Telling) -> dict[str, Any]:
-    """Tell one event."""
-    kept = await agent.hub.events.tell(customer_id, telling)
-    return {"version": kept.version, "event_id": event_id}
+async def _tell(
+    desk: Desk, agent: Agent, response: Response, customer_id: str, event_id: str, telling: Telling
+) -> dict[str, Any]:
+    """Tell one event; while the hub is away it is kept, and told under the agent's own key when it is back."""
+    try:
+        async with asyncio.timeout(READ_WITHIN):
+            answer = await agent.hub.spool.tell(customer_id, telling)
+    except TimeoutError:
+        answer = await agent.hub.spool.tell(customer_id, telling, now=False)
+    if not answer.kept:
+        desk.degraded.over()
+        return {"version": answer.version, "event_id": event_id}
+    response.status_code = 202
+    response.headers[DEGRADED] = desk.degraded.note(Unavailable("kept", hub=agent.hub.away.state))
+    return {"version": None, "event_id": event_id, "kept": True}
 
 
 async def _already_told(agent: Agent, customer_id: str, body: Question, lang: str) -> list[Already]:
@@ -461,13 +587,14 @@ def _file(request: Request, asset: Asset) -> Response:
     return Response(asset.content, media_type=asset.media_type, headers=headers)
 
 
-def _problem(error: CtxhubError) -> Response:
-    """Turn a refusal into a problem document."""
+def _problem(error: CtxhubError, degraded: str | None = None) -> Response:
+    """Turn a refusal into a problem document; `degraded` where the hub is the reason."""
     document = error.ids | {
         "title": error.title, "status": error.status, "code": error.code, "detail": error.detail,
         "remedy": error.remedy,
     }  # fmt: skip
-    return JSONResponse(document, error.status, media_type="application/problem+json")
+    headers = {DEGRADED: degraded} if degraded else None
+    return JSONResponse(document, error.status, headers, media_type="application/problem+json")
 
 
 def _faults(error: RequestValidationError) -> Invalid:

@@ -23,6 +23,7 @@ class Session(BaseModel, frozen=True):
     key: SecretStr
     agent_id: str
     queue: str
+    supervisor: bool = False
     ends_at: AwareDatetime
 
     @field_serializer("key")

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ctxhub.client import (
     Answer,
     Assurance,
+    Commitment,
     ContextView,
     Event,
     FactLine,
@@ -147,11 +148,12 @@ class JourneyShown(Shown):
 
 
 class CommitmentShown(Shown):
-    """What we said we would do."""
+    """What we said we would do; `state` says whether it is due soon or overdue."""
 
     what: str
     owner: str
     due_at: datetime
+    state: str
 
 
 class Entry(Shown):
@@ -170,7 +172,7 @@ class Entry(Shown):
 
 
 class Work(Shown):
-    """All that an agent sees of one handoff."""
+    """All that an agent sees of one handoff; `degraded` says why it is only what was seen before, at `as_of`."""
 
     handoff: WorkHandoff
     customer: CustomerShown
@@ -183,6 +185,8 @@ class Work(Shown):
     commitments: list[CommitmentShown]
     recent: list[Entry]
     version: int
+    as_of: datetime | None = None
+    degraded: str | None = None
 
 
 class Already(Shown):
@@ -255,7 +259,7 @@ def work(
         journeys=journeys,
         path=_path(context, handoff),
         intent=context.intent.name if context.intent else None,
-        commitments=[CommitmentShown(what=c.what, owner=c.owner, due_at=c.due_at) for c in context.commitments],
+        commitments=[_promise(promise) for promise in context.commitments],
         recent=entries(context.recent, tenant, language),
         version=context.version,
     )
@@ -336,6 +340,11 @@ def _offer_fields(handoff: HandoffView) -> dict[str, Any]:
     """Return what card and work view have in common."""
     shared = {name: getattr(handoff, name) for name in OfferShown.model_fields if name != "chained"}
     return shared | {"chained": handoff.parent_id is not None}
+
+
+def _promise(promise: Commitment) -> CommitmentShown:
+    """Show a promise."""
+    return CommitmentShown(what=promise.what, owner=promise.owner, due_at=promise.due_at, state=promise.state)
 
 
 def _held(handoff: HandoffView, agent_id: str, fence: int | None) -> WorkHandoff:

@@ -4,7 +4,7 @@ import { desk, help } from "./desk.js";
 import { h } from "./dom.js";
 import { login } from "./login.js";
 import { setLink, state } from "./state.js";
-import { lang, remember, remembered, speak, t } from "./words.js";
+import { clock, lang, remember, remembered, speak, t } from "./words.js";
 
 let drawn = null;
 let bannerDue = 0;
@@ -28,6 +28,7 @@ function bar() {
     h(
       "nav",
       { "aria-label": t("help") },
+      state.agent?.supervisor ? h("a", { class: "button", href: "overview", "data-act": "overview" }, t("overview")) : null,
       button(t("other_language"), t("to_other_language"), otherLanguage, {
         lang: lang === "zh" ? "en" : "zh-CN",
         "data-act": "language",
@@ -72,7 +73,7 @@ function showLink() {
 function tellAway(away) {
   const place = document.querySelector("#banner");
   place.hidden = !(away && state.agent);
-  place.textContent = away ? t("away") : "";
+  place.textContent = away ? t("away", { at: state.seenAt ? clock(new Date(state.seenAt).toISOString()) : "–" }) : "";
 }
 
 function otherLanguage() {

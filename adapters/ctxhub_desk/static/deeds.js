@@ -10,8 +10,8 @@ import { lang, t } from "./words.js";
 export async function confirm(space, fact, value) {
   const { name, journey_id } = fact;
   try {
-    await space.tell("facts", { name, value, journey_id, how: "confirmed", event_id: newId() });
-    notify(t("fact_saved"));
+    const kept = await space.tell("facts", { name, value, journey_id, how: "confirmed", event_id: newId() });
+    notify(t(kept ? "kept" : "fact_saved"));
   } catch (problem) {
     explain(problem);
   }
@@ -23,8 +23,7 @@ export async function addFact(space, known = null) {
   const eventId = newId();
   const act = async ({ name, value, journey_id, how }) => {
     const body = { name: nameOf(name, names), value, journey_id: journey_id || null, how, event_id: eventId };
-    await space.tell("facts", body);
-    notify(t("fact_saved"));
+    notify(t((await space.tell("facts", body)) ? "kept" : "fact_saved"));
   };
   const title = known ? t("correct_name", { label: known.label }) : t("add_fact");
   const shown = ask(title, factFields(space.work, known), t("save"), act);
@@ -77,8 +76,7 @@ async function askables(work) {
 export function note(space) {
   const eventId = newId();
   ask(t("note"), [{ name: "text", label: t("note_title"), long: true }], t("save"), async ({ text }) => {
-    await space.tell("notes", { text, event_id: eventId });
-    notify(t("note_saved"));
+    notify(t((await space.tell("notes", { text, event_id: eventId })) ? "kept" : "note_saved"));
   });
 }
 

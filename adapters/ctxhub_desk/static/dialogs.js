@@ -45,7 +45,7 @@ export const buttons = (verb, close) =>
     "p",
     { class: "acts end" },
     h("button", { type: "button", on: { click: close } }, t("cancel")),
-    h("button", { type: "submit", class: "main", "data-writes": "any" }, verb),
+    h("button", { type: "submit", class: "main", "data-writes": "any", "data-keeps": "" }, verb),
   );
 
 /** One labelled field: {name, label, choices | long | list, value, optional}. */

@@ -65,5 +65,8 @@ function notMine(handoff) {
   return t("held_no_more", { state: t(`state_${handoff.state}`) }) + who;
 }
 
-const promise = ({ what, owner, due_at }) =>
-  h("p", { class: "promise" }, t("promised", { what, owner, due: clock(due_at) }));
+function promise({ what, owner, due_at, state }) {
+  const mark = state === "open" ? null : h("span", { class: "badge hot" }, t(`promise_${state}`));
+  const words = t("promised", { what, owner, due: clock(due_at) });
+  return h("p", { class: `promise ${state}`, "data-promise": state }, words, " ", mark);
+}

@@ -10,10 +10,12 @@ export const state = {
   held: new Map(), // handoff_id -> {card, fence}
   work: null, // the open work view
   link: "connecting", // live, connecting, lost, away
+  seenAt: null, // when the hub was last heard of: how old is what stands here
 };
 
 /** Note whether the hub is there: `desk:link` tells the page. */
 export function setLink(link) {
+  if (link === "live") state.seenAt = Date.now();
   if (state.link === link) return;
   const wasAway = state.link === "away";
   state.link = link;
@@ -22,11 +24,12 @@ export function setLink(link) {
   allowWrites();
 }
 
-/** Only what can succeed can be pressed: nothing while the hub is away, nothing that needs the floor without it. */
+/** Only what can succeed can be pressed: while the hub is away what is kept till then, nothing without the floor. */
 export function allowWrites() {
   const mine = Boolean(state.work?.handoff.mine);
   for (const element of document.querySelectorAll("[data-writes]")) {
-    element.disabled = state.link === "away" || (element.dataset.writes === "held" && !mine);
+    const answerless = state.link === "away" && !("keeps" in element.dataset);
+    element.disabled = answerless || (element.dataset.writes === "held" && !mine);
   }
 }
 

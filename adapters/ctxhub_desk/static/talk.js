@@ -1,11 +1,13 @@
 // What was said and what happened, as it happens, and the agent's answer.
 import { get, newId, post } from "./api.js";
 import { h, plain, show } from "./dom.js";
-import { allowWrites, explain, state } from "./state.js";
+import { allowWrites, explain, notify, state } from "./state.js";
 import { channelChip, channelName, clock, hasWords, lang, t, time } from "./words.js";
 
 // So many entries tell what is going on; with fewer of them earlier ones are fetched unasked.
 const FEW = 15;
+// So many pages are looked through for an event that is pointed at.
+const MOST_PAGES = 10;
 
 const SAID = new Set(["message.received", "message.sent"]);
 // What an agent wants to see at a glance; the rest comes with "show everything".
@@ -81,7 +83,22 @@ export function talk(work) {
     log.scrollTop = log.scrollHeight;
     if (inSight().length < FEW && !earlier.hidden) bringEarlier();
   });
-  return { element, add, update: answer.update, write: answer.write };
+  // Evidence may lie far back, or among what is not shown at a glance.
+  const point = async (eventIds) => {
+    for (let page = 0; page < MOST_PAGES && from > 1 && !eventIds.some((id) => entries.has(id)); page += 1)
+      await bringEarlier();
+    const entry = entries.get(eventIds.find((id) => entries.has(id)));
+    if (!entry) return notify(t("no_evidence"), "warn");
+    if (!isWelcome(entry)) everything.checked = true;
+    draw();
+    const place = list.querySelector(`[data-event="${CSS.escape(entry.event_id)}"]`);
+    list.querySelector(".pointed")?.classList.remove("pointed");
+    place.classList.add("pointed");
+    place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+    return place.scrollIntoView({ block: "center" });
+  };
+  return { element, add, point, update: answer.update, write: answer.write };
 }
 
 const byVersion = (a, b) => (a.version ?? Infinity) - (b.version ?? Infinity);
@@ -156,7 +173,7 @@ function composer(work) {
   });
   const send = h(
     "button",
-    { type: "submit", class: "main", "data-writes": "held" },
+    { type: "submit", class: "main", "data-writes": "held", "data-keeps": "" },
     spoken ? t("log_words") : t("send"),
   );
   const hint = h("p", { class: "hint", id: "send-hint" });
@@ -173,7 +190,8 @@ function composer(work) {
     };
     send.disabled = true; // until it is answered: Enter pressed twice says it once
     try {
-      await post(`customers/${encodeURIComponent(state.work.customer.customer_id)}/messages`, words);
+      const { kept } = await post(`customers/${encodeURIComponent(state.work.customer.customer_id)}/messages`, words);
+      if (kept) notify(t("kept"));
       text.value = "";
       eventId = newId();
     } catch (problem) {

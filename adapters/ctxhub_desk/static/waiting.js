@@ -1,5 +1,6 @@
 // The left side: who waits, live, and what this agent holds.
 import { follow, get, post } from "./api.js";
+import { summary } from "./brief.js";
 import { ask } from "./dialogs.js";
 import { h, show } from "./dom.js";
 import { renewDue } from "./held.js";
@@ -9,6 +10,8 @@ import { channelChip, channelName, lang, t, time } from "./words.js";
 // A stream is silent both when nothing happens and when nobody is there: so the queue is asked for now and then.
 const EVERY = 10_000;
 const SOON = 2000;
+// Who stands further back is told of as they come forward.
+const MOST_TOLD = 10;
 
 export class Waiting {
   #open;
@@ -19,6 +22,7 @@ export class Waiting {
   #nobody = h("p", { class: "empty" }, t("nobody_waits"));
   #mine = h("section", { hidden: true }, h("h2", { id: "held-title" }, t("my_work")), this.#held);
   #declined = new Set(); // still on offer to others, so shown last
+  #told = new Map(); // handoff_id -> the customer told in one line, in the language of the page
   #asked = Date.now();
   #unfollow;
   #tending;
@@ -47,8 +51,13 @@ export class Waiting {
     this.#count.textContent = state.offers.length;
     this.#nobody.hidden = state.offers.length > 0;
     document.title = (state.offers.length ? `(${state.offers.length}) ` : "") + t("title");
-    const cards = state.offers.map((offer) => ({ ...offer, declined: this.#declined.has(offer.handoff_id) }));
+    const cards = state.offers.map((offer) => ({
+      ...offer,
+      declined: this.#declined.has(offer.handoff_id),
+      told: this.#told.get(offer.handoff_id + lang) ?? "",
+    }));
     cards.sort((a, b) => a.declined - b.declined);
+    cards.slice(0, MOST_TOLD).forEach((card) => this.#tell(card));
     show(
       this.#list,
       cards,
@@ -66,6 +75,16 @@ export class Waiting {
       (card) => this.#heldCard(card),
       lang,
     );
+  }
+
+  /** Tell an offer in one line, once: what was asked for counts as told until it is. */
+  async #tell(card) {
+    const name = card.handoff_id + lang;
+    if (this.#told.has(name)) return;
+    this.#told.set(name, "");
+    const words = await summary(card);
+    this.#told.set(name, words);
+    if (words) this.draw();
   }
 
   /** Accept an offer; whoever comes second is told who has it. */
@@ -143,6 +162,7 @@ export class Waiting {
       "li",
       { class: looks, "data-offer": id },
       h("p", { class: "head" }, channelChip(offer.channel), h("strong", {}, offer.reason), badges(offer)),
+      offer.told ? h("p", { class: "told" }, offer.told) : null,
       offer.note ? h("p", { class: "note" }, offer.note) : null,
       h(
         "p",

@@ -1,5 +1,6 @@
 // One handoff that is worked on: who it is, what was told, what is said, and what becomes of it; kept up to date.
 import { follow, get, post } from "./api.js";
+import { brief } from "./brief.js";
 import { addFact, askFor, complete, confirm, giveBack, note } from "./deeds.js";
 import { fill, h } from "./dom.js";
 import { facts } from "./facts.js";
@@ -15,6 +16,7 @@ export class Workspace {
   #leave;
   #redraw;
   #strip;
+  #brief;
   #panel;
   #conversation;
   #unfollow;
@@ -32,10 +34,12 @@ export class Workspace {
       ask: (gap, journeyId) => askFor(this, gap, journeyId),
     });
     this.#conversation = talk(work);
+    this.#brief = brief(work, (eventIds) => this.#conversation.point(eventIds));
     this.element = h(
       "main",
       { class: "work", "data-handoff": work.handoff.handoff_id },
       this.#strip,
+      this.#brief.element,
       h("div", { class: "columns" }, this.#panel.element, this.#conversation.element),
       this.#buttons(),
     );
@@ -57,11 +61,12 @@ export class Workspace {
     return `customers/${encodeURIComponent(this.work.customer.customer_id)}`;
   }
 
-  /** Tell the hub something about the interaction, and look at the context as it is then. */
+  /** Tell the hub something about the interaction, and look at the context as it is then; true where it is kept. */
   async tell(noun, body) {
     const about = { interaction_id: this.work.handoff.interaction_id };
-    const { version } = await post(`${this.customerPath}/${noun}`, { ...about, ...body });
-    this.#lookAgain(version);
+    const { version, kept } = await post(`${this.customerPath}/${noun}`, { ...about, ...body });
+    if (!kept) this.#lookAgain(version);
+    return kept ?? false;
   }
 
   /** Look at the handoff again, at this version or a later one. */
@@ -104,8 +109,20 @@ export class Workspace {
   }
 
   #buttons() {
+    const keeps = (name) => (name === "fact" || name === "note" ? "" : null);
     const deed = (words, name, act, kind) =>
-      h("button", { type: "button", class: kind, "data-writes": "held", "data-act": name, on: { click: act } }, words);
+      h(
+        "button",
+        {
+          type: "button",
+          class: kind,
+          "data-writes": "held",
+          "data-keeps": keeps(name),
+          "data-act": name,
+          on: { click: act },
+        },
+        words,
+      );
     return h(
       "div",
       { class: "deeds-bar", role: "group", "aria-label": t("my_work") },
@@ -125,6 +142,7 @@ export class Workspace {
     hold(next.handoff);
     fill(this.#strip, ...identity(next));
     this.#panel.draw(next);
+    this.#brief.refresh(next);
     this.#conversation.update(next);
     this.#conversation.add(...next.recent);
     this.#redraw();

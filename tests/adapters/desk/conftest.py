@@ -98,6 +98,12 @@ class RunningHub:
         self._process.wait(10)
         self._process.stdout.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def key_of(self, agent: str) -> str:
         """Return an agent's own key, made as the operator makes it."""
         if agent not in self._keys:
@@ -120,7 +126,7 @@ class RunningHub:
     def alone(self) -> Iterator[str]:
         """Run the desk in a process of its own against this hub, for as long as the block lasts."""
         settings = {"CTXHUB_URL": self.url, "CTXHUB_KEY": ADMIN_KEY, "PYTHONPATH": str(ROOT / "adapters")}
-        command = [sys.executable, "-m", "ctxhub_desk", "--port", "0"]
+        command = [sys.executable, "-m", "ctxhub_desk", "--port", "0", "--data", str(self._folder / "alone")]
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,6 +111,57 @@ async def test_an_agent_reads_what_was_told_where_by_whom_and_what_is_missing(op
     assert [await gap.get_attribute("data-missing") for gap in await missing.all()] == ["travel_date", "adults.count"]
     await expect(page.locator(".assurance")).to_contain_text("Level 2: verified · by pin")
     await expect(page.locator(".floor")).to_have_text("You have the floor; the bot is silent")
+
+
+async def test_the_customer_is_told_in_brief_and_each_line_leads_to_its_evidence(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    card = page.locator("[data-offer]").filter(has_text=customer.customer_id)
+    await expect(card.locator(".told")).to_contain_text("Came about: a train ticket.")
+    await accept(page, customer)
+    brief = page.locator(".brief")
+    await expect(brief.locator("li").first).to_have_text("Came about: a train ticket.")
+    await expect(brief).to_contain_text("Still to ask: travel date and travellers.")
+    line = page.get_by_role("button", name="Departure city: San Diego, says the customer (phone menu")
+    evidence = await brief.locator("li", has=line).get_attribute("data-evidence")
+    await line.click()
+    pointed = page.locator(".talk .pointed")
+    await expect(pointed).to_have_attribute("data-event", str(evidence))
+    await expect(pointed).to_be_in_viewport()
+    await expect(pointed).to_be_focused()
+    row = told("fact.stated", interaction_id=customer.interaction.interaction_id, name="travel_date",
+               journey_id=customer.journey_id, value="2026-12-01")  # fmt: skip
+    await channels.events.tell(customer.customer_id, row)
+    await expect(brief).to_contain_text("Travel date: 1 December 2026, says the customer.")
+    await expect(brief).to_contain_text("Still to ask: travellers.")
+
+
+async def test_a_promise_that_is_late_is_marked(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    due = datetime.now(UTC) - timedelta(hours=3)
+    promise = told("commitment.made", interaction_id=customer.interaction.interaction_id, party="agent",
+                   what="a refund", owner="tickets", due_at=due.isoformat())  # fmt: skip
+    await channels.events.tell(customer.customer_id, promise)
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await expect(page.locator(".strip [data-promise=overdue]")).to_contain_text("a refund, by tickets")
+    await expect(page.locator(".strip [data-promise=overdue] .badge")).to_have_text("overdue")
+    await expect(page.locator(".brief [data-about=promised]")).to_have_text("Overdue, for 3 hours: a refund (tickets).")
+
+
+async def test_evidence_from_long_before_is_brought_in(opens: Opens, comes: Comes, channels: ContextHub) -> None:
+    customer = await comes()
+    here = customer.interaction.interaction_id
+    for _ in range(3):
+        chatter = [told("message.received", interaction_id=here, text=f"and another thing {n}") for n in range(80)]
+        await channels.events.tell(customer.customer_id, *chatter)
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    line = page.locator(".brief").get_by_role("button", name="Departure city: San Diego")
+    await line.click()
+    await expect(page.locator(".talk .pointed")).to_have_attribute("data-type", "fact.stated")
 
 
 async def test_the_receipt_is_sent_once_the_facts_are_painted(opens: Opens, comes: Comes, channels: ContextHub) -> None:
@@ -343,7 +395,9 @@ async def test_the_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
     running.stop()
     try:
         await expect(page.locator("#banner")).to_contain_text("The hub can't be reached", timeout=10_000)
-        await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        await page.get_by_role("button", name="Send").click()  # the desk itself is gone: nobody can keep it
+        await expect(page.locator("#notices .warn").last).to_contain_text("Nothing is lost: try again.")
+        await expect(page.get_by_label("Your answer to the customer")).to_have_value("a draft that stays")
         await expect(fact(page, "from_city").locator("> .value")).to_have_text("San Diego")
     finally:
         running.start()

@@ -103,7 +103,7 @@ async def test_a_write_from_another_page_is_refused(sits_down: SitsDown, comes: 
 
 async def test_logging_out_forgets_the_agent(sits_down: SitsDown) -> None:
     desk = await sits_down("ann", "default")
-    assert (await desk.get("session")).json() == {"agent_id": "ann", "queue": "default"}
+    assert (await desk.get("session")).json() == {"agent_id": "ann", "queue": "default", "supervisor": False}
     assert (await desk.post("logout", json={})).status_code == 204
     assert (await desk.get("session")).json() is None
 
