@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from ctxhub import __version__, log
-from ctxhub.client import ContextHub, ContextView, Fed
+from ctxhub import __version__, log, looking
+from ctxhub.backup import backup, restore
+from ctxhub.bulk.command import add_export, add_import
 from ctxhub.errors import CtxhubError
+from ctxhub.hub.declarations import LineFault, check
 from ctxhub.hub.keys import Keys
 from ctxhub.serving import serve
 from ctxhub.settings import CannotStart, SettingLine, Settings, describe_settings, written
@@ -32,7 +33,6 @@ from ctxhub.store.redis import connected
 __all__ = ["main"]
 
 _ROLES = ("adapter", "agent", "supervisor", "admin")
-_CLIENT_KEY = "CTXHUB_KEY"
 _MARKS = {"good": "  ok ", "bad": "  BAD", "unknown": "  ?  "}
 _KEY_COLUMNS = ("tenant", "name", "role", "agent", "key_id", "created_at")
 
@@ -76,8 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_demo_and_replay(commands)
     _add_keys(commands)
+    _add_bulk(commands)
+    _add_backup(commands)
     _add_doctor(commands)
-    _add_show_and_follow(commands)
+    _add_tenants(commands)
+    looking.add_commands(commands)
     return parser
 
 
@@ -139,24 +142,40 @@ def _add_keys(commands: Any) -> None:
         _add_places(parser)
 
 
+def _add_bulk(commands: Any) -> None:
+    add_import(commands, _add_places).set_defaults(command=_import)
+    add_export(commands, _add_places).set_defaults(command=_export)
+
+
+def _add_backup(commands: Any) -> None:
+    saving = commands.add_parser("backup", help="copy the hub's own server, archive and keys into a new folder")
+    saving.set_defaults(command=_backup)
+    restoring = commands.add_parser("restore", help="put a backup into a data folder where no hub is")
+    restoring.set_defaults(command=_restore)
+    for parser in (saving, restoring):
+        parser.add_argument("folder", type=Path, metavar="DIR")
+        _add_places(parser)
+    actions = commands.add_parser("archive", help="which archive goes with a Redis").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    parting = actions.add_parser("part", help="let this Redis go with another archive, or none, from the next start on")
+    parting.set_defaults(command=_part_with_archive)
+    _add_places(parting)
+
+
 def _add_doctor(commands: Any) -> None:
     parser = commands.add_parser("doctor", help="show the settings in force, and check Redis against them")
     _add_places(parser)
     parser.set_defaults(command=_doctor)
 
 
-def _add_show_and_follow(commands: Any) -> None:
-    show = commands.add_parser("show", help="show what a running hub knows about a customer")
-    show.add_argument("--json", action="store_true", help="as JSON")
-    show.set_defaults(command=_show)
-    follow = commands.add_parser("follow", help="follow what happens to a customer")
-    follow.add_argument("--after", type=int, metavar="VERSION", help="begin after this version; none: now")
-    follow.set_defaults(command=_follow)
-    for parser in (show, follow):
-        parser.add_argument("customer_id")
-        parser.add_argument("--url", help="where the hub is")
-        parser.add_argument("--data", type=Path, help="the folder whose admin.key to use")
-        parser.epilog = f"The key comes from {_CLIENT_KEY}, else CTXHUB_ADMIN_KEY, else <data>/admin.key."
+def _add_tenants(commands: Any) -> None:
+    actions = commands.add_parser("tenants", help="check tenants' files").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    checking = actions.add_parser("check", help="tell each fault with file and line")
+    checking.add_argument("folder", type=Path, help="the folder of the files")
+    checking.set_defaults(command=_check_tenants)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -197,15 +216,15 @@ def _with_redis(settings: Settings) -> Iterator[Settings]:
     settings = settings.with_secrets()
     url = settings.redis_url or running_server(settings.data)
     if url is not None:
-        yield settings.model_copy(update={"redis_url": url})
+        yield settings.with_redis(url) if settings.redis_url is None else settings
         return
     with embedded_server(settings) as server:
-        yield settings.model_copy(update={"redis_url": server.url})
+        yield settings.with_redis(server.url)
 
 
 @asynccontextmanager
-async def _opened_keys(settings: Settings) -> AsyncIterator[Keys]:
-    """The keys, wherever they are kept."""
+async def _opened_keyring(settings: Settings) -> AsyncIterator[Keyring]:
+    """What a Redis keeps about itself, wherever that is."""
     assert settings.redis_url is not None
     async with connected(
         settings.redis_url,
@@ -213,15 +232,15 @@ async def _opened_keys(settings: Settings) -> AsyncIterator[Keys]:
         socket_timeout=settings.socket_timeout.total_seconds(),
         connect_timeout=settings.connect_timeout.total_seconds(),
     ) as server:
-        yield Keys(Keyring(server))
+        yield Keyring(server)
 
 
 def _on_keys(arguments: argparse.Namespace, act: Callable[[Keys], Awaitable[Done]]) -> Done:
     """Do something with the keys."""
 
     async def done(settings: Settings) -> Done:
-        async with _opened_keys(settings) as keys:
-            return await act(keys)
+        async with _opened_keyring(settings) as keyring:
+            return await act(Keys(keyring))
 
     log.configure("warning", "console")
     with _with_redis(_settings(arguments)) as settings:
@@ -249,6 +268,55 @@ def _revoke_key(arguments: argparse.Namespace) -> int:
     return 0
 
 
+# Many customers at once
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from ctxhub.bulk.work import bring_in  # it brings the whole hub along, which few commands need
+
+    log.configure("warning", "console")
+    with _with_redis(_settings(arguments)) as settings:
+        return bring_in(arguments, settings)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from ctxhub.bulk.work import take_out  # it brings the whole hub along, which few commands need
+
+    log.configure("warning", "console")
+    given = _settings(arguments)
+    if given.redis_url is None and not given.data.is_dir():
+        raise CannotStart(f"there is no hub in {given.data}: name its folder with --data, or its Redis")
+    with _with_redis(given) as settings:
+        return take_out(arguments, settings)
+
+
+# Backup and archive
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    for told in backup(_settings(arguments), arguments.folder):
+        print(told)
+    return 0
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    for told in restore(_settings(arguments), arguments.folder):
+        print(told)
+    return 0
+
+
+def _part_with_archive(arguments: argparse.Namespace) -> int:
+    async def part(settings: Settings) -> None:
+        async with _opened_keyring(settings) as keyring:
+            await keyring.part_with_archive()
+
+    log.configure("warning", "console")
+    with _with_redis(_settings(arguments)) as settings:
+        asyncio.run(part(settings))
+    print("the next start fixes another archive; who is only in the one before is not found any more", file=sys.stderr)
+    return 0
+
+
 # Doctor
 
 
@@ -262,9 +330,39 @@ def _doctor(arguments: argparse.Namespace) -> int:
         assert reachable.redis_url is not None
         print(f"\nRedis at {without_password(reachable.redis_url)}")
         findings = examine(reachable.redis_url, settings)
+    if settings.tenants is not None:
+        findings += _tenant_findings(settings.tenants)
     for finding in findings:
         print(_told(finding))
     return int(any(finding.verdict == "bad" for finding in findings))
+
+
+def _tenant_findings(folder: Path) -> list[Finding]:
+    """What is wrong with the tenants' files; that nothing is, is a finding too."""
+    try:
+        faults = _faults(folder)
+    except OSError as error:
+        return [Finding("tenants", f"{folder}: {error.strerror}", "bad", "let CTXHUB_TENANTS name a folder")]
+    found = [Finding(f"{fault.file}:{fault.line}", fault.what, "bad", fault.remedy) for fault in faults]
+    return found or [Finding("tenants", f"the files in {folder}", "good")]
+
+
+def _faults(folder: Path) -> list[LineFault]:
+    """Return what is wrong with a folder's files, also in what adapters read of them."""
+    from ctxhub.server import CHANNELS  # it brings the whole hub along, which few commands need
+
+    return check(folder, CHANNELS)
+
+
+def _check_tenants(arguments: argparse.Namespace) -> int:
+    try:
+        faults = _faults(arguments.folder)
+    except OSError as error:
+        raise CannotStart(f"{arguments.folder}: {error.strerror}: name a folder of tenants' files") from error
+    for fault in faults:
+        print(fault)
+    print(f"{len(faults)} faults" if faults else "no faults", file=sys.stderr)
+    return int(bool(faults))
 
 
 def _shown(line: SettingLine, settings: Settings) -> str:
@@ -277,78 +375,3 @@ def _shown(line: SettingLine, settings: Settings) -> str:
 def _told(finding: Finding) -> str:
     remedy = f"  -> {finding.remedy}" if finding.remedy else ""
     return f"{_MARKS[finding.verdict]}  {finding.name}: {finding.found}{remedy}"
-
-
-# Looking at customers
-
-
-def _hub(arguments: argparse.Namespace) -> ContextHub:
-    """A client of the running hub."""
-    log.configure("warning", "console")
-    settings = _settings(arguments)
-    try:
-        return ContextHub(arguments.url or settings.base_url, _key(settings))
-    except ValueError as error:
-        raise CannotStart(f"--url: {error}") from error
-
-
-def _key(settings: Settings) -> str:
-    if key := os.environ.get(_CLIENT_KEY):
-        return key
-    if settings.admin_key is not None:
-        return settings.admin_key.get_secret_value()
-    with suppress(FileNotFoundError):
-        return (settings.data / "admin.key").read_text().strip()
-    raise CannotStart(f"no key: set {_CLIENT_KEY}, or name the hub's data folder with --data")
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    async def read() -> ContextView:
-        async with _hub(arguments) as hub:
-            return await hub.contexts.read(arguments.customer_id)
-
-    context = asyncio.run(read())
-    if arguments.json:
-        print(context.model_dump_json(indent=2))
-        return 0
-    print("\n".join(_lines_of(context)))
-    return 0
-
-
-def _lines_of(context: ContextView) -> Iterator[str]:
-    """A context for eyes: one line for each thing known."""
-    yield f"{context.customer_id}  version {context.version}  {'known' if context.known else 'not known'}"
-    for identifier in context.identifiers:
-        yield f"  identifier   {identifier.type} {identifier.value} ({identifier.strength})"
-    for name, fact in context.facts.items():
-        value = "(withheld)" if fact.withheld else json.dumps(fact.value, ensure_ascii=False)
-        yield f"  fact         {name} = {value} ({fact.state})"
-    for journey in context.journeys:
-        missing = f", misses {', '.join(journey.missing)}" if journey.missing else ""
-        yield f"  journey      {journey.kind} {journey.state} at {journey.step or 'its beginning'}{missing}"
-    for interaction in context.interactions:
-        yield f"  interaction  {interaction.channel} {interaction.interaction_id} {interaction.state}"
-    for handoff in context.handoffs:
-        yield f"  handoff      {handoff.handoff_id} {handoff.state}"
-
-
-def _follow(arguments: argparse.Namespace) -> int:
-    async def follow() -> None:
-        async with _hub(arguments) as hub:
-            await hub.contexts.read(arguments.customer_id)  # a feed waits for a hub that is away; who looks does not
-            feed = hub.feeds.customer(arguments.customer_id, after=arguments.after)
-            async with aclosing(feed):
-                await _print_feed(feed)
-
-    asyncio.run(follow())
-    return 0
-
-
-async def _print_feed(feed: AsyncGenerator[Fed, None]) -> None:
-    async for fed in feed:
-        print(_line_of(fed), flush=True)
-
-
-def _line_of(fed: Fed) -> str:
-    at = fed.data.get("at", "")
-    return " ".join([fed.id or "-", at, fed.type, json.dumps(fed.data.get("data", fed.data), ensure_ascii=False)])

@@ -5,6 +5,7 @@
     │   ├── Ambiguous               the identifier leads to several customers: ask who it is
     │   ├── AlreadyOffered          the interaction has an open offer: wait for it or cancel it
     │   ├── AlreadyUsed             the token was redeemed by another interaction
+    │   ├── AtWork                  an agent works on the journey in another interaction: leave it to that one
     │   ├── HeldByAnother           somebody else holds the handoff: who, and until when
     │   ├── InteractionEnded        tell it with an `at` before the end, or start another
     │   ├── NotTheHolder            speak only with the present fence
@@ -27,7 +28,8 @@
     ├── Forbidden              403  this key may not do that: use another
     ├── TooMany                429  wait `retry_after` seconds
     └── Unavailable            503  nothing was decided: try again after `retry_after` seconds
-        └── OutcomeUnknown          it may have happened: send it again with the same key or event ids
+        ├── OutcomeUnknown          it may have happened: send it again with the same key or event ids
+        └── SpoolFull               the hub is away and no more can be kept here: bring it back, or make room
 
 The API turns an error into a problem document (RFC 9457); the client turns that back into the same class.
 """
@@ -83,6 +85,14 @@ class AlreadyUsed(Refused):
     code = "used"
     title = "The token was already used"
     remedy = "Ask for a new handoff."
+
+
+class AtWork(Refused):
+    """An agent works on the journey in another interaction."""
+
+    code = "at_work"
+    title = "An agent is at work on it"
+    remedy = "Leave it to the agent, or hand the customer over; report with `happened: true` what was done already."
 
 
 class HeldByAnother(Refused):
@@ -318,6 +328,14 @@ class OutcomeUnknown(Unavailable):
     code = "outcome_unknown"
     title = "The outcome could not be confirmed"
     remedy = "Send it again with the same Idempotency-Key or event ids; it takes effect once."
+
+
+class SpoolFull(Unavailable):
+    """The hub is away, and what a channel keeps meanwhile has reached its limit; nothing of this was kept."""
+
+    code = "spool_full"
+    title = "No more can be kept while the hub is away"
+    remedy = "Bring the hub back; or raise the spool's limit, free the disk, or clear what was refused."
 
 
 def every_error() -> Iterator[type[CtxhubError]]:

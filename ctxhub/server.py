@@ -7,8 +7,9 @@ import hashlib
 import hmac
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
+import ctxhub_app
 import ctxhub_chat
 import ctxhub_desk
 import ctxhub_ivr
@@ -21,16 +22,26 @@ from starlette.types import ASGIApp
 from ctxhub.api.app import create_api, description
 from ctxhub.api.hot import Hot
 from ctxhub.api.problems import Borders
-from ctxhub.client import ContextHub, Hubs, Stopping
+from ctxhub.archive import Archive
+from ctxhub.client import ContextHub, Hubs, SpoolFile, Stopping, Unknown
+from ctxhub.errors import HandoffUnknown, Unavailable
+from ctxhub.hub.declarations import Checks
 from ctxhub.hub.hub import Hub, Ways
 from ctxhub.hub.keys import Principal
 from ctxhub.hub.tenants import DEFAULT
 from ctxhub.model.lapsing import Patience
+from ctxhub.model.lease import Keeping
 from ctxhub.settings import CannotStart, Settings, address_of
 from ctxhub.store.checkup import examine
 from ctxhub.store.redis import Server, connected
 
 log = structlog.get_logger()
+
+#: What a tenant declares of these channels is checked as its file is read.
+CHANNELS: Checks = {"app": ctxhub_app.check_channel}
+
+_IN_PROCESS = "http://ctxhub.invalid"
+_MOST_BEFORE = 16  # workers that an earlier start may have had
 
 
 def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None) -> ASGIApp:
@@ -47,10 +58,16 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
 def _adapters(settings: Settings, hubs: Hubs) -> list[APIRouter]:
     """Return the routes of every adapter; what seals their sessions is derived from the master key."""
     url = settings.base_url
+    app = ctxhub_app.AppSettings(secret=_derived(settings, "app"), public_url=url, environ=os.environ)
     chat = ctxhub_chat.ChatSettings(secret=_derived(settings, "chat"))
     desk = ctxhub_desk.DeskSettings(secret=SecretStr(_derived(settings, "desk")), public_url=url)
     ivr = ctxhub_ivr.IvrSettings(public_url=url, environ=os.environ)
-    return [ctxhub_ivr.router(hubs, ivr), ctxhub_chat.router(hubs, chat), ctxhub_desk.router(hubs, desk)]
+    return [
+        ctxhub_ivr.router(hubs, ivr),
+        ctxhub_chat.router(hubs, chat),
+        ctxhub_app.router(hubs, app),
+        ctxhub_desk.router(hubs, desk),
+    ]
 
 
 def _derived(settings: Settings, purpose: str) -> str:
@@ -76,6 +93,8 @@ def ways_of(settings: Settings) -> Ways:
         tick=settings.timer_tick,
         relay_lease=settings.relay_lease,
         tenants=settings.tenants,
+        checks=CHANNELS,
+        keeping=Keeping(settings.keep_closed, settings.keep_open),
     )
 
 
@@ -103,9 +122,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(connection(settings))
-            hub = Hub(server, ways)
-            await _founded(hub, settings)
+            hub = await stack.enter_async_context(opened(settings, ways))
             await _warned(settings)
             if settings.admin_key is not None:
                 admin = Principal(tenant=DEFAULT, name="admin", role="admin")
@@ -114,6 +131,7 @@ def _lifespan(
             stack.push_async_callback(hubs.aclose)
             await stack.enter_async_context(hub.working())
             app.state.hub = hub
+            await hubs.send_what_was_kept()
             ending = asyncio.create_task(_end_streams(stopping, hub))
             stack.callback(ending.cancel)
             yield
@@ -121,13 +139,35 @@ def _lifespan(
     return lifespan
 
 
-async def _founded(hub: Hub, settings: Settings) -> None:
-    """Refuse to start on a Redis that was founded with another master key or number of partitions."""
+@asynccontextmanager
+async def opened(settings: Settings, ways: Ways | None = None) -> AsyncIterator[Hub]:
+    """Open a hub on the Redis and the archive of the settings, which must go together; it does not relay yet."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(connection(settings))
+        archive = Archive(settings.archive_url) if settings.archive_url else None
+        if archive is not None:
+            stack.push_async_callback(archive.aclose)
+        hub = Hub(server, ways or ways_of(settings), archive)
+        await founded(hub, settings)
+        yield hub
+
+
+async def founded(hub: Hub, settings: Settings) -> None:
+    """Refuse to start on a Redis that was founded with another master key, number of partitions, or archive."""
     partitions, same_key = await hub.keyring.found(hub.ways.master_key)
     if partitions != settings.partitions:
         raise CannotStart(f"this Redis was founded with {partitions} partitions: set CTXHUB_PARTITIONS={partitions}")
     if not same_key:
         raise CannotStart("this Redis was founded with another master key: set CTXHUB_MASTER_KEY to that one")
+    if hub.archivist is None and await hub.keyring.archive(None):
+        raise CannotStart(
+            "an archive goes with this Redis: set CTXHUB_ARCHIVE to it; to give it up, run `ctxhub archive part` "
+            "once, and whoever is only there is forgotten"
+        )
+    if hub.archivist is not None:
+        with suppress(Unavailable):  # it says so itself; the hub goes on from Redis, and looks again
+            await hub.archivist.must_belong_here()
+            await hub.archivist.overtake()
 
 
 async def _warned(settings: Settings) -> None:
@@ -149,6 +189,7 @@ class MountedHubs:
     def __init__(self, settings: Settings, stopping: Stopping) -> None:
         self.stopping = stopping
         self.app: ASGIApp | None = None
+        self._settings = settings
         self._url = f"http://{address_of(settings.host, settings.port)}"
         self._hub: Hub | None = None
         self._by_tenant: dict[str, ContextHub] = {}
@@ -162,22 +203,54 @@ class MountedHubs:
         assert self._hub is not None
         if tenant not in self._by_tenant:
             self._hub.tenants.declared(tenant)
-            self._by_tenant[tenant] = self._client(self._hub.keys.of_mounted(tenant))
+            self._by_tenant[tenant] = self._client(tenant, self._hub.keys.of_mounted(tenant))
         return self._by_tenant[tenant]
 
     def with_key(self, key: str) -> ContextHub:
         """Return the hub under somebody's own key."""
         return self._any_client().with_key(key)
 
+    def tenants(self) -> list[str]:
+        """Return the names of the tenants that are served here."""
+        assert self._hub is not None
+        return self._hub.tenants.names()
+
+    async def of_token(self, token: str) -> str:
+        """Return the tenant whose handoff a token stands for; `HandoffUnknown` where that is nobody's."""
+        assert self._hub is not None
+        tenant = await self._hub.lookups.tenant_of(token)
+        if tenant is None:
+            raise HandoffUnknown("the token stands for no handoff")
+        return tenant
+
     def _any_client(self) -> ContextHub:
         """Return a client whose connections may be shared."""
         return self.of(DEFAULT)
 
-    def _client(self, key: str) -> ContextHub:
+    def _client(self, tenant: str, key: str) -> ContextHub:
         """Return a client that calls in process; streams can't."""
         assert self.app is not None
         transport = httpx.ASGITransport(app=self.app)
-        return ContextHub("http://ctxhub.invalid", key, transport=transport, stream_url=self._url)
+        return ContextHub(_IN_PROCESS, key, transport=transport, stream_url=self._url, spool=self._spool(tenant))
+
+    def _spool(self, tenant: str) -> SpoolFile:
+        """Return where the adapters keep what they can't tell while Redis is away; each worker takes a file."""
+        settings = self._settings
+        return SpoolFile(
+            settings.data / "spool" / tenant / "hub",
+            _derived(settings, "spool"),
+            of=tenant,
+            sync=settings.durability == "safe",
+            processes=max(settings.workers, _MOST_BEFORE),
+        )
+
+    async def send_what_was_kept(self) -> None:
+        """Take up what the adapters kept before the last stop."""
+        for folder in sorted((self._settings.data / "spool").glob("*/")):
+            try:
+                await self.of(folder.name).open()
+            except Unknown:
+                log.warning("spool.left", folder=str(folder), reason="no tenant of that name is declared")
 
     async def aclose(self) -> None:
         """Close every client."""

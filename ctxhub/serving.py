@@ -58,7 +58,7 @@ def serve(settings: Settings, app_factory: str = APP_FACTORY) -> int:
         server = None
         if settings.redis_url is None:
             server = stack.enter_context(embedded_server(settings))
-            settings = settings.model_copy(update={"redis_url": server.url})
+            settings = settings.with_redis(server.url)
         stack.callback(_ignore_signals)  # once serving has ended, the rest is not to be interrupted
         listener = stack.enter_context(_listening(settings))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -132,8 +132,25 @@ class Settings(BaseModel):
     redis_connections: int = Field(
         default=32, ge=2, le=10_000, description="The most connections to Redis that one process holds."
     )
+    archive: str | None = Field(
+        default=None,
+        description="Where timelines and contexts live on when Redis forgets them: sqlite:////path/to/file, "
+        "postgresql://user@host/database, or off. Unset: <data>/archive.db where the hub starts its own server; off "
+        "where CTXHUB_REDIS_URL names one, since all hubs on one Redis share one archive.",
+    )
     keep: Span = Field(
-        default=timedelta(days=30), description="How long a customer's context is kept after the last write."
+        default=timedelta(days=30),
+        description="How long a customer's context is kept after the last write where there is no archive.",
+    )
+    keep_closed: Span = Field(
+        default=timedelta(hours=6),
+        description="How long Redis keeps a customer after the last contact when nothing is left to do; then only the "
+        "archive does.",
+    )
+    keep_open: Span = Field(
+        default=timedelta(days=14),
+        description="The same while a journey is open or something is promised. Interactions that go on, and "
+        "handoffs that wait or are held, are kept in any case.",
     )
     lease: Span = Field(
         default=timedelta(minutes=15), description="How long an accepted handoff is held without a sign of life."
@@ -176,6 +193,13 @@ class Settings(BaseModel):
     def _known_scheme(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("write redis://host:port, rediss://host:port or unix:///path/to/socket")
+        return url
+
+    @field_validator("archive")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        if url is not None and url != "off" and not re.match(r"(sqlite|postgresql)(\+\w+)?://", url):
+            raise ValueError("write sqlite:////path/to/file, postgresql://user@host/database, or off")
         return url
 
     @field_validator("public_url")
@@ -227,6 +251,17 @@ class Settings(BaseModel):
     def silence_of(self, channel: Channel) -> timedelta:
         """Tell after how much silence an interaction on this channel counts as ended."""
         return self.silence.get(channel) or self.silence.get("default") or _silences()["default"]
+
+    @property
+    def archive_url(self) -> str | None:
+        """The archive's address; None where there is none."""
+        if self.archive is not None:
+            return None if self.archive == "off" else self.archive
+        return f"sqlite:///{self.data.absolute() / 'archive.db'}" if self.redis_url is None else None
+
+    def with_redis(self, url: str) -> Self:
+        """The same settings with a Redis that the hub itself has started: the archive stays what it is."""
+        return self.model_copy(update={"redis_url": url, "archive": self.archive_url or "off"})
 
     def with_secrets(self) -> Self:
         """The same settings with both secrets in place, made in the data folder where none were given."""
@@ -318,7 +353,7 @@ def _complaints(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0])
         where = "".join(f"[{part}]" for part in fault["loc"][1:])
-        shown = "" if name.endswith(("_key", "_url")) else f" is {fault['input']!r}"
+        shown = "" if name.endswith(("_key", "_url", "archive")) else f" is {fault['input']!r}"
         yield f"{_variable(name)}{where}{shown}: {_remedy(fault['type'], fault['msg'])}"
 
 

@@ -49,8 +49,21 @@ TENANT = Tenant.model_validate(
                     {"step": "order", "facts": ["order_id"]},
                     {"step": "payout", "facts": ["bank", "order_id", "account"]},
                 ],
-            }
+            },
+            {
+                "kind": "complaint",
+                "owner": "service",
+                "importance": 5,
+                "rest": 600,
+                "lapse": 7200,
+                "escalate": [{"after": 3600, "owner": "agent:ann"}, {"after": 10_000, "owner": "board"}],
+                "steps": [
+                    {"step": "heard", "facts": ["what_happened"], "within": 300},
+                    {"step": "answered", "owner": "back office"},
+                ],
+            },
         ],
+        "queues": {"service": {}, "back office": {}, "board": {}},
         "facts": {"card_number": {"sensitivity": "sensitive"}},
     }
 )
@@ -190,7 +203,7 @@ def no_key_leaks(redis_url: str) -> Iterator[None]:
 _PART = "[^:]+"
 _SPELLED = {"P": r"\d+", "T": r"[a-z0-9-]{1,40}", "C": r"[0-9A-Za-z._@-]{1,128}", "D": "[0-9a-f]{16,64}"}
 _LONGEST = {"48 h": 48 * HOUR, "400 days": 400 * DAY, "24 h": 24 * HOUR, "7 days": 7 * DAY, "1 h": HOUR,
-            "60 s": MINUTE}  # fmt: skip
+            "60 s": MINUTE, "2 min": 2 * MINUTE}  # fmt: skip
 _FOR_EVER = {"—", "until consumed"}
 
 

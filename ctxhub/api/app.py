@@ -10,11 +10,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ctxhub import __version__
-from ctxhub.api import contexts, customers, docs, events, handoffs, health, interactions, problems, streams
+from ctxhub.api import (
+    commitments,
+    contexts,
+    customers,
+    docs,
+    events,
+    guides,
+    handoffs,
+    health,
+    interactions,
+    numbers,
+    problems,
+    streams,
+)
 from ctxhub.errors import CtxhubError, every_error
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-ROUTERS = (interactions, events, contexts, handoffs, customers, streams, health, docs)
+ROUTERS = (interactions, events, contexts, commitments, handoffs, customers, streams, numbers, health, docs, guides)
 _DESCRIPTION = (
     "The customer says it once. Every answer about a customer carries its version as ETag; "
     "errors are problem documents."

@@ -11,6 +11,7 @@ from ctxhub.api.calls import HubHere, InteractionQuery, Onlooker, Route, Worker,
 from ctxhub.errors import Invalid
 from ctxhub.hub.asks import Asked
 from ctxhub.hub.contexts import Shown
+from ctxhub.model.brief import Brief, Wanted
 from ctxhub.model.context import ContextView
 from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
@@ -27,6 +28,12 @@ class ContextQuery(Value):
 
     interaction_id: Id | None = None
     events: Annotated[int, Field(ge=0, le=200, description="How many of the newest events to bring.")] = 20
+    min_version: Annotated[int, Field(ge=0, le=MOST_VERSIONS)] | None = None
+
+
+class BriefQuery(Wanted):
+    """For whom the brief is, in which language, how long it may be, and for which interaction."""
+
     min_version: Annotated[int, Field(ge=0, le=MOST_VERSIONS)] | None = None
 
 
@@ -62,6 +69,21 @@ async def read(
     return context_answer(shown, request)
 
 
+@router.get("/customers/{customer_id}/brief", response_model=Brief)
+async def brief(
+    customer_id: str, query: Annotated[BriefQuery, Query()], request: Request, hub: HubHere, caller: Onlooker
+) -> Response:
+    """Read the context told in whole sentences, each with the events that it rests on.
+
+    It says what the same reader's context shows, and nothing else. 304 where its words would be the same.
+    """
+    who, reader = who_of(caller, customer_id), caller.reader(query.interaction_id)
+    told = await hub.briefs.read(who, reader, query, query.min_version)
+    if is_held(request, told.brief.version) and told.is_as_before():
+        return Response(status_code=304, headers={"ETag": f'"{told.brief.version}"'})
+    return answer(told.brief.model_dump_json().encode(), told.brief.version)
+
+
 @router.post("/context/lookup", response_model=ContextView)
 async def lookup(body: Lookup, request: Request, hub: HubHere, caller: Onlooker) -> Response:
     """Read the context of whom an identifier leads to; 409 without ids where it leads to several."""
@@ -71,11 +93,15 @@ async def lookup(body: Lookup, request: Request, hub: HubHere, caller: Onlooker)
 
 def context_answer(shown: Shown, request: Request) -> Response:
     """Answer with a context, or 304."""
-    etag = f'"{shown.version}"'
-    held = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    if (etag in held or "*" in held) and not shown.lapsed:
-        return Response(status_code=304, headers={"ETag": etag})
+    if is_held(request, shown.version) and not shown.lapsed:
+        return Response(status_code=304, headers={"ETag": f'"{shown.version}"'})
     return answer(shown.json, shown.version)
+
+
+def is_held(request: Request, version: int) -> bool:
+    """Tell whether the caller holds this version already, as If-None-Match says."""
+    held = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return f'"{version}"' in held or "*" in held
 
 
 @router.get("/customers/{customer_id}/timeline", response_model=Page)

@@ -1,25 +1,21 @@
-"""Routes of customers, keys, the tenant's declarations, and numbers."""
+"""Routes of customers, keys, and the tenant's declarations."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from ctxhub.api.calls import (
     Admin,
     HubHere,
     Onlooker,
     Route,
-    Supervisor,
     Worker,
     answer,
     conditions_of,
     who_of,
     worked_for,
 )
-from ctxhub.errors import Forbidden, Invalid
+from ctxhub.errors import Forbidden
 from ctxhub.hub.tenants import DEFAULT
 from ctxhub.model.customer import Identifier
 from ctxhub.model.disclosure import Role
@@ -27,8 +23,6 @@ from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import CustomerId, Id, Name, TenantId, Value
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=Route)
-
-LONGEST_SPAN = 400
 
 
 class IdentifierBody(Value):
@@ -113,19 +107,3 @@ async def make_key(body: KeyBody, hub: HubHere, caller: Admin) -> Response:
         raise Forbidden("only the default tenant's admin makes keys for other tenants")
     key_id, key = await hub.keys.create(for_tenant, body.name, body.role, body.agent)
     return answer({"key_id": key_id, "key": key}, status=201)
-
-
-@router.get("/numbers", tags=["numbers"])
-async def numbers(
-    hub: HubHere,
-    caller: Supervisor,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
-) -> Response:
-    """Read repeats, questions saved, facts carried and handoffs of a span of days, with what each count means."""
-    today = hub.ways.clock().date()
-    first, last = first or today, last or today
-    if not 0 <= (last - first).days < LONGEST_SPAN:
-        raise Invalid.field("/from", f"lies at most {LONGEST_SPAN} days before `to`")
-    found: dict[str, Any] = await hub.numbers.over(caller.tenant, first, last)
-    return answer(found)

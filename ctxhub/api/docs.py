@@ -14,10 +14,10 @@ from ctxhub.api import reference
 from ctxhub.api.calls import Route
 
 router = APIRouter(route_class=Route)
-_PAGES = Environment(
+PAGES = Environment(
     loader=PackageLoader("ctxhub.api", "pages"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
 )
-_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'self'"
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'self'"
 
 
 def _described(request: Request) -> dict[str, Any]:
@@ -35,14 +35,14 @@ async def openapi(request: Request) -> Response:
 async def page(request: Request) -> Response:
     """Return the page of the API."""
     html = rendered(orjson.dumps(_described(request)))
-    return Response(html, headers={"Content-Security-Policy": _POLICY}, media_type="text/html; charset=utf-8")
+    return Response(html, headers={"Content-Security-Policy": POLICY}, media_type="text/html; charset=utf-8")
 
 
 @lru_cache(maxsize=1)
 def rendered(document: bytes) -> str:
     """Return the page for an OpenAPI document; kept, since it changes with the release only."""
     api = orjson.loads(document)
-    return _PAGES.get_template("docs.html").render(
+    return PAGES.get_template("docs.html").render(
         api=api,
         groups=reference.groups_of(api),
         shapes=reference.shapes_of(api),

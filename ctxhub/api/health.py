@@ -20,15 +20,17 @@ async def live() -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Say whether calls can be served: Redis answers."""
+    """Say whether calls can be served: Redis answers. An archive that is away is told of and stops nothing."""
     hub = getattr(request.app.state, "hub", None)
     if hub is None:
         raise Unavailable("the hub is starting")
     await hub_of(request).server.call("PING")
-    return answer({"status": "ready"})
+    return answer({"status": "ready", "archive": hub_of(request).archive_state})
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics() -> Response:
-    """Show all metrics to Prometheus."""
-    return Response(exposition(), media_type=CONTENT_TYPE)
+async def metrics(request: Request) -> Response:
+    """Show all metrics to Prometheus: this hub's own, and what is counted in Redis for all tenants."""
+    hub = getattr(request.app.state, "hub", None)
+    numbers = await hub.scrape.metrics() if hub is not None else ()
+    return Response(exposition(numbers), media_type=CONTENT_TYPE)

@@ -14,7 +14,8 @@ from ctxhub.errors import Changed, CustomerUnknown, OutcomeUnknown
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
-from ctxhub.store.contexts import Contexts, Loaded, Operation, Plan, Who, pause, reused
+from ctxhub.model.lease import Keeping, lease_ends
+from ctxhub.store.contexts import LEFT_ALONE, Contexts, Lease, Loaded, Operation, Plan, Who, pause, reused
 
 Clock = Callable[[], datetime]
 OWN = "hub"
@@ -77,8 +78,11 @@ PLAIN = Request()
 class Changes:
     """Changes contexts, one at a time for each customer in this process, and safely against all others."""
 
-    def __init__(self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta) -> None:
+    def __init__(
+        self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta, keeping: Keeping | None = None
+    ) -> None:
         self.contexts = contexts
+        self._keeping = keeping
         self.clock = clock
         self.patience = patience
         self._deadline = deadline.total_seconds()
@@ -116,7 +120,7 @@ class Changes:
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
         if loaded.context is not None and unchanged and request.operation is None:
             return Committed(before or loaded.context, loaded.version, loaded.document_version, None, loaded.seen, [])
-        plan = self._plan(loaded, decision, events, request.operation)
+        plan = self._plan(loaded, decision, events, request.operation, now)
         versions = await self.contexts.commit(who, loaded, plan, now, request.operation)
         told = [event for event, _ in events]
         return Committed(decision.context, *versions, None, loaded.seen, told) if versions else None
@@ -135,9 +139,14 @@ class Changes:
         active = with_activity(context, loaded.activities, self.patience)
         return next_due(active, loaded.activities, self.patience)
 
+    def _lease(self, context: Context, now: datetime) -> Lease:
+        """Return until when Redis keeps a context of which somebody was heard just now."""
+        return LEFT_ALONE if self._keeping is None else Lease(lease_ends(context, now, self._keeping))
+
     def _plan(
-        self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], operation: Operation | None
-    ) -> Plan:
+        self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], operation: Operation | None,
+        now: datetime,
+    ) -> Plan:  # fmt: skip
         """Return what to write; a document that did not change is left alone."""
         unchanged = loaded.context is not None and decision.context is loaded.context
         record = f"{operation.fingerprint} {orjson.dumps(decision.record).decode()}" if operation else ""
@@ -146,6 +155,7 @@ class Changes:
             events=events,
             heard=decision.heard,
             due=next_due(decision.context, loaded.activities, self.patience),
+            lease=self._lease(decision.context, now),
             record=record,
             lookups=decision.lookups,
         )

@@ -11,7 +11,7 @@ import orjson
 from ctxhub.errors import VersionAhead
 from ctxhub.hub.changes import Changes
 from ctxhub.hub.tenants import Tenants
-from ctxhub.model.context import Context
+from ctxhub.model.context import Context, ContextView
 from ctxhub.model.disclosure import Reader, Sight, sight
 from ctxhub.model.lapsing import lapse, next_due, with_activity
 from ctxhub.model.tenant import Tenant
@@ -49,6 +49,18 @@ class _Seen(NamedTuple):
     json: bytes
 
 
+class Viewed(NamedTuple):
+    """A context and its newest events as one reader may see them; `since` is when this version can first be read.
+
+    `lapsed` says that something has lapsed without raising the version.
+    """
+
+    view: ContextView
+    events: list[dict[str, Any]]
+    since: datetime | None
+    lapsed: bool
+
+
 class Contexts:
     """Reads contexts: one round trip, and of a context seen before only what is new."""
 
@@ -61,13 +73,25 @@ class Contexts:
         """Return the context as the reader may see it now."""
         now = self._changes.clock()
         loaded, context = await self._changes.contexts.existing(who, events)
-        if min_version is not None and min_version > loaded.version:
-            raise VersionAhead(f"the hub has version {loaded.version}", version=loaded.version)
+        _refuse_ahead(loaded, min_version)
         seen = self._view(who, reader, loaded, context, now)
         recent = in_sight(seen.sight, loaded.recent)
         head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
         json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
         return Shown(json, loaded.version, loaded.document_version, seen.lapsed)
+
+    async def view(self, who: Who, reader: Reader, events: int, min_version: int | None = None) -> Viewed:
+        """Return the context as values, for whoever tells of it in words of their own; one round trip."""
+        now, tenant = self._changes.clock(), self._tenants.of(who.tenant)
+        loaded, context = await self._changes.contexts.existing(who, events)
+        _refuse_ahead(loaded, min_version)
+        present = self.present(loaded, context, now)
+        seen = sight(present, reader, tenant, now)
+        view = context_view(present, seen, tenant, now, reader.interaction_id).but(
+            version=loaded.version, document_version=loaded.document_version
+        )
+        since = datetime.fromisoformat(loaded.recent[-1]["at"]) if loaded.recent else None
+        return Viewed(view, in_sight(seen, loaded.recent), since, _has_lapsed(context, present, now))
 
     def _view(self, who: Who, reader: Reader, loaded: Loaded, context: Context, now: datetime) -> _Seen:
         """Return the view of a document, made once while nothing in it lapses."""
@@ -126,6 +150,12 @@ class Contexts:
         return seen, self.present(loaded, context, now), loaded.version
 
 
+def _refuse_ahead(loaded: Loaded, min_version: int | None) -> None:
+    """Refuse to answer with less than the reader knows of."""
+    if min_version is not None and min_version > loaded.version:
+        raise VersionAhead(f"the hub has version {loaded.version}", version=loaded.version)
+
+
 def _on(events: list[dict[str, Any]], limit: int, before: int | None, version: int) -> int | None:
     """Return after which version to go on, or None at the end."""
     last = int(events[-1]["version"]) if events else 0
@@ -146,7 +176,10 @@ def _has_lapsed(context: Context, present: Context, now: datetime) -> bool:
 def _standing(context: Context) -> tuple[Any, ...]:
     """Return of a context what time alone may change."""
     handoffs = {key: (handoff.state, handoff.to) for key, handoff in context.handoffs.items()}
-    return handoffs, {key: i.state for key, i in context.interactions.items()}, len(context.facts)
+    journeys = {key: (journey.state, journey.owner) for key, journey in context.journeys.items()}
+    promises = {key: promise.state for key, promise in context.commitments.items()}
+    open_ = {key: i.state for key, i in context.interactions.items()}
+    return handoffs, open_, journeys, promises, len(context.facts)
 
 
 def in_sight(seen: Sight, events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctxhub.hub.archiving import Archiving
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.identity import Identity
 from ctxhub.model.customer import Identifier, with_identifiers
@@ -15,7 +16,10 @@ from ctxhub.store.lookups import Lookups
 class Customers:
     """Knows by what a customer is found."""
 
-    def __init__(self, changes: Changes, identity: Identity, lookups: Lookups) -> None:
+    def __init__(
+        self, changes: Changes, identity: Identity, lookups: Lookups, archiving: Archiving | None = None
+    ) -> None:
+        self._archiving = archiving
         self._changes = changes
         self._identity = identity
         self._lookups = lookups
@@ -63,6 +67,10 @@ class Customers:
         """Erase a customer: context, timeline, and whatever leads there; say what was erased."""
         await self._changes.change(who, lambda present: Decision(present.known), Request(request.if_match))
         loaded, context = await self._changes.contexts.existing(who)
+        if self._archiving is not None:
+            # First: killed after this, whoever archives next finds it erased there and completes it here.
+            await self._archiving.erase(who, loaded.born)
+            await self._changes.contexts.mark_erased(who, loaded.born)
         for identifier in context.identifiers:
             await self._lookups.unlink(who.tenant, identifier, who.customer_id)
         for interaction in context.interactions.values():

@@ -62,7 +62,23 @@ class Events:
         ids = [event.event_id for event, _ in told]
         operation = request.operation
         committed = await self._changes.change(who, decide, Request(request.if_match, operation, ids))
-        return _decided_answer(told, committed)
+        return _decided_answer(told, committed, await self._found_before(who, told, committed))
+
+    async def _found_before(self, who: Who, told: Prints, committed: Committed) -> dict[str, str]:
+        """Return, of repeated events that found a journey or began one, which it was the first time."""
+        new = {event.event_id for event in committed.events}
+        again = [
+            (event.event_id, known[0])
+            for (event, _), known in zip(told, committed.seen, strict=True)
+            if known is not None and _finds(event) and event.event_id not in new
+        ]
+        spans = await self._changes.contexts.spans([(who, version, version) for _, version in again]) if again else []
+        return {e: kept["journey_id"] for (e, _), span in zip(again, spans, strict=True) for kept in span}
+
+
+def _finds(event: Event) -> bool:
+    """Tell whether an event goes on with an open journey rather than begin another."""
+    return event.type == "journey.started" and bool(event.data.get("find"))
 
 
 def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
@@ -83,7 +99,8 @@ def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
         data=checked_data(telling.type, telling.data, pointer),
     )
     _must_name(telling, pointer)
-    said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id"})
+    # Whoever tells it again, perhaps out of a spool, may not know any more that no time was named at first.
+    said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id", "at"})
     return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
 
 
@@ -140,7 +157,7 @@ def _heard(events: list[Event], told: Any) -> dict[str, str]:
     return heard
 
 
-def _decided_answer(told: Prints, committed: Committed) -> dict[str, Any]:
+def _decided_answer(told: Prints, committed: Committed, found: dict[str, str]) -> dict[str, Any]:
     """Answer what was decided."""
     by_id = {event.event_id: event for event in committed.events}
     flags = committed.replayed["flags"] if committed.replayed else "1" * len(told)
@@ -155,7 +172,8 @@ def _decided_answer(told: Prints, committed: Committed) -> dict[str, Any]:
             "version": version,
             "duplicate": repeated_here or not (kept or flags[number] != "1"),
         }
-        results.append(result | _learnt(kept or event, kept is not None, committed))
+        learnt = _learnt(kept or event, kept is not None, committed)
+        results.append(result | learnt | ({"journey_id": found[event.event_id]} if event.event_id in found else {}))
     highest = max(int(str(result["version"])) for result in results)
     return {"version": highest, "results": results, "etag": committed.version}
 
@@ -166,7 +184,7 @@ def _learnt(event: Event, is_new: bool, committed: Committed) -> dict[str, Any]:
     if is_new:
         EVENTS.labels(event.type.split(".")[0]).inc()
         REPEATS.labels(event.channel or "").inc(len(repeats or ()))
-    if event.type == "journey.started":
+    if event.type == "journey.started" or (event.type == "journey.resumed" and event.data.get("found")):
         given = event.data.get("journey_id") or event.journey_id
         return {"journey_id": given or derived_id("jr", committed.context, event)}
     if event.type == "commitment.made":

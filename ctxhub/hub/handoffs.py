@@ -16,8 +16,7 @@ from ctxhub.hub.secrets import Secrets, uui
 from ctxhub.metrics import HANDOFFS
 from ctxhub.model import handoff as handoffs
 from ctxhub.model.context import Context
-from ctxhub.model.disclosure import facts_in_sight, sight_of
-from ctxhub.model.event import Change, Event
+from ctxhub.model.event import Change
 from ctxhub.model.handoff import Handoff, HandoffView, OfferRequest, Target
 from ctxhub.model.interaction import view as interaction_view
 from ctxhub.store.contexts import Who
@@ -70,11 +69,13 @@ class Handoffs:
             bound = self._bound(present.known)
             grace = self._changes.patience.grace
             change = handoffs.offer(present.known, offer, handoff_id, present.now, grace, bound)
-            events = own(_carrying(change))
+            events = own(change.events)
             return Decision(change.context, events, {offer.interaction_id: "t"}, {"handoff_id": handoff_id}, lookups)
 
         committed = await self._changes.change(who, decide, request)
         _count(committed)
+        if committed.replayed is not None:  # the number of partitions, with which ids begin, may have changed since
+            handoff_id = committed.replayed["handoff_id"]
         handoff = committed.context.handoff(handoff_id)
         place = handoff.to.queue
         queue = await self._queues.show(who.tenant, place) if place else None
@@ -125,7 +126,7 @@ class Handoffs:
         def decide(present: Present) -> Decision:
             change = rule(present.known, present)
             spoke = {change.context.handoff(handoff_id).interaction_id: heard} if heard and change.events else {}
-            return Decision(change.context, own(_carrying(change)), spoke, {"handoff_id": handoff_id})
+            return Decision(change.context, own(change.events), spoke, {"handoff_id": handoff_id})
 
         try:
             committed = await self._changes.change(who, decide, request)
@@ -233,7 +234,7 @@ class Handoffs:
                 return Decision(context, record={"handoff_id": child_id})
             back = handoffs.return_of(context, handoff_id, child_id, to, step, note, present.now)
             change = handoffs.give_back(context, handoff_id, agent_id, fence, back, present.now)
-            return Decision(change.context, own(_carrying(change)), {}, {"handoff_id": child_id}, lookups)
+            return Decision(change.context, own(change.events), {}, {"handoff_id": child_id}, lookups)
 
         committed = await self._changes.change(who, decide, request)
         _count(committed)
@@ -294,20 +295,6 @@ def _may_look(principal: Principal, handoff: Handoff) -> None:
     concerned = handoff.agent_id or handoff.to.agent
     if concerned not in (None, principal.agent):
         raise Forbidden(f"handoff {handoff.handoff_id} is not yours", handoff_id=handoff.handoff_id)
-
-
-def _carrying(change: Change) -> list[Event]:
-    """Return a change's events, those of a floor that moved with how many facts came along."""
-    return [_with_carried(change.context, event) for event in change.events]
-
-
-def _with_carried(context: Context, event: Event) -> Event:
-    """Add to an acceptance how many facts the receiver finds."""
-    interaction = context.interactions.get(event.interaction_id or "")
-    if event.type != "handoff.accepted" or interaction is None or "agent_id" not in event.data:
-        return event
-    seen = sight_of(interaction, event.at, internal=True)
-    return event.but(data=event.data | {"carried": len(facts_in_sight(context, seen, event.at))})
 
 
 def _count(committed: Committed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Req
 from ctxhub.hub.contexts import Contexts
 from ctxhub.hub.identity import Found, Identity
 from ctxhub.hub.keys import Principal
+from ctxhub.hub.once import Once
 from ctxhub.hub.secrets import Secrets
 from ctxhub.hub.tenants import Tenants
 from ctxhub.model import handoff as handoffs
@@ -29,10 +30,10 @@ from ctxhub.model import interaction as interactions
 from ctxhub.model import lapsing, moving
 from ctxhub.model.context import Context
 from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, with_identifiers
-from ctxhub.model.disclosure import facts_in_sight, sight_of
 from ctxhub.model.event import Event, Ref
 from ctxhub.model.handoff import Handoff
 from ctxhub.model.interaction import InteractionView, Outcome, Start
+from ctxhub.model.journey import Offer
 from ctxhub.model.telling import shared
 from ctxhub.model.view import live, offers
 from ctxhub.store.contexts import Who
@@ -42,6 +43,7 @@ from ctxhub.store.lookups import Lookups
 CODE_TRIES = 5
 CODE_TRIES_PER_HOUR = 10
 HOUR = timedelta(hours=1)
+_RESUME = "\x1e"  # no fact's name begins like that, so that an offer and a saved question never count as one
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Interactions:
         lookups: Lookups,
         lists: Lists,
         secrets: Secrets,
+        once: Once,
     ) -> None:
         self._changes = changes
         self._contexts = contexts
@@ -90,6 +93,7 @@ class Interactions:
         self._lookups = lookups
         self._lists = lists
         self._secrets = secrets
+        self._once = once
 
     async def start(
         self, principal: Principal, request: Start, conditions: Request = PLAIN
@@ -240,7 +244,7 @@ class Interactions:
     ) -> Begun:
         """Return an interaction that began before; a token that it brings now counts from now on."""
         if arrival is not None and arrival.who != who:
-            await self.identify(who, interaction_id, arrival.who.customer_id, None)
+            await self.identify(who, interaction_id, arrival.who.customer_id, await self._surely_another(who))
             who = arrival.who
         decide = self._starting(who, request, interaction_id, None, arrival)
         try:
@@ -251,6 +255,11 @@ class Interactions:
         refs = [ref for ref in request.refs if ref in committed.context.interaction(interaction_id).refs]
         await self._lookups.set_refs(who.tenant, _names(refs), who.customer_id, interaction_id)
         return Begun(who, interaction_id, False, False, problem, arrival)
+
+    async def _surely_another(self, who: Who) -> AssuranceClaim | None:
+        """Return what is left of being a known customer for one whom a token names: nothing; nobody yet keeps it."""
+        _, context = await self._changes.contexts.existing(who)
+        return AssuranceClaim(level=0) if context.known else None
 
     def _starting(
         self, who: Who, request: Start, interaction_id: str, linked: list[Identifier] | None, arrival: Arrival | None
@@ -268,16 +277,16 @@ class Interactions:
             context = _introduced(context, request, linked or [])
             via = arrival.of(context) if arrival else None
             events: list[Event] = []
+            brought: dict[str, Any] = {}
             if interaction_id not in context.interactions:
                 context, events = interactions.start(context, request, interaction_id, present.now, via)
-                events = [_with_carried(context, events[0], interaction_id, present.now)]
             elif via is not None:
-                context = _joined(context, interaction_id, via, present.now)
+                context, brought = _joined(context, interaction_id, via, present.now)
             if via is not None and not _came_before(via, context, interaction_id):
                 context, more = handoffs.redeem(
                     context, via.handoff_id, context.interactions[interaction_id], present.now
                 )
-                events = [*events, *more]
+                events = [*events, more[0].but(data=more[0].data | brought), *more[1:]]
             if present.context is not None and context == present.context:
                 context = present.context
             return Decision(context, own(events), {interaction_id: "t"} if events else {})
@@ -292,13 +301,15 @@ class Interactions:
         now = self._changes.clock()
         tenant = self._tenants.of(begun.who.tenant)
         interaction = context.interaction(begun.interaction_id)
+        resume = offers(context, seen, interaction, tenant, now)
+        await self._count_offers(begun.who, interaction, resume)
         answer: dict[str, Any] = {
             "interaction": interactions.view(interaction, now).model_dump(mode="json"),
             "customer_id": begun.who.customer_id,
             "known": context.known,
             "ambiguous": begun.ambiguous,
             "context": shown.value,
-            "resume": [o.model_dump(mode="json") for o in offers(context, seen, interaction, tenant, now)],
+            "resume": [o.model_dump(mode="json") for o in resume],
             "live": [i.model_dump(mode="json") for i in live(context, seen, begun.interaction_id, now)],
         }
         if begun.problem is not None:
@@ -309,6 +320,13 @@ class Interactions:
                 mode="json"
             )
         return answer, begun.created, shown.version
+
+    async def _count_offers(self, who: Who, interaction: interactions.Interaction, resume: Sequence[Offer]) -> None:
+        """Count the journeys that a channel was told are worth resuming."""
+        for kind in {offer.kind for offer in resume}:
+            names = [f"{_RESUME}{offer.journey_id}" for offer in resume if offer.kind == kind]
+            counter = ("resume", "offered", interaction.channel, kind)
+            await self._once.count(who, interaction.interaction_id, names, *counter)
 
     async def lookup(self, tenant: str, ref: Ref) -> tuple[Who, InteractionView, int]:
         """Return the interaction that another system's name stands for."""
@@ -398,20 +416,19 @@ class Interactions:
             home = Who(who.tenant, move.to)
             once = Request(event_ids=[moving.arrival(moved)])
             await self._changes.change(home, _adopting(home, moved, move, who.customer_id), once)
-            await self._repoint(who, home, context, moved)
+            await self._repoint(who, home, moved)
             await self._changes.change(who, _releasing(move.interaction_id))
 
-    async def _repoint(self, who: Who, home: Who, context: Context, moved: moving.Bundle) -> None:
+    async def _repoint(self, who: Who, home: Who, moved: moving.Bundle) -> None:
         """Let everything that led to the old place lead to the new home."""
         interaction = moved.interaction
         place = (home.customer_id, interaction.interaction_id)
         await self._lookups.set_external(who.tenant, interaction.system, interaction.external_id, *place)
         await self._lookups.set_refs(who.tenant, _names(interaction.refs), *place)
         await self._lookups.repoint_handoffs(home, list(moved.handoffs))
-        if not context.known and len(context.interactions) == 1:
-            for identifier in context.identifiers:
-                await self._lookups.unlink(who.tenant, identifier, who.customer_id)
-                await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+        for identifier in moved.identifiers:
+            await self._lookups.unlink(who.tenant, identifier, who.customer_id)
+            await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
 
 
 class _NotBegun(Exception):
@@ -446,18 +463,12 @@ def _introduced(context: Context, request: Start, linked: list[Identifier]) -> C
     return context.but(identifiers=identifiers, known=known)
 
 
-def _with_carried(context: Context, event: Event, interaction_id: str, now: datetime) -> Event:
-    """Return the event of a start, with how many facts were there for it already."""
-    seen = sight_of(context.interaction(interaction_id), now)
-    return event.but(data=event.data | {"carried": len(facts_in_sight(context, seen, now))})
-
-
-def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) -> Context:
-    """Let an interaction that began without its token see what came with it."""
+def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) -> tuple[Context, dict[str, Any]]:
+    """Let an interaction that began without its token see what came with it; return also what is told of that."""
     interaction = context.interaction(interaction_id)
     source = context.interactions.get(via.interaction_id)
     if source is None or interaction.handoff_id == via.handoff_id or source.interaction_id == interaction_id:
-        return context
+        return context, {}
     lineage = tuple(dict.fromkeys((*interaction.lineage, source.interaction_id, *source.lineage)))
     assurance = interactions.surest(interaction.assurance, interactions.carried(via, source, now))
     joined = interaction.but(
@@ -466,7 +477,8 @@ def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) 
         assurance=assurance,
         journey_id=interaction.journey_id or via.journey_id,
     )
-    return shared(context.with_interaction(joined), interaction_id, assurance.at(now).level)
+    context = shared(context.with_interaction(joined), interaction_id, assurance.at(now).level)
+    return interactions.arrive(context, interaction_id, source, now)
 
 
 def _came_before(via: Handoff, context: Context, interaction_id: str) -> bool:

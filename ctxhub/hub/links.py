@@ -1,11 +1,15 @@
-"""Links by which a customer goes on elsewhere: the token stands in the fragment, so that no server logs it."""
+"""Links by which a customer goes on elsewhere.
+
+To the chat the token stands in the fragment, so that no server logs it. To the app it stands in the path, where phones
+look for what opens an app: looking at such a link has no effect, and it is good once.
+"""
 
 from __future__ import annotations
 
 from ctxhub.hub.tenants import Tenants
 
 _CHAT = "{public_url}/chat/{tenant}/#{token}"
-_DEFAULTS = {"chat": _CHAT, "web": _CHAT}
+_DEFAULTS = {"chat": _CHAT, "web": _CHAT, "app": "{public_url}/r/{token}"}
 
 
 class Links:

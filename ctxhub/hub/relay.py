@@ -14,16 +14,20 @@ from typing import Any
 
 import structlog
 
-from ctxhub.errors import CtxhubError
+from ctxhub.errors import CtxhubError, Unavailable
+from ctxhub.hub.archivist import CONSUMER, Archivist
 from ctxhub.hub.changes import Clock
-from ctxhub.hub.numbers import tallies
+from ctxhub.hub.numbers import Counting
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.feed import Feeds, Hints, Noted
 from ctxhub.store.outbox import Outbox, Written
 
 log = structlog.get_logger()
 CONSUMERS = ("telling",)
+ARCHIVE_PAUSE = 2.0  # what a customer does meanwhile is archived at once, for a fraction of the work
+RELEASE_PAUSE = 0.5
 AT_ONCE = 200
+_OF_QUEUES = ("handoff.", "commitment.", "journey.")
 _DELIVERED = ("message.sent", "message.delivered", "message.failed", "handoff.", "interaction.")
 
 
@@ -38,8 +42,10 @@ class Relay:
         hints: Hints,
         clock: Clock,
         wake: Callable[[Who], Awaitable[None]],
+        counting: Counting,
         tick: timedelta,
         lease: timedelta,
+        archivist: Archivist | None = None,
     ) -> None:
         self._outbox = outbox
         self._contexts = contexts
@@ -47,9 +53,18 @@ class Relay:
         self._hints = hints
         self._clock = clock
         self._wake = wake
+        self._counting = counting
         self._tick = tick.total_seconds()
         self._lease = lease
+        self._archivist = archivist
+        self._consumers = CONSUMERS if archivist is None else (*CONSUMERS, CONSUMER)
+        self._has_told = False
         self._fences: dict[str, int] = {}
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Everybody who is told what the outboxes note, and without whom nothing is trimmed."""
+        return self._consumers
 
     async def run(self) -> None:
         """Work until cancelled; then give the leases up, so that another takes over at once."""
@@ -58,6 +73,9 @@ class Relay:
                 group.create_task(self._again(self._keep_leases, self._lease.total_seconds() / 3))
                 group.create_task(self._again(self._wake_due, self._tick))
                 group.create_task(self._tell_on())
+                if self._archivist is not None:
+                    group.create_task(self._archive_on(self._archivist))
+                    group.create_task(self._release_on(self._archivist))
         finally:
             await self._give_up()
 
@@ -98,6 +116,31 @@ class Relay:
         for who in await self._outbox.due(held, self._clock()) if held else ():
             await self._tried(partial(self._wake, who))
 
+    async def _archive_on(self, archivist: Archivist) -> None:
+        """Archive whatever is written, in batches; an archive that is away says so itself."""
+        while True:
+            more = True
+            while more:
+                more = await self._unless_away(partial(archivist.archive, dict(self._fences), self._consumers))
+            await asyncio.sleep(ARCHIVE_PAUSE)
+
+    async def _release_on(self, archivist: Archivist) -> None:
+        """Release whose lease is over; not before all is told on, which needs their timelines."""
+        while True:
+            if self._has_told:
+                await self._unless_away(partial(archivist.release, list(self._fences)))
+            await asyncio.sleep(max(self._tick, RELEASE_PAUSE))
+
+    async def _unless_away(self, work: Callable[[], Awaitable[bool | None]]) -> bool:
+        """Do some work on the archive; False where nothing is left, or it can't be done now."""
+        try:
+            return bool(await work())
+        except Unavailable:
+            return False
+        except Exception:  # as in `_tried`
+            log.exception("relay.failed", work=_name(work))
+            return False
+
     async def _tell_on(self) -> None:
         """Tell on whatever is written, as soon as a hint comes, and every second unasked."""
         while True:
@@ -108,6 +151,7 @@ class Relay:
         """Tell on until nothing is left."""
         while await self._told_on():
             continue
+        self._has_told = self._has_told or bool(self._fences)
 
     async def _told_on(self) -> bool:
         """Tell on a batch of each partition; True if there may be more."""
@@ -129,9 +173,9 @@ class Relay:
         feeds = [entry for who, event in pairs for entry in _entries(who, event)]
         if feeds:
             await self._feeds.tell(feeds)
-        counts = [tally for who, event in pairs for tally in tallies(who, event)]
+        counts = self._counting.tallies(pairs)
         return await self._outbox.advance(
-            partition, fence, CONSUMERS[0], (cursor, batch[-1].entry_id), counts, CONSUMERS
+            partition, fence, CONSUMERS[0], (cursor, batch[-1].entry_id), counts, self._consumers
         )
 
 
@@ -139,7 +183,7 @@ def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, Noted]]:
     """Return the feeds that an event belongs to: its queue's, and its channel's where customers are to be told."""
     noted = Noted(who, event["version"])
     found = []
-    if event["type"].startswith("handoff."):
+    if event["type"].startswith(_OF_QUEUES):
         found += [(f"queue:{queue}", noted) for queue in _queues(event["data"])]
     if event.get("channel") and event["type"].startswith(_DELIVERED):
         found.append((f"channel:{event['channel']}", noted))
@@ -147,11 +191,11 @@ def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, Noted]]:
 
 
 def _queues(data: dict[str, Any]) -> set[str]:
-    """Return the queues that an event of a handoff concerns: where it waits, and where it waited before."""
+    """Return the queues that an event concerns: where a handoff waits, who owns a journey or promise, and who did."""
     named = {data.get("queue"), data.get("from_queue")}
     return {queue for queue in named if queue}
 
 
-def _name(work: Callable[[], Awaitable[None]]) -> str:
+def _name(work: Callable[[], Awaitable[Any]]) -> str:
     """Return how some work is called in the log."""
     return str(getattr(work, "__name__", None) or getattr(getattr(work, "func", None), "__name__", "work"))

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 
-from ctxhub.store.keys import Keys
+from ctxhub.store.keys import HANDOFF_TAIL, TOKEN_TAIL, Keys, partition_in
 
 CODE_DIGITS = 8
 
@@ -22,14 +22,17 @@ class Secrets:
     def handoff_id(self, tenant: str, customer_id: str, seed: str | None = None) -> str:
         """Return a new handoff's id, which begins with its partition; the same seed gives the same id."""
         partition = self._keys.customer(tenant, customer_id).partition
-        text = self._mac("handoff", tenant, customer_id, seed)[:20] if seed else secrets.token_hex(10)
+        text = (
+            self._mac("handoff", tenant, customer_id, seed)[:HANDOFF_TAIL]
+            if seed
+            else secrets.token_hex(HANDOFF_TAIL // 2)
+        )
         return f"ho_{partition}{text}"
 
     def token(self, handoff_id: str) -> str:
         """Return the token of a handoff: its partition, then 128 bits and more, fit for a SIP header or a QR code."""
-        partition = handoff_id.removeprefix("ho_")[: len(self._keys.every_partition()[0])]
         mac = hmac.new(self._master, b"token\x1f" + handoff_id.encode(), hashlib.sha256).digest()
-        return partition + base64.urlsafe_b64encode(mac)[:22].decode()
+        return partition_in(handoff_id) + base64.urlsafe_b64encode(mac)[:TOKEN_TAIL].decode()
 
     def code(self, handoff_id: str) -> str:
         """Return the spoken code of a handoff."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -28,6 +29,13 @@ def _bounded(value: Any) -> Any:
     if len(orjson.dumps(value)) > MAX_TEXT_BYTES:
         raise ValueError("a value has at most 64 KiB as JSON")
     return value
+
+
+def _said(text: str) -> str:
+    """Refuse a text that says nothing: briefs put it into a sentence."""
+    if not text.strip():
+        raise ValueError("it says nothing")
+    return text
 
 
 JsonValue = Annotated[Any, AfterValidator(_bounded)]
@@ -99,23 +107,27 @@ class QuestionData(Value):
 
 
 class JourneyStartData(Value):
-    """A task begins."""
+    """A task begins; with `find` an open one of its kind that is in the teller's sight goes on instead."""
 
     kind: Name
     journey_id: Id | None = None
     step: Name | None = None
+    find: StrictBool | None = None
+    happened: StrictBool | None = None
 
 
 class JourneyStepData(Value):
-    """A task moves on."""
+    """A task moves on; `happened` reports what is done already."""
 
     step: Name
+    happened: StrictBool | None = None
 
 
 class JourneyData(Value):
-    """A task rests, goes on or ends."""
+    """A task rests, goes on or ends; the hub tells the same, with `by: hub`, of one nobody touched for long."""
 
     reason: Text | None = None
+    happened: StrictBool | None = None
 
 
 class AssuranceData(Value):
@@ -142,7 +154,7 @@ class RiskData(Value):
 class CommitmentData(Value):
     """Something we said we would do."""
 
-    what: Text
+    what: Annotated[Text, AfterValidator(_said)]
     owner: Name
     due_at: Instant
     commitment_id: Id | None = None
@@ -293,6 +305,11 @@ def faults(error: ValidationError, pointer: str = "") -> list[dict[str, str]]:
 def _pointer(path: tuple[int | str, ...]) -> str:
     """Spell one path as a JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def in_time(evidence: str, mark: str) -> str:
+    """Return the id of what time makes of something told: the same whenever, and by whomever, it is noticed."""
+    return f"{hashlib.blake2b(evidence.encode(), digest_size=10).hexdigest()}:{mark}"
 
 
 def default_party(type_: str) -> Party:

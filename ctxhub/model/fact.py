@@ -146,7 +146,8 @@ def higher(a: Sensitivity, b: Sensitivity) -> Sensitivity:
 
 def told(facts: tuple[Fact, ...], fact: Fact) -> tuple[Fact, ...]:
     """Return the facts with one more: it replaces an earlier one in its slot and lifts a rejection of its value."""
-    rival = next((other for other in facts if other.slot == fact.slot), None)
+    slot = fact.slot
+    rival = next((other for other in facts if other.slot == slot), None)
     if rival is not None and rival.origin.at > fact.origin.at:
         return facts
     return (*(other for other in facts if other is not rival and not _lifts(fact, other)), fact)

@@ -19,7 +19,9 @@ from ctxhub.errors import (
 )
 from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.event import Change, Event
+from ctxhub.model.hop import Hop, by, carried, landed, place
 from ctxhub.model.interaction import Holder, Interaction, find, with_floor
+from ctxhub.model.journey import AGENT
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Fence, Id, Instant, Level, Name, Text, Value
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ class Target(Value):
     channel: Channel | None = None
     previous: Literal[True] | None = None
     owner_of: Id | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which way it names."""
+        return next(name for name, value in self if value is not None)
 
     @model_serializer(mode="wrap")
     def _only_what_is_named(self, shown: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -254,17 +261,21 @@ def _to(context: Context, request: OfferRequest, interaction: Interaction) -> Ta
 
 
 def _named(context: Context, to: Target | None, interaction: Interaction) -> Target | None:
-    """Name the agent whom `previous` or `owner_of` means; None where they mean nobody."""
+    """Name the agent or queue that `previous` or `owner_of` means; None where they mean nobody."""
     if to is None or (to.owner_of is None and to.previous is None):
         return to
-    agent = _owner(context, to.owner_of) if to.owner_of else _previous(context, interaction)
+    if to.owner_of is not None:
+        return _owner(context, to.owner_of)
+    agent = _previous(context, interaction)
     return Target(agent=agent) if agent is not None else None
 
 
-def _owner(context: Context, journey_id: str) -> str | None:
-    """Return the agent who is responsible for a journey."""
+def _owner(context: Context, journey_id: str) -> Target | None:
+    """Return the queue or the agent responsible for a journey."""
     journey = context.journeys.get(journey_id)
-    return journey.owner if journey else None
+    if journey is None or journey.owner is None:
+        return None
+    return Target(queue=journey.queue) if journey.queue else Target(agent=journey.owner.removeprefix(AGENT))
 
 
 def _previous(context: Context, interaction: Interaction) -> str | None:
@@ -297,7 +308,9 @@ def _event(handoff: Handoff, interaction: Interaction, verb: str, mark: str, at:
         journey_id=handoff.journey_id,
         channel=interaction.channel,
         assurance=interaction.level(at),
-        data={"handoff_id": handoff.handoff_id, "queue": handoff.to.queue} | data,
+        data={"handoff_id": handoff.handoff_id, "queue": handoff.to.queue, "offered_to": handoff.to.kind}
+        | ({"lapses": handoff.lapses} if handoff.lapses else {})
+        | data,
     )
 
 
@@ -305,7 +318,8 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     """Move the floor to whoever takes a handoff; the handoff of whoever had it ends."""
     interaction = context.interaction(handoff.interaction_id)
     before = context.held_handoff(handoff.interaction_id)
-    context, interaction = with_floor(context, interaction, holder)
+    context, arrival = _moved_on(context, interaction, holder, now)
+    interaction = context.interaction(handoff.interaction_id)
     taken = handoff.but(
         state="accepted",
         agent_id=holder.id if holder.party == "agent" else None,
@@ -316,12 +330,32 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     who: dict[str, Any] = {"agent_id": holder.id} if holder.party == "agent" else {"bot": holder.id}
     waited = round((now - handoff.waiting_since).total_seconds(), 3)
     mark = f"accepted:{interaction.fence}"
-    event = _event(taken, interaction, "accepted", mark, now, fence=interaction.fence, waited=waited, **who)
+    event = _event(taken, interaction, "accepted", mark, now, fence=interaction.fence, waited=waited, **who, **arrival)
     context = context.with_handoff(taken)
     if before is None:
         return Change(context, [event])
-    ended = _finished(context, before, handoff.ends_parent or "transferred", now, by=handoff.handoff_id)
+    ended = _given_on(context, before, handoff, handoff.ends_parent or "transferred", now)
     return Change(ended.context, [event, *ended.events])
+
+
+def _moved_on(
+    context: Context, interaction: Interaction, holder: Holder, now: datetime
+) -> tuple[Context, dict[str, Any]]:
+    """Give the floor to whoever takes a handoff, by a hop; return also what its event tells of what came along."""
+    had = carried(context, sight_of(interaction, now, internal=interaction.holder.party == "agent"), now)
+    before = interaction.holder.party
+    context, interaction = with_floor(context, interaction, holder)
+    hop = Hop(
+        came_from=place(interaction.channel, before), to=place(interaction.channel, holder.party),
+        by=by(before, holder.party), at=now,
+    )  # fmt: skip
+    return landed(context, interaction, hop, now, had)
+
+
+def _given_on(context: Context, handoff: Handoff, to: Handoff, state: HandoffState, now: datetime) -> Change:
+    """End a handoff whose interaction goes on by another one: to a bot, or to a human."""
+    party = "bot" if to.to.bot is not None else "agent"
+    return _finished(context, handoff, state, now, by=to.handoff_id, to_party=party)
 
 
 def accept(context: Context, handoff_id: str, agent_id: str, now: datetime, lease: timedelta) -> Change:
@@ -407,7 +441,8 @@ def _rerouted(context: Context, handoff: Handoff, fallback: Target, interaction:
     deadline = now + timedelta(seconds=handoff.expires_in)
     rerouted = handoff.but(to=fallback, fallback=None, expires_at=deadline)
     to = rerouted.to.model_dump(exclude_none=True)
-    event = _event(rerouted, interaction, "rerouted", "rerouted", now, to=to, from_queue=handoff.to.queue)
+    event = _event(rerouted, interaction, "rerouted", "rerouted", now, to=to, from_queue=handoff.to.queue,
+                   from_kind=handoff.to.kind)  # fmt: skip
     context = context.with_handoff(rerouted)
     if rerouted.to.bot is None:
         return Change(context, [event])
@@ -419,7 +454,16 @@ def _finished(context: Context, handoff: Handoff, state: HandoffState, now: date
     """Bring a handoff to its one final state."""
     interaction = context.interaction(handoff.interaction_id)
     final = handoff.but(state=state, final_at=now)
-    return Change(context.with_handoff(final), [_event(final, interaction, state, state, now, **told)])
+    return Change(
+        context.with_handoff(final), [_event(final, interaction, state, state, now, **_handled(final, now) | told)]
+    )
+
+
+def _handled(handoff: Handoff, now: datetime) -> dict[str, Any]:
+    """Return what the end of an agent's work tells: whose it was, and how many seconds it took."""
+    if handoff.agent_id is None or handoff.accepted_at is None:
+        return {}
+    return {"agent_id": handoff.agent_id, "handled": round((now - handoff.accepted_at).total_seconds(), 3)}
 
 
 def cancel(context: Context, handoff_id: str, now: datetime) -> Change:
@@ -468,7 +512,8 @@ def give_back(
     journey = context.journeys.get(back.journey_id or "")
     if back.step is None or journey is None:
         return _placed(context, back, interaction, now)
-    stepped = context.with_journey(journey.but(step=back.step, state="active", updated_at=now))
+    here = journey.but(step=back.step, state="active", rested_at=None, step_ends=None, updated_at=now)
+    stepped = context.with_journey(here)
     return _placed(stepped, back, interaction, now)
 
 
@@ -530,7 +575,8 @@ def shown(context: Context, handoff_id: str, agent_id: str, now: datetime) -> Ch
         return Change(context, [])
     _must_be_held(handoff, agent_id, None)
     interaction = context.interaction(handoff.interaction_id)
-    event = _event(handoff, interaction, "shown", "shown", now, agent_id=agent_id)
+    after = round((now - (handoff.accepted_at or now)).total_seconds(), 3)
+    event = _event(handoff, interaction, "shown", "shown", now, agent_id=agent_id, after=after)
     return Change(context.with_handoff(handoff.but(receipt_at=now)), [event])
 
 
@@ -618,7 +664,7 @@ def _lease_over(context: Context, handoff: Handoff, at: datetime) -> Change:
     interaction = context.interaction(handoff.interaction_id)
     given_on = context.open_offer(handoff.interaction_id)
     if given_on is not None and given_on.ends_parent is not None:
-        gone = _finished(context, handoff, given_on.ends_parent, at, by=given_on.handoff_id)
+        gone = _given_on(context, handoff, given_on, given_on.ends_parent, at)
         return Change(_floor_to_bot(gone.context, handoff), gone.events)
     if not interaction.is_open:
         return _finished(context, handoff.but(outcome="lease lapsed"), "completed", at, outcome="lease lapsed")

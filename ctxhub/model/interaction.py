@@ -9,7 +9,10 @@ from pydantic import Field
 
 from ctxhub.errors import Moved, Unavailable
 from ctxhub.model.customer import NOBODY, Assurance, AssuranceClaim, Identifier
+from ctxhub.model.disclosure import sight_of
 from ctxhub.model.event import Change, Event, Party, Ref
+from ctxhub.model.hop import Hop, landed, place, switch
+from ctxhub.model.hop import carried as carried_facts
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Language, Level, Name, Value
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ class Interaction(Value):
     """One call, chat, visit or thread; `lineage` names the interactions whose handoffs led here.
 
     `shared_intent` is what the customer wanted when last known at level 2, where `intent` was told below it.
-    `repeats` remembers, as fence and name, which repeats were counted under which holder.
+    `repeats` remembers, as fence and name, which repeats were counted under which holder; `hop` how the holder came.
+    `heard_at` is when it was last heard of, where silence has ended it.
     """
 
     interaction_id: Id
@@ -59,13 +63,16 @@ class Interaction(Value):
     intent: Intent | None = None
     shared_intent: Intent | None = None
     declined: tuple[Id, ...] = ()
+    resumed: tuple[Id, ...] = ()
     repeats: tuple[str, ...] = ()
+    hop: Hop | None = None
     assurance: Assurance = NOBODY
     handoff_id: Id | None = None
     lineage: tuple[Id, ...] = ()
     started_at: Instant
     ended_at: Instant | None = None
     ended_by: Literal["channel", "silence"] | None = None
+    heard_at: Instant | None = None
     outcome: Outcome | None = None
     disposition: Name | None = None
     reopened: int = 0
@@ -79,6 +86,14 @@ class Interaction(Value):
     def level(self, now: datetime) -> int:
         """Return how surely the customer is known in it at an instant."""
         return self.assurance.at(now).level
+
+
+class Waiting(Value):
+    """Where an interaction waits for a human; without a queue it is for one agent."""
+
+    handoff_id: Id
+    queue: Name | None = None
+    since: Instant
 
 
 class InteractionView(Value):
@@ -99,6 +114,7 @@ class InteractionView(Value):
     assurance: Assurance
     started_at: Instant
     ended_at: Instant | None = None
+    waits: Waiting | None = None
 
 
 class HandoffHint(Value):
@@ -132,7 +148,8 @@ class Start(Value):
 
 def view(interaction: Interaction, now: datetime) -> InteractionView:
     """Show an interaction, with the assurance that is left."""
-    shown: dict[str, Any] = {name: getattr(interaction, name) for name in InteractionView.model_fields}
+    names = InteractionView.model_fields.keys() - {"waits"}  # that stands in the context's handoffs
+    shown: dict[str, Any] = {name: getattr(interaction, name) for name in names}
     return InteractionView.model_construct(**shown | {"assurance": interaction.assurance.at(now)})
 
 
@@ -175,8 +192,40 @@ def start(context: Context, request: Start, interaction_id: str, now: datetime, 
         "language": interaction.language,
         "handoff_id": interaction.handoff_id,
     }
-    event = happened(interaction, "started", beginning(interaction_id), now, data)
-    return Change(context.with_interaction(interaction), [event])
+    context = context.with_interaction(interaction)
+    context, arrival = _arrival(context, interaction, source, now)
+    event = happened(interaction, "started", beginning(interaction_id), now, data | arrival)
+    return Change(context, [event])
+
+
+def _arrival(
+    context: Context, interaction: Interaction, source: Interaction | None, now: datetime
+) -> tuple[Context, dict[str, Any]]:
+    """Note how the customer came to an interaction that begins; return also what its event tells of that."""
+    if source is not None:
+        return landed(context, interaction, _by_handoff(interaction, source, now), now, _had(context, source, now))
+    hop = switch(context, interaction.interaction_id, interaction.channel, now)
+    if hop is not None:
+        return landed(context, interaction, hop, now)
+    return context, {"carried": carried_facts(context, sight_of(interaction, now), now)}
+
+
+def _by_handoff(interaction: Interaction, source: Interaction, now: datetime) -> Hop:
+    """Return the hop of a customer whom a handoff brings from another interaction."""
+    came_from = place(source.channel, source.holder.party)
+    return Hop(came_from=came_from, to=interaction.channel, by="handoff", at=now)
+
+
+def _had(context: Context, source: Interaction, now: datetime) -> int:
+    """Return how many facts were in sight where the customer came from."""
+    internal = source.holder.party == "agent"
+    return carried_facts(context, sight_of(source, now, internal), now)
+
+
+def arrive(context: Context, interaction_id: str, source: Interaction, now: datetime) -> tuple[Context, dict[str, Any]]:
+    """Note that a handoff brought its customer to an interaction that had begun before."""
+    interaction = context.interaction(interaction_id)
+    return landed(context, interaction, _by_handoff(interaction, source, now), now, _had(context, source, now))
 
 
 def beginning(interaction_id: str) -> str:
@@ -257,6 +306,6 @@ def with_refs(context: Context, interaction_id: str, refs: list[Ref], now: datet
 
 
 def with_floor(context: Context, interaction: Interaction, holder: Holder) -> tuple[Context, Interaction]:
-    """Give the floor to somebody; the fence rises each time."""
-    moved = interaction.but(holder=holder, fence=interaction.fence + 1)
+    """Give the floor to somebody; the fence rises each time. Whoever takes it by a handoff notes the hop after that."""
+    moved = interaction.but(holder=holder, fence=interaction.fence + 1, hop=None)
     return context.with_interaction(moved), moved

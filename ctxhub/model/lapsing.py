@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from ctxhub.model import commitment as commitments
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import interaction as interactions
+from ctxhub.model import journey as journeys
 from ctxhub.model.context import Context
 from ctxhub.model.event import Change, Event
 from ctxhub.model.interaction import Interaction
@@ -44,7 +46,7 @@ def with_activity(context: Context, activities: Activities, patience: Patience) 
 
 
 def lapse(context: Context, activities: Activities, patience: Patience, now: datetime) -> Change:
-    """Let everything lapse whose time has come: offers, leases, and interactions gone silent."""
+    """Let everything lapse whose time has come: offers, leases, interactions gone silent, journeys and promises."""
     events: list[Event] = []
     for handoff_id in list(context.handoffs):
         context, more = handoffs.lapse(context, handoff_id, now)
@@ -52,7 +54,19 @@ def lapse(context: Context, activities: Activities, patience: Patience, now: dat
     for interaction in list(context.interactions.values()):
         context, more = _silenced(context, interaction, activities, patience, now)
         events += more
+    heard = _heard(activities)
+    for journey_id in list(context.journeys):
+        context, more = journeys.lapse(context, journey_id, heard, now)
+        events += more
+    for commitment_id in list(context.commitments):
+        context, more = commitments.lapse(context, commitment_id, now)
+        events += more
     return Change(context.pruned(now), events)
+
+
+def _heard(activities: Activities) -> dict[str, datetime]:
+    """Return when each open interaction was last heard of."""
+    return {interaction_id: activity.last_at for interaction_id, activity in activities.items()}
 
 
 def _silenced(
@@ -62,7 +76,9 @@ def _silenced(
     here = interaction.is_open and interaction.interaction_id not in context.moves
     if not here or now < _silent_at(interaction, activities, patience):
         return Change(context, [])
-    return end(context, interaction.interaction_id, now, by_silence=True)
+    ended = end(context, interaction.interaction_id, now, by_silence=True)
+    silent = ended.context.interaction(interaction.interaction_id).but(heard_at=_last_heard(interaction, activities))
+    return Change(ended.context.with_interaction(silent), ended.events)
 
 
 def end(context: Context, interaction_id: str, now: datetime, by_silence: bool = False, **how: str | None) -> Change:
@@ -75,9 +91,13 @@ def end(context: Context, interaction_id: str, now: datetime, by_silence: bool =
 
 def _silent_at(interaction: Interaction, activities: Activities, patience: Patience) -> datetime:
     """Return when an interaction counts as gone silent."""
+    return _last_heard(interaction, activities) + patience.silence(interaction.channel)
+
+
+def _last_heard(interaction: Interaction, activities: Activities) -> datetime:
+    """Return when an open interaction was last heard of."""
     activity = activities.get(interaction.interaction_id)
-    last = max(activity.last_at, interaction.started_at) if activity else interaction.started_at
-    return last + patience.silence(interaction.channel)
+    return max(activity.last_at, interaction.started_at) if activity else interaction.started_at
 
 
 def next_due(context: Context, activities: Activities, patience: Patience) -> datetime | None:
@@ -87,4 +107,12 @@ def next_due(context: Context, activities: Activities, patience: Patience) -> da
     open_ = [i for i in context.interactions.values() if i.is_open and i.interaction_id not in context.moves]
     silent = [_silent_at(interaction, activities, patience) for interaction in open_]
     moving = [move.at for move in context.moves.values()]
-    return min([*offered, *leased, *silent, *moving], default=None)
+    return min([*offered, *leased, *silent, *moving, *_turning(context, activities)], default=None)
+
+
+def _turning(context: Context, activities: Activities) -> list[datetime]:
+    """Return when time makes something else of each journey and promise."""
+    heard = _heard(activities)
+    turns = [journeys.next_due(context, journey_id, heard) for journey_id in context.journeys]
+    turns += [commitments.next_due(context, commitment_id) for commitment_id in context.commitments]
+    return [turn for turn in turns if turn is not None]

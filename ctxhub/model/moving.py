@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ctxhub.model.commitment import Commitment
 from ctxhub.model.context import Context, Move
-from ctxhub.model.customer import Assurance
+from ctxhub.model.customer import Assurance, Identifier, with_identifiers
 from ctxhub.model.event import Change
 from ctxhub.model.fact import Fact, told
 from ctxhub.model.handoff import Handoff, interaction_over
@@ -21,13 +21,14 @@ from ctxhub.model.value import Value
 
 
 class Bundle(Value):
-    """What moves along with an interaction."""
+    """What moves along with an interaction; of somebody nobody knew and who has no other also what leads there."""
 
     interaction: Interaction
     facts: tuple[Fact, ...] = ()
     journeys: dict[str, Journey] = {}
     handoffs: dict[str, Handoff] = {}
     commitments: dict[str, Commitment] = {}
+    identifiers: tuple[Identifier, ...] = ()
 
 
 def depart(context: Context, interaction_id: str, to: str, now: datetime, assurance: Assurance | None) -> Change:
@@ -49,6 +50,7 @@ def bundle(context: Context, interaction_id: str) -> Bundle:
         journeys=journeys,
         handoffs={k: h for k, h in context.handoffs.items() if h.interaction_id == interaction_id},
         commitments={k: c for k, c in context.commitments.items() if c.origin.interaction_id == interaction_id},
+        identifiers=() if context.known or len(context.interactions) > 1 else context.identifiers,
     )
 
 
@@ -68,6 +70,7 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         journeys=context.journeys | moved.journeys,
         handoffs=context.handoffs | moved.handoffs,
         commitments=context.commitments | moved.commitments,
+        identifiers=with_identifiers(context.identifiers, list(moved.identifiers)),
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
     data = {"from": source, "to": context.customer_id}
@@ -92,6 +95,7 @@ def release(context: Context, interaction_id: str, now: datetime) -> Change:
         journeys={k: j for k, j in context.journeys.items() if k not in gone.journeys},
         handoffs={k: h for k, h in context.handoffs.items() if k not in gone.handoffs},
         commitments={k: c for k, c in context.commitments.items() if k not in gone.commitments},
+        identifiers=() if gone.identifiers else context.identifiers,
         moves={k: m for k, m in context.moves.items() if k != interaction_id},
         moved=context.moved | {interaction_id: move.to},
     )

@@ -7,21 +7,23 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ctxhub.errors import CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
-from ctxhub.model.commitment import Commitment
+from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
+from ctxhub.model.commitment import Commitment, told_of, warn_at
 from ctxhub.model.context import Context
 from ctxhub.model.customer import NOBODY, Assurance
 from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable
 from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
-from ctxhub.model.interaction import Intent, Interaction, find, reopen
-from ctxhub.model.journey import Journey
-from ctxhub.model.tenant import Tenant
+from ctxhub.model.hop import asked_again, looked_again
+from ctxhub.model.interaction import Intent, find, reopen
+from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
+from ctxhub.model.tenant import Step, Tenant
 from ctxhub.model.value import Level
 
 OUT_OF_TURN = "out_of_turn"
 _ENDS = {"journey.completed": "completed", "journey.abandoned": "abandoned"}
-_STATES = {"journey.suspended": "suspended", "journey.resumed": "active"}
+_STATES = {"journey.suspended": "suspended", "journey.resumed": "active", "journey.advanced": "active"}
+_WORK = {"journey.advanced", "journey.resumed", *_ENDS}
 
 
 class Scene(NamedTuple):
@@ -141,7 +143,7 @@ def _intent(context: Context, event: Event, scene: Scene) -> Change:
 
 def _fact(context: Context, event: Event, scene: Scene) -> Change:
     """Learn a fact, or that it is not so."""
-    _open_journey(context, event, scene)
+    context = _touched(context, _open_journey(context, event, scene), event)
     data, verb = event.data, event.type.split(".")[1]
     fact = Fact(
         name=data["name"],
@@ -196,8 +198,9 @@ def _question(context: Context, event: Event, scene: Scene) -> Change:
     counted = {name: f"{interaction.fence}:{name}" for name in repeats}
     again = [name for name, mark in counted.items() if mark in interaction.repeats]
     marks = tuple(dict.fromkeys((*interaction.repeats, *counted.values())))
-    told_ = event.but(data=event.data | {"repeats": repeats} | ({"again": again} if again else {}))
-    return Change(context.with_interaction(interaction.but(repeats=marks)), [told_])
+    asker, arrival = asked_again(interaction)
+    told_ = event.but(data=event.data | {"repeats": repeats} | ({"again": again} if again else {}) | arrival)
+    return Change(context.with_interaction(asker.but(repeats=marks)), [told_])
 
 
 def _open_journey(context: Context, event: Event, scene: Scene) -> Journey | None:
@@ -205,6 +208,13 @@ def _open_journey(context: Context, event: Event, scene: Scene) -> Journey | Non
     if event.journey_id is None:
         return None
     return touchable(context, _sight(context, event, scene.now), event.journey_id)
+
+
+def _touched(context: Context, journey: Journey | None, event: Event) -> Context:
+    """Note that a journey was told of; below level 2 nobody else would see that, so that nothing is noted."""
+    if journey is None or event.assurance < SHARED_FROM or event.at <= journey.updated_at:
+        return context
+    return context.with_journey(journey.but(updated_at=event.at))
 
 
 def _journey(context: Context, event: Event, scene: Scene) -> Change:
@@ -216,32 +226,113 @@ def _journey(context: Context, event: Event, scene: Scene) -> Change:
         raise Invalid.field("/journey_id", f"{event.type} needs the journey it is about")
     if event.type == "journey.declined":
         return _journey_declined(context, event, journey)
+    if event.type in _WORK:
+        _refuse_at_work(context, event, journey)
     if event.type in _ENDS:
-        return _journey_ended(context, event, journey)
+        return Change(ended(context, journey.journey_id), [event.but(data=event.data | {"kind": journey.kind})])
+    if event.type == "journey.resumed":
+        context, event = _taken_up(context, event, journey)
+    return Change(_moved_on(context, event, journey, scene), [event])
+
+
+def _taken_up(context: Context, event: Event, journey: Journey) -> tuple[Context, Event]:
+    """Note, once, that the customer goes on with a journey in another interaction than where it began."""
+    if event.interaction_id in (None, journey.origin.interaction_id):
+        return context, event
+    interaction = context.interaction(event.interaction_id)
+    if journey.journey_id in interaction.resumed:
+        return context, event
+    resumed = interaction.but(resumed=(*interaction.resumed, journey.journey_id))
+    return context.with_interaction(resumed), event.but(data=event.data | {"kind": journey.kind, "offer": "taken"})
+
+
+def _moved_on(context: Context, event: Event, journey: Journey, scene: Scene) -> Context:
+    """Let a journey rest, go on, or come to a step."""
+    state = _STATES[event.type]
     changed = journey.but(
-        state=_STATES.get(event.type, journey.state),
-        step=event.data.get("step", journey.step),
+        state=state,
+        rested_at=event.at if state == "suspended" else None,
         origin=journey.origin.but(assurance=max(journey.origin.assurance, event.assurance)),
-        updated_at=event.at,
+        updated_at=max(journey.updated_at, event.at),
     )
-    return Change(_at_work(context.with_journey(changed), event, changed.journey_id), [event])
+    step = event.data.get("step")
+    if step is not None and step != journey.step:
+        changed = _at_step(changed, scene.tenant.kind(journey.kind).at(step), event.at)
+    return _at_work(context.with_journey(changed), event, changed.journey_id)
+
+
+def _at_step(journey: Journey, step: Step, at: datetime) -> Journey:
+    """Let a journey come to a step: from now on its owner and its time count, unless it was escalated before."""
+    owner = journey.owner if journey.level else step.owner or journey.owner
+    ends = at + timedelta(seconds=step.within) if step.within else None
+    return journey.but(step=step.step, owner=owner, step_ends=ends)
+
+
+def _refuse_at_work(context: Context, event: Event, journey: Journey) -> None:
+    """Refuse a bot that would work on what an agent works on in another interaction.
+
+    What was done already, before the agent came or by its own word, is a report and is taken.
+    """
+    if event.interaction_id is None or event.party == "agent" or event.data.get("happened"):
+        return
+    interaction = context.interaction(event.interaction_id)
+    if interaction.holder.party != "bot":
+        return
+    busy = agent_elsewhere(context, journey.journey_id, interaction)
+    if busy is not None and event.at >= busy.since:
+        raise _at_work_by(busy, journey, _sight(context, event, event.at))
+
+
+def _at_work_by(busy: Worker, journey: Journey, seen: Sight) -> AtWork:
+    """Return the refusal; it names the agent only where the teller may see the agent's interaction."""
+    sees = seen.everything or seen.level >= SHARED_FROM
+    shown = busy.model_dump(mode="json") if sees else {"party": busy.party}
+    return AtWork(
+        f"an agent works on journey {journey.journey_id} in another interaction",
+        journey_id=journey.journey_id, state=journey.state, worker=shown,
+    )  # fmt: skip
 
 
 def _journey_started(context: Context, event: Event, scene: Scene) -> Change:
-    """Begin a task; it becomes what the interaction is about."""
+    """Begin a task, or go on with an open one where that is to be found; it becomes what the interaction is about."""
+    open_ = _open_one(context, event, scene) if event.data.get("find") else None
+    if open_ is not None:
+        _refuse_at_work(context, event, open_)
+        found = event.but(type="journey.resumed", journey_id=open_.journey_id, data={"kind": open_.kind, "found": True})
+        context, found = _taken_up(context, found, open_)
+        return Change(_moved_on(context, found, open_, scene), [found])
     journey_id = event.data.get("journey_id") or event.journey_id or derived_id("jr", context, event)
     if journey_id in context.journeys:
         state = context.journeys[journey_id].state
         raise WrongState(f"journey {journey_id} has begun already", journey_id=journey_id, state=state)
-    steps = scene.tenant.kind(event.data["kind"]).steps
+    journey = _begun(journey_id, event, scene)
+    return Change(_at_work(context.with_journey(journey), event, journey_id), [event.but(journey_id=journey_id)])
+
+
+def _open_one(context: Context, event: Event, scene: Scene) -> Journey | None:
+    """Return the open journey of a kind to go on with: what the interaction is about, else the freshest in sight."""
+    seen = _sight(context, event, scene.now)
+    here = [j for j in context.journeys.values() if j.kind == event.data["kind"] and seen.sees_journey(j)]
+    staying = [journey for journey in here if journey.is_open and journey.origin.interaction_id not in context.moves]
+    return max(staying, key=lambda j: (j.journey_id == seen.journey_id, j.updated_at), default=None)
+
+
+def _begun(journey_id: str, event: Event, scene: Scene) -> Journey:
+    """Return a new journey at its first step, or the one named, with what its kind declares."""
+    kind = scene.tenant.kind(event.data["kind"])
     journey = Journey(
         journey_id=journey_id,
-        kind=event.data["kind"],
-        step=event.data.get("step") or (steps[0].step if steps else None),
+        kind=kind.kind,
+        owner=kind.owner,
         origin=_origin(event),
         updated_at=event.at,
+        evidence=event.event_id,
+        rest=kind.rest,
+        lapse=kind.lapse,
+        escalate=tuple(kind.escalate),
     )
-    return Change(_at_work(context.with_journey(journey), event, journey_id), [event.but(journey_id=journey_id)])
+    first = event.data.get("step") or (kind.steps[0].step if kind.steps else None)
+    return _at_step(journey, kind.at(first), event.at) if first else journey
 
 
 def _at_work(context: Context, event: Event, journey_id: str | None) -> Context:
@@ -258,22 +349,9 @@ def _journey_declined(context: Context, event: Event, journey: Journey) -> Chang
     interaction = context.interaction(event.interaction_id)
     declined = tuple(dict.fromkeys((*interaction.declined, journey.journey_id)))
     about = None if interaction.journey_id == journey.journey_id else interaction.journey_id
+    if declined != interaction.declined:
+        event = event.but(data=event.data | {"kind": journey.kind, "offer": "declined"})
     return Change(context.with_interaction(interaction.but(declined=declined, journey_id=about)), [event])
-
-
-def _journey_ended(context: Context, event: Event, journey: Journey) -> Change:
-    """End a task: it leaves the context, and its facts with it."""
-    gone = journey.journey_id
-    rest = {k: j for k, j in context.journeys.items() if k != gone}
-    interactions = {k: _not_about(i, gone) for k, i in context.interactions.items()}
-    facts = tuple(fact for fact in context.facts if fact.journey_id != gone)
-    left = context.but(journeys=rest, interactions=interactions, facts=facts)
-    return Change(left, [event.but(data=event.data | {"kind": journey.kind})])
-
-
-def _not_about(interaction: Interaction, journey_id: str) -> Interaction:
-    """Return an interaction that is no longer about a journey."""
-    return interaction.but(journey_id=None) if interaction.journey_id == journey_id else interaction
 
 
 def _assurance(context: Context, event: Event, scene: Scene) -> Change:
@@ -289,8 +367,9 @@ def _assurance(context: Context, event: Event, scene: Scene) -> Change:
     )  # fmt: skip
     if not raised.outlasts(interaction.assurance, scene.now):
         return Change(context, [event])
-    context = context.with_interaction(interaction.but(assurance=raised))
-    return Change(shared(context, event.interaction_id, raised.level), [event.but(assurance=raised.level)])
+    context = shared(context.with_interaction(interaction.but(assurance=raised)), event.interaction_id, raised.level)
+    context, arrival = looked_again(context, context.interaction(event.interaction_id), scene.now)
+    return Change(context, [event.but(assurance=raised.level, data=event.data | arrival)])
 
 
 def shared(context: Context, interaction_id: str, level: Level) -> Context:
@@ -315,13 +394,16 @@ def _lifted(origin: Origin, interaction_id: str, level: Level) -> Origin:
 def _commitment(context: Context, event: Event, scene: Scene) -> Change:
     """Make a promise, or note that it was kept or broken."""
     if event.type == "commitment.made":
-        return _commitment_made(context, event)
+        return _commitment_made(context, event, scene)
     commitment_id = event.data["commitment_id"]
     promise = context.commitments.get(commitment_id)
     if promise is None or not _may_end(context, event, promise, scene):
         raise CommitmentUnknown(f"there is no open commitment {commitment_id}", commitment_id=commitment_id)
     rest = {key: other for key, other in context.commitments.items() if key != commitment_id}
-    return Change(context.but(commitments=rest), [event])
+    told_ = event.but(data=event.data | told_of(promise) | {"late": event.at > promise.due_at})
+    if promise.state == "overdue":
+        told_ = told_.but(data=told_.data | {"overdue": True})
+    return Change(context.but(commitments=rest), [told_])
 
 
 def _may_end(context: Context, event: Event, promise: Commitment, scene: Scene) -> bool:
@@ -330,21 +412,28 @@ def _may_end(context: Context, event: Event, promise: Commitment, scene: Scene) 
     return surely and _sight(context, event, scene.now).sees(promise.origin)
 
 
-def _commitment_made(context: Context, event: Event) -> Change:
+def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
     """Keep a promise until it is kept or broken."""
     commitment_id = event.data.get("commitment_id") or derived_id("cm", context, event)
     if commitment_id in context.commitments:
-        raise WrongState(f"commitment {commitment_id} was made already", commitment_id=commitment_id, state="open")
+        raise WrongState(
+            f"commitment {commitment_id} was made already",
+            commitment_id=commitment_id,
+            state=context.commitments[commitment_id].state,
+        )
+    due_at, owner = datetime.fromisoformat(event.data["due_at"]), event.data["owner"]
     promise = Commitment(
         commitment_id=commitment_id,
         what=event.data["what"],
-        owner=event.data["owner"],
-        due_at=event.data["due_at"],
+        owner=owner,
+        queue=owner if owner in scene.tenant.queues else None,
+        due_at=due_at,
+        warn_at=warn_at(event.at, due_at, timedelta(seconds=scene.tenant.policies.warn_before)),
         journey_id=event.journey_id,
         evidence=event.event_id,
         origin=_origin(event),
     )
-    told_ = event.but(data=event.data | {"commitment_id": commitment_id})
+    told_ = event.but(data=event.data | told_of(promise))
     return Change(context.but(commitments=context.commitments | {commitment_id: promise}), [told_])
 
 

@@ -11,12 +11,15 @@ from ctxhub.model.fact import SHARED_FROM as SHARED
 from ctxhub.model.fact import Fact, FactLine, FactView, line
 from ctxhub.model.handoff import HandoffView
 from ctxhub.model.handoff import view as handoff_view
-from ctxhub.model.interaction import Interaction, InteractionView
+from ctxhub.model.interaction import Interaction, InteractionView, Waiting
 from ctxhub.model.interaction import view as interaction_view
-from ctxhub.model.journey import Journey, JourneyView, Offer
+from ctxhub.model.journey import Journey, JourneyView, Offer, ReasonCode, agent_elsewhere, worker, worth
 from ctxhub.model.tenant import Tenant
 
 Groups = dict[tuple[str, str | None], list[Fact]]
+
+#: From this importance on, that alone is a reason to offer a journey.
+IMPORTANT = 4
 
 
 def context_view(
@@ -32,7 +35,7 @@ def context_view(
         identifiers=list(context.identifiers) if seen.everything or seen.level >= SHARED else [],
         assurance=_assurance(context, seen, now, interaction_id),
         facts=_facts(groups, seen),
-        journeys=[_journey(j, groups, tenant) for j in context.journeys.values() if seen.sees_journey(j)],
+        journeys=[_journey(context, j, seen, groups, tenant, now) for j in _in_sight(context, seen)],
         interactions=interactions_in_sight(context, seen, now),
         handoffs=_handoffs(context, seen),
         commitments=[c for c in context.commitments.values() if seen.sees(c.origin)],
@@ -80,15 +83,31 @@ def _fact(facts: list[Fact], seen: Sight) -> FactView:
     return FactView.model_construct(**dict(line(best)), others=rivals, withheld=False)
 
 
-def _journey(journey: Journey, groups: Groups, tenant: Tenant) -> JourneyView:
-    """Show a journey with the facts still to ask."""
-    shown = {name: getattr(journey, name) for name in JourneyView.model_fields if name != "missing"}
-    return JourneyView.model_construct(**shown, missing=missing(journey, groups, tenant))
+def _in_sight(context: Context, seen: Sight) -> list[Journey]:
+    """Return the journeys in sight."""
+    return [journey for journey in context.journeys.values() if seen.sees_journey(journey)]
+
+
+def _journey(
+    context: Context, journey: Journey, seen: Sight, groups: Groups, tenant: Tenant, now: datetime
+) -> JourneyView:
+    """Show a journey with the facts still to ask, and who is at work on it in an interaction in sight."""
+    shown = {name: getattr(journey, name) for name in JourneyView.model_fields if name not in ("missing", "worker")}
+    busy = worker(context, journey.journey_id, lambda interaction: _sees_interaction(interaction, seen, now))
+    return JourneyView.model_construct(**shown, missing=missing(journey, groups, tenant), worker=busy)
 
 
 def interactions_in_sight(context: Context, seen: Sight, now: datetime) -> list[InteractionView]:
     """Show the open interactions in sight, and those ended that the reader came from."""
-    return [interaction_view(i, now) for i in context.interactions.values() if _sees_interaction(i, seen, now)]
+    return [_interaction(context, i, now) for i in context.interactions.values() if _sees_interaction(i, seen, now)]
+
+
+def _interaction(context: Context, interaction: Interaction, now: datetime) -> InteractionView:
+    """Show an interaction, and where it waits for a human."""
+    shown, offer = interaction_view(interaction, now), context.open_offer(interaction.interaction_id)
+    if offer is None or (offer.to.queue is None and offer.to.agent is None):
+        return shown
+    return shown.but(waits=Waiting(handoff_id=offer.handoff_id, queue=offer.to.queue, since=offer.waiting_since))
 
 
 def _sees_interaction(interaction: Interaction, seen: Sight, now: datetime) -> bool:
@@ -123,19 +142,49 @@ def _language(context: Context) -> str | None:
 
 
 def offers(context: Context, seen: Sight, interaction: Interaction, tenant: Tenant, now: datetime) -> list[Offer]:
-    """Return the journeys worth resuming, best first: the one that was handed over, then the freshest."""
+    """Return the journeys worth resuming, best first: the one that was handed over, then by what they are `worth`.
+
+    What was declined in the interaction is not offered again, and to a bot not what an agent works on elsewhere.
+    """
     groups = facts_in_sight(context, seen, now)
-    open_ = [j for j in context.journeys.values() if j.is_open and seen.sees_journey(j)]
-    wanted = [journey for journey in open_ if journey.journey_id not in interaction.declined]
-    ranked = sorted(wanted, key=lambda j: (j.journey_id == interaction.journey_id, j.updated_at), reverse=True)
-    return [_offer(journey, interaction, groups, tenant) for journey in ranked]
+    open_ = [journey for journey in _in_sight(context, seen) if journey.is_open]
+    wanted = [journey for journey in open_ if _is_wanted(context, journey, interaction)]
+
+    def rank(journey: Journey) -> tuple[bool, float, datetime]:
+        weight = worth(tenant.kind(journey.kind).importance, now - journey.updated_at)
+        return journey.journey_id == interaction.journey_id, weight, journey.updated_at
+
+    ranked = sorted(wanted, key=rank, reverse=True)
+    return [_offer(_journey(context, j, seen, groups, tenant, now), j, interaction, tenant) for j in ranked]
 
 
-def _offer(journey: Journey, interaction: Interaction, groups: Groups, tenant: Tenant) -> Offer:
+def _is_wanted(context: Context, journey: Journey, interaction: Interaction) -> bool:
+    """Tell whether a journey may be offered in an interaction."""
+    if journey.journey_id in interaction.declined:
+        return False
+    return interaction.holder.party != "bot" or agent_elsewhere(context, journey.journey_id, interaction) is None
+
+
+def _offer(shown: JourneyView, journey: Journey, interaction: Interaction, tenant: Tenant) -> Offer:
     """Show a journey worth resuming, and why."""
-    handed = journey.journey_id == interaction.journey_id
-    reason = "came with the handoff" if handed else f"{journey.state} since {journey.updated_at:%Y-%m-%d %H:%M}"
-    return Offer.model_construct(**dict(_journey(journey, groups, tenant)), reason=reason)
+    code = _reason(journey, interaction, tenant)
+    return Offer.model_construct(**dict(shown), reason=_in_words(code, journey), reason_code=code)
+
+
+def _reason(journey: Journey, interaction: Interaction, tenant: Tenant) -> ReasonCode:
+    """Say as a code why a journey is worth resuming."""
+    if journey.journey_id == interaction.journey_id:
+        return "handed_over" if interaction.handoff_id else "at_hand"
+    if tenant.kind(journey.kind).importance >= IMPORTANT:
+        return "important"
+    return "resting" if journey.state == "suspended" else "recent"
+
+
+def _in_words(code: ReasonCode, journey: Journey) -> str:
+    """Say in words why a journey is worth resuming."""
+    since = f"{journey.state} since {journey.rested_at or journey.updated_at:%Y-%m-%d %H:%M}"
+    words = {"handed_over": "came with the handoff", "at_hand": "what this interaction is about"}
+    return words.get(code, f"important; {since}" if code == "important" else since)
 
 
 def live(context: Context, seen: Sight, interaction_id: str, now: datetime) -> list[InteractionView]:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from ctxhub.errors import (
@@ -33,13 +33,14 @@ from ctxhub.store.codec import (
     event_from,
     packed,
 )
-from ctxhub.store.indexes import activities, entries, entry_changes, millis, standing_changes
+from ctxhub.store.indexes import activities, entries, entry_changes, instant, millis, standing_changes
 from ctxhub.store.keys import CustomerKeys
 from ctxhub.store.redis import Server
 
 MAX_DOCUMENT = 256 * 1024
 OPERATION_LIVES = timedelta(hours=48)
 LOOKUP_LIVES = timedelta(days=7)
+ERASED_LIVES = timedelta(minutes=2)
 _CACHED = 8192
 
 
@@ -68,6 +69,18 @@ class Loaded(NamedTuple):
     recent: list[dict[str, Any]]
     seen: list[tuple[int, str] | None]
     record: str | None
+    born: str = ""
+    last_at: datetime | None = None
+
+
+class Lease(NamedTuple):
+    """Until when Redis keeps a customer; None while work pins it. One that is not `heard` stays as it was."""
+
+    ends: datetime | None
+    heard: bool = True
+
+
+LEFT_ALONE = Lease(None, heard=False)
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,10 @@ class Plan:
     events: Sequence[tuple[Event, str]] = ()
     heard: dict[str, str] = field(default_factory=dict)
     due: datetime | None = None
+    lease: Lease = LEFT_ALONE
     record: str = ""
     lookups: Sequence[tuple[str, str]] = ()
+    lists_anew: bool = False
 
 
 class Appended(NamedTuple):
@@ -105,12 +120,23 @@ class NotOpen(Exception):
     """An event's interaction is not open, so that only a decision can tell what to do with it."""
 
 
-class Contexts:
-    """The contexts of all customers, each the unit of change."""
+class Older(Protocol):
+    """Has what Redis was allowed to forget."""
 
-    def __init__(self, server: Server, keep: timedelta) -> None:
+    async def bring_back(self, who: Who) -> bool:
+        """Bring a customer back into Redis; False where nobody ever was."""
+
+    async def entries(self, who: Who, first: int, last: int) -> list[bytes]:
+        """Return entries of a timeline between versions (inclusive), without gaps from the first on."""
+
+
+class Contexts:
+    """The contexts of all customers, each the unit of change; those released come back from what is `older`."""
+
+    def __init__(self, server: Server, keep: timedelta, older: Older | None = None) -> None:
         self._server = server
-        self._keep = str(round(keep.total_seconds() * 1000))
+        self._older = older
+        self._keep = str(round(keep.total_seconds() * 1000)) if older is None else "0"
         self._parsed: OrderedDict[Who, tuple[str, Context]] = OrderedDict()
         self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
@@ -129,6 +155,15 @@ class Contexts:
         self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
     ) -> Loaded:
         """Read a customer's context, empty for one who is not there yet; what moved or is gone is refused."""
+        loaded = await self.peek(who, recent, event_ids, operation)
+        if loaded.context is None and self._older is not None and await self._older.bring_back(who):
+            return await self.peek(who, recent, event_ids, operation)
+        return loaded
+
+    async def peek(
+        self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
+    ) -> Loaded:
+        """Read a customer's context if it is in Redis; nothing is brought back."""
         keys = self.keys(who)
         cached = self._parsed.get(who)
         record_key = self._operation_key(who, operation)
@@ -149,6 +184,8 @@ class Contexts:
             _events(newest, int(head[b"version"]) - len(newest) + 1),
             [_seen(text) for text in seen] or [None] * len(event_ids),
             _record(record, operation),
+            head.get(b"born", b"").decode(),
+            instant(head[b"last"]) if b"last" in head else None,
         )
 
     async def existing(self, who: Who, recent: int = 0) -> tuple[Loaded, Context]:
@@ -202,6 +239,8 @@ class Contexts:
             self._operation_key(who, operation),
         ]
         status, *rest = await self._server.run("append", names, args)
+        if status == b"unknown" and self._older is not None and await self._older.bring_back(who):
+            status, *rest = await self._server.run("append", names, args)
         if status == b"ok":
             version, document_version, flags, *versions = rest
             return Outcome(int(version), int(document_version), flags.decode(), [int(v) for v in versions])
@@ -215,11 +254,11 @@ class Contexts:
         commit = secrets.token_hex(6) if plan.context is not None else loaded.commit
         document = _document(plan.context, who) if plan.context is not None else b""
         names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due,
-                 self._operation_key(who, operation)]  # fmt: skip
+                 self._operation_key(who, operation), keys.leases]  # fmt: skip
         lives = str(round(OPERATION_LIVES.total_seconds() * 1000))
         due = str(millis(plan.due)) if plan.due else ""
         args: list[Any] = [loaded.commit, commit, document, millis(now), self._keep, keys.member, keys.hints, due]
-        args += [plan.record, lives, "live"]
+        args += [plan.record, lives, "live", _lease_argument(plan.lease)]
         args += _event_arguments(plan.events) + _standing_arguments(loaded, plan)
         args += self._place_arguments(who, loaded, plan, names) + self._lookup_arguments(plan, names)
         try:
@@ -235,7 +274,8 @@ class Contexts:
 
     def _place_arguments(self, who: Who, loaded: Loaded, plan: Plan, names: list[str]) -> list[Any]:
         """Spell the changes of lists; their keys are added to `names`."""
-        changes = entry_changes(loaded.context, plan.context) if plan.context is not None else []
+        before, after = (None, loaded.context) if plan.lists_anew else (loaded.context, plan.context)
+        changes = entry_changes(before, after) if after is not None else []
         partition = self.keys(who).partition
         args: list[Any] = [len(changes)]
         for place, member, score in changes:
@@ -259,30 +299,68 @@ class Contexts:
 
     async def spans(self, spans: Sequence[tuple[Who, int, int]]) -> list[list[dict[str, Any]]]:
         """Return the events of several customers between versions (inclusive), in one round trip."""
-        commands = [("LRANGE", self.keys(who).timeline, first - 1, last - 1) for who, first, last in spans]
-        found = await self._server.pipeline(*commands)
-        return [_events(entries_, first) for entries_, (_, first, _) in zip(found, spans, strict=True)]
+        places = [(self.keys(who), first, last) for who, first, last in spans]
+        calls = [([keys.context, keys.timeline], [first, last]) for keys, first, last in places]
+        found = await self._server.run_many("span", calls, writes=False)
+        return [await self._whole(*span, *answer) for span, answer in zip(spans, found, strict=True)]
+
+    async def _whole(
+        self, who: Who, first: int, last: int, here: bytes, base: int, kept: list[bytes]
+    ) -> list[dict[str, Any]]:
+        """Return the events of a span: what Redis has no more comes from what is older, without gap or double.
+
+        Where even that has lost them, it begins with the first that is here: versions tell what is missing.
+        """
+        if self._older is None or (here == b"1" and first > base):
+            return _events(kept, first)
+        upto = min(last, base) if here == b"1" else last
+        before = await self._older.entries(who, first, upto) if first <= upto else []
+        if not before:
+            return _events(kept, base + 1)
+        return _events([*before, *(kept if len(before) == upto - first + 1 else [])], first)
 
     async def many(self, whos: Sequence[Who]) -> list[Context | None]:
         """Return the contexts of several customers, in one round trip."""
         kept = await self._server.pipeline(*[("GET", self.keys(who).document) for who in whos])
-        return [context_from(document) if document else None for document in kept]
+        return [
+            context_from(document) if document else await self._brought_back(who)
+            for who, document in zip(whos, kept, strict=True)
+        ]
+
+    async def _brought_back(self, who: Who) -> Context | None:
+        """Return the context of one who stands in a list, but is not in Redis any more."""
+        return (await self.load(who)).context if self._older is not None else None
 
     async def never_due(self, who: Who) -> None:
         """Let nothing be due of a customer who is not there."""
         keys = self.keys(who)
         await self._server.call("ZREM", keys.due, keys.member, writes=True)
 
+    async def due_again(self, who: Who, at: datetime) -> None:
+        """Let what is due of a customer wait until some time."""
+        keys = self.keys(who)
+        await self._server.call("ZADD", keys.due, "XX", millis(at), keys.member, writes=True)
+
     async def forget(self, who: Who, context: Context) -> None:
         """Delete all that a customer has in the slot."""
         keys = self.keys(who)
         names = (keys.context, keys.document, keys.timeline, keys.events, keys.saved)
+        due = [("ZREM", index, keys.member) for index in (keys.due, keys.leases)]
         listed = [
             ("ZREM", self._server.keys.list_part(keys.partition, who.tenant, place), member)
             for place, member in entries(context)
         ]
         self._parsed.pop(who, None)
-        await self._server.pipeline(("DEL", *names), ("ZREM", keys.due, keys.member), *listed, writes=True)
+        await self._server.pipeline(("DEL", *names), *due, *listed, writes=True)
+
+    async def mark_erased(self, who: Who, born: str) -> None:
+        """Let nobody bring back what they read in the archive before it was erased there."""
+        lives = round(ERASED_LIVES.total_seconds() * 1000)
+        await self._server.call("SET", self.keys(who).erased, born, "PX", lives, writes=True)
+
+    def drop(self, who: Who) -> None:
+        """Hold no parsed context of a customer any more."""
+        self._parsed.pop(who, None)
 
 
 async def pause(attempt: int) -> None:
@@ -334,6 +412,13 @@ def _document(context: Context, who: Who) -> bytes:
         largest=[{"part": part} for part in sorted(parts, key=lambda part: -parts[part])[:1]]
         + [{"fact": fact.name, "journey_id": fact.journey_id} for fact in largest],
     )
+
+
+def _lease_argument(lease: Lease) -> str:
+    """Spell a lease."""
+    if not lease.heard:
+        return "-"
+    return str(millis(lease.ends)) if lease.ends is not None else ""
 
 
 def _append_arguments(appended: Appended) -> list[Any]:

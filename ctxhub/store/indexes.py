@@ -17,7 +17,7 @@ def millis(at: datetime) -> int:
 
 
 def entries(context: Context) -> dict[tuple[str, str], float]:
-    """Return the lists in which a customer's handoffs and interactions stand."""
+    """Return the lists in which a customer's handoffs, interactions and promises stand."""
     found: dict[tuple[str, str], float] = {}
     for handoff in context.handoffs.values():
         member = f"{context.customer_id}\n{handoff.handoff_id}"
@@ -30,6 +30,10 @@ def entries(context: Context) -> dict[tuple[str, str], float]:
         if interaction.is_open:
             member = f"{context.customer_id}\n{interaction.interaction_id}"
             found[f"open:{interaction.channel}", member] = millis(interaction.started_at)
+    for promise in context.commitments.values():
+        member, score = f"{context.customer_id}\n{promise.commitment_id}", millis(promise.turns_at or promise.due_at)
+        found[f"promised:{promise.state}", member] = score
+        found[f"promised:{promise.state}:{promise.owner}", member] = score
     return found
 
 
@@ -62,11 +66,11 @@ def activities(head: dict[bytes, bytes]) -> Activities:
     for field, text in head.items():
         if field.startswith(b"i:"):
             *_, last, held = text.split()
-            spoke = _instant(held) if held != b"0" else None
-            found[field[2:].decode()] = Activity(_instant(last), spoke)
+            spoke = instant(held) if held != b"0" else None
+            found[field[2:].decode()] = Activity(instant(last), spoke)
     return found
 
 
-def _instant(text: bytes) -> datetime:
+def instant(text: bytes) -> datetime:
     """Read an instant from milliseconds."""
     return datetime.fromtimestamp(int(text) / 1000, tz=UTC)

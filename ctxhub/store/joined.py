@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
@@ -60,7 +61,7 @@ class Joined:
         """Send a batch and hand out its answers; a connection that failed is not used again."""
         connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]))
+            await connection.send_packed_command([pack_command(command) for command, _ in batch])
             for _, future in batch:
                 await _answer(connection, future)
         except BaseException:

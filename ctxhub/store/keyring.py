@@ -47,6 +47,31 @@ class Keyring:
         found = await self._server.call("GETDEL", key, writes=True)
         return orjson.loads(found) if found else None
 
+    async def archive(self, identity: str | None) -> str:
+        """Fix the archive that goes with this Redis, if one is named and none is fixed; return it, '' for none."""
+        key = self._server.keys.founding
+        if identity is not None:
+            await self._server.call("HSETNX", key, "archive", identity, writes=True)
+        return (await self._server.call("HGET", key, "archive") or b"").decode()
+
+    async def part_with_archive(self) -> None:
+        """Let another archive go with this Redis from now on."""
+        await self._server.call("HDEL", self._server.keys.founding, "archive", "stock", writes=True)
+
+    async def has_taken_stock(self, done: bool = False) -> bool:
+        """Tell whether everybody in Redis has a lease since an archive goes with it; `done` notes that it is so."""
+        key = self._server.keys.founding
+        if done:
+            await self._server.call("HSET", key, "stock", 1, writes=True)
+        return await self._server.call("HGET", key, "stock") is not None
+
+    async def has_listed_promises(self, done: bool = False) -> bool:
+        """Tell whether promises made before there were lists of them have been seen to; `done` notes that it is so."""
+        key = self._server.keys.founding
+        if done:
+            await self._server.call("HSET", key, "promises", 1, writes=True)
+        return await self._server.call("HGET", key, "promises") is not None
+
     async def found(self, master_key: bytes) -> tuple[int, bool]:
         """Fix the number of partitions and the master key at the first start; return both as they stand."""
         check = hmac.new(master_key, b"ctxhub founding", hashlib.sha256).hexdigest()

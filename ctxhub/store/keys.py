@@ -24,34 +24,58 @@ class KeyKind(NamedTuple):
 #: The table of keys; the reference in the docs is made from it.
 TABLE = (
     KeyKind("ctxhub:{P}:T:C:context", "hash", "version, document_version, commit, state; i:<interaction> = "
-            "fence, holder's party, level, its end, channel, last heard, holder last heard", "lifetime"),
+            "fence, holder's party, level, its end, channel, last heard, holder last heard; where an archive is kept "
+            "also last (write), born (first commit), base (versions that only the archive has)", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:document", "string", "the context as compressed JSON", "lifetime"),
-    KeyKind("ctxhub:{P}:T:C:timeline", "list", "entries from version 1 on: assurance, channel, marks, event",
+    KeyKind("ctxhub:{P}:T:C:timeline", "list", "entries from version base + 1 on: assurance, channel, marks, event",
             "lifetime"),
     KeyKind("ctxhub:{P}:T:C:events", "hash", "digest of event_id = version:fingerprint", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:saved", "set", "digests of questions saved, by interaction and name", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:operation:D", "string", "what an Idempotency-Key did: fingerprint, ids, versions", "48 h"),
+    KeyKind("ctxhub:{P}:T:C:erased", "string", "born of a customer just erased: what was read in the archive before "
+            "does not come back", "2 min"),
+    KeyKind("ctxhub:{P}:T:C:coming", "list", "a timeline on its way back from an export", "1 h"),
+    KeyKind("ctxhub:{P}:T:C:coming_events", "hash", "its event ids", "1 h"),
     KeyKind("ctxhub:{P}:T:waiting:L", "sorted set", "waiting handoffs of a queue or agent, by priority and time", "—"),
     KeyKind("ctxhub:{P}:T:held:L", "sorted set", "accepted handoffs of a queue", "—"),
     KeyKind("ctxhub:{P}:T:open:CH", "sorted set", "open interactions of a channel, by start", "—"),
-    KeyKind("ctxhub:{P}:T:numbers:DAY", "hash", "counters of one day", "400 days"),
+    KeyKind("ctxhub:{P}:T:promised:S", "sorted set", "open promises of a state, and of a state and an owner, by when "
+            "time makes something else of them", "—"),
+    KeyKind("ctxhub:{P}:T:numbers:DAY", "hash", "counters of one day; of all days where DAY is `total`", "400 days"),
     KeyKind("ctxhub:{P}:T:feed:F", "stream", "events to tell a queue's or channel's followers: customer, version",
             "24 h"),
     KeyKind("ctxhub:{P}:outbox", "stream", "customer, first and last version of every write", "until consumed"),
     KeyKind("ctxhub:{P}:due", "sorted set", "customers by the next time something of theirs lapses", "—"),
+    KeyKind("ctxhub:{P}:leases", "sorted set", "customers by when the archive alone may have them; none of live work",
+            "—"),
     KeyKind("ctxhub:{P}:relay", "hash", "holder, fence and lease of the partition's relay", "—"),
     KeyKind("ctxhub:{P}:cursors", "hash", "how far each consumer has read the outbox", "—"),
     KeyKind("ctxhub:{P}:handoff:H", "string", "tenant and customer of a handoff", "7 days"),
     KeyKind("ctxhub:{P}:token:D", "string", "the handoff that a token (as digest) stands for", "7 days"),
     KeyKind("ctxhub:{P}:T:external:D", "string", "customer and interaction of (system, external_id)", "lifetime"),
     KeyKind("ctxhub:{P}:T:ref:D", "string", "customer and interaction of another system's name", "lifetime"),
-    KeyKind("ctxhub:{P}:T:identifier:D", "hash", "customer = claimed or verified", "lifetime"),
+    KeyKind("ctxhub:{P}:T:identifier:D", "hash", "customer = claimed or verified; '' = nobody, where there is an "
+            "archive", "lifetime"),
     KeyKind("ctxhub:{P}:T:start:D", "string", "fingerprint of what an Idempotency-Key began", "48 h"),
     KeyKind("ctxhub:{P}:T:tries:D", "string", "how often a code was tried", "1 h"),
     KeyKind("ctxhub:{P}:ticket:D", "string", "what a single-use stream ticket is good for", "60 s"),
     KeyKind("ctxhub:{00}:keys", "hash", "digest of an API key = tenant, name, role, agent", "—"),
-    KeyKind("ctxhub:{00}:founding", "hash", "number of partitions and a check of the master key", "—"),
+    KeyKind("ctxhub:{00}:founding", "hash", "number of partitions, a check of the master key, the archive that goes "
+            "with this Redis, what an upgrade has done", "—"),
 )  # fmt: skip
+
+
+#: How long the part of a handoff's id and of a token is that stands after the partition.
+HANDOFF_TAIL = 20
+TOKEN_TAIL = 22
+
+
+def partition_in(name: str) -> str:
+    """Return the partition with which a handoff's id or a token begins.
+
+    It is all but the tail, so that the look-up is found where it was put, also after the number of partitions changed.
+    """
+    return name.removeprefix("ho_")[:-HANDOFF_TAIL] if name.startswith("ho_") else name[:-TOKEN_TAIL]
 
 
 class CustomerKeys(NamedTuple):
@@ -67,6 +91,8 @@ class CustomerKeys(NamedTuple):
     due: str
     hints: str
     member: str
+    leases: str
+    erased: str
 
 
 class Keys:
@@ -104,12 +130,19 @@ class Keys:
             f"{place}due",
             f"{place}hints",
             f"{tenant}\n{customer_id}",
+            f"{place}leases",
+            f"{base}erased",
         )
 
     def operation(self, tenant: str, customer_id: str, digest: str) -> str:
         """Return the key of an Idempotency-Key's record."""
         partition = self.partition_of(f"{tenant}\n{customer_id}")
         return f"ctxhub:{{{partition}}}:{tenant}:{customer_id}:operation:{digest}"
+
+    def coming(self, tenant: str, customer_id: str) -> tuple[str, str]:
+        """Return where a customer's timeline and event ids wait to be put back."""
+        base = f"{self.customer(tenant, customer_id).context.removesuffix('context')}coming"
+        return base, f"{base}_events"
 
     def list_part(self, partition: str, tenant: str, name: str) -> str:
         """Return one partition's part of a list, such as `waiting:queue:cards` or `open:chat`."""
@@ -118,6 +151,10 @@ class Keys:
     def numbers(self, partition: str, tenant: str, day: date) -> str:
         """Return the counters of a day in one partition."""
         return f"ctxhub:{{{partition}}}:{tenant}:numbers:{day.isoformat()}"
+
+    def numbers_total(self, partition: str, tenant: str) -> str:
+        """Return the counters of all days in one partition."""
+        return f"ctxhub:{{{partition}}}:{tenant}:numbers:total"
 
     def feed(self, tenant: str, name: str) -> str:
         """Return the feed of a queue or channel."""
@@ -156,6 +193,16 @@ class Keys:
     def founding(self) -> str:
         """Return the key of what was fixed at the first start."""
         return "ctxhub:{00}:founding"
+
+    @property
+    def contexts_pattern(self) -> str:
+        """Return the pattern of all customers' contexts."""
+        return "ctxhub:{*}:*:*:context"
+
+    def whose(self, context_key: str) -> tuple[str, str]:
+        """Return tenant and customer of a context's key."""
+        _, _, tenant, customer_id, _ = context_key.split(":")
+        return tenant, customer_id
 
     @property
     def hints_pattern(self) -> str:

@@ -36,14 +36,24 @@ class Lists:
         """Count questions that need not be asked, each once per interaction and name."""
         keys = self._server.keys.customer(*who)
         numbers = self._server.keys.numbers(keys.partition, who.tenant, day)
+        total = self._server.keys.numbers_total(keys.partition, who.tenant)
         digests = [digest(interaction_id, name)[:16] for name in names]
         lives = round(NUMBERS_LIVE.total_seconds() * 1000)
-        return int(await self._server.run("count_saved", [keys.saved, numbers], [self._keep, lives, counter, *digests]))
+        args = [self._keep, lives, counter, *digests]
+        return int(await self._server.run("count_saved", [keys.saved, numbers, total], args))
 
     async def numbers(self, tenant: str, days: Iterable[date]) -> dict[str, int]:
         """Return the counters of some days, added up over the partitions."""
         partitions = self._server.keys.every_partition()
-        names = [self._server.keys.numbers(p, tenant, day) for day in days for p in partitions]
+        return await self._added_up([self._server.keys.numbers(p, tenant, day) for day in days for p in partitions])
+
+    async def numbers_total(self, tenant: str) -> dict[str, int]:
+        """Return the counters of all days, added up over the partitions; they only grow."""
+        partitions = self._server.keys.every_partition()
+        return await self._added_up([self._server.keys.numbers_total(p, tenant) for p in partitions])
+
+    async def _added_up(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the counters of several hashes, added up."""
         totals: dict[str, int] = {}
         for found in await self._server.pipeline(*[("HGETALL", name) for name in names]):
             pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)

@@ -9,23 +9,46 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from ctxhub.errors import IdempotencyKeyReused, TooMany
 from ctxhub.model.customer import Identifier, Strength
 from ctxhub.store.contexts import LOOKUP_LIVES, OPERATION_LIVES, Operation, Who
+from ctxhub.store.keys import partition_in
 from ctxhub.store.redis import Server
 
 Owners = dict[str, Strength]
+NOBODY_LIVES = timedelta(seconds=60)
+ARCHIVED_LIVES = timedelta(days=400)
+
+
+class Lead(NamedTuple):
+    """Where a look-up leads: to a customer, and there to an interaction, or with a strength."""
+
+    digest: str
+    kind: str
+    customer_id: str
+    to: str
+
+
+class Leads(Protocol):
+    """Has the look-ups that Redis was allowed to forget."""
+
+    async def leads(self, digests: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """Return where look-ups lead, as (customer, interaction or strength); of names the newest meaning last."""
 
 
 class Lookups:
-    """Finds customers, interactions and handoffs without ever spelling an identifier in a key."""
+    """Finds customers, interactions and handoffs without ever spelling an identifier in a key.
 
-    def __init__(self, server: Server, master_key: bytes, keep: timedelta) -> None:
+    A look-up in Redis is whole or it is not there: what is not there may stand in what is `older`.
+    """
+
+    def __init__(self, server: Server, master_key: bytes, keep: timedelta, older: Leads | None = None) -> None:
         self._server = server
         self._master = master_key
-        self._keep = round(keep.total_seconds() * 1000)
+        self._older = older
+        self._keep = round((keep if older is None else ARCHIVED_LIVES).total_seconds() * 1000)
 
     def sealed(self, *parts: str) -> str:
         """Return an HMAC of some texts: the same for the same texts, telling nothing about them."""
@@ -38,7 +61,21 @@ class Lookups:
 
     async def external(self, tenant: str, system: str, external_id: str) -> tuple[str, str] | None:
         """Return (customer_id, interaction_id) of a system's own id, if it is known."""
-        return _pair(await self._server.call("GET", self._key(tenant, "external", system, external_id)))
+        return await self._name(tenant, "external", system, external_id)
+
+    async def _name(self, tenant: str, kind: str, *parts: str) -> tuple[str, str] | None:
+        """Return (customer_id, interaction_id) of a name, brought back where only the archive has it."""
+        digest = self.sealed(tenant, kind, *parts)
+        key = self._server.keys.lookup(tenant, kind, digest)
+        found = _pair(await self._server.call("GET", key))
+        if found is not None or self._older is None:
+            return found
+        meanings = (await self._older.leads([digest])).get(digest)
+        if not meanings:
+            return None
+        value = "\n".join(meanings[-1])
+        before = await self._server.call("SET", key, value, "NX", "GET", "PX", self._keep, writes=True)
+        return _pair(before) or meanings[-1]
 
     async def claim_external(
         self, tenant: str, system: str, external_id: str, customer_id: str, interaction_id: str
@@ -66,22 +103,84 @@ class Lookups:
 
     async def ref(self, tenant: str, system: str, kind: str, ref_id: str) -> tuple[str, str] | None:
         """Return (customer_id, interaction_id) of another system's name."""
-        return _pair(await self._server.call("GET", self._key(tenant, "ref", system, kind, ref_id)))
+        return await self._name(tenant, "ref", system, kind, ref_id)
 
     async def owners(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Owners]:
         """Return, of each identifier, the customers it leads to."""
-        commands = [("HGETALL", self._key(tenant, "identifier", *identifier.what)) for identifier in identifiers]
-        return [_owners(found) for found in await self._server.pipeline(*commands)]
+        digests = [self.sealed(tenant, "identifier", *identifier.what) for identifier in identifiers]
+        keys = [self._server.keys.lookup(tenant, "identifier", digest) for digest in digests]
+        found = dict(zip(digests, await self._server.pipeline(*[("HGETALL", key) for key in keys]), strict=True))
+        if self._older is not None:
+            found |= await self._recalled(tenant, [digest for digest, pairs in found.items() if not pairs])
+        return [_owners(found[digest]) for digest in digests]
+
+    async def _recalled(self, tenant: str, digests: Sequence[str]) -> dict[str, Any]:
+        """Bring identifiers back of which Redis knows nothing; one that leads nowhere is known as such for a while."""
+        if not digests or self._older is None:
+            return {}
+        leads = await self._older.leads(digests)
+        nobody = round(NOBODY_LIVES.total_seconds() * 1000)
+        calls = [
+            (
+                [self._server.keys.lookup(tenant, "identifier", digest)],
+                [self._keep, nobody, *(part for pair in leads.get(digest, ()) for part in pair)],
+            )
+            for digest in digests
+        ]
+        return dict(zip(digests, await self._server.run_many("recall", calls), strict=True))
 
     async def link(self, tenant: str, identifier: Identifier, customer_id: str, first: bool) -> Owners:
         """Link an identifier to a customer: only if nobody has it (`first`), or beside whoever has."""
         key = self._key(tenant, "identifier", *identifier.what)
-        args = [customer_id, identifier.strength, "first" if first else "beside", self._keep]
-        return _owners(await self._server.run("link", [key], args))
+        args = [customer_id, identifier.strength, "first" if first else "beside", self._keep, self._mode]
+        held = await self._server.run("link", [key], args)
+        while held is None:
+            await self.owners(tenant, [identifier])
+            held = await self._server.run("link", [key], args)
+        return _owners(held)
+
+    @property
+    def _mode(self) -> str:
+        """Say to scripts whether what is not here may stand in the archive."""
+        return "" if self._older is None else "recalled"
 
     async def unlink(self, tenant: str, identifier: Identifier, customer_id: str) -> None:
         """Let an identifier no longer lead to a customer."""
-        await self._server.call("HDEL", self._key(tenant, "identifier", *identifier.what), customer_id, writes=True)
+        await self.owners(tenant, [identifier])
+        key = self._key(tenant, "identifier", *identifier.what)
+        await self._server.run("unlink", [key], [customer_id, self._keep, self._mode])
+
+    def leads_of(self, tenant: str, document: dict[str, Any]) -> list[Lead]:
+        """Return the look-ups that lead to a customer, by its document as it is kept."""
+        customer_id = document["customer_id"]
+        found = []
+        for held in document.get("identifiers", ()):
+            what, strength = (held["type"], held["value"]), held.get("strength", "claimed")
+            found.append(Lead(self.sealed(tenant, "identifier", *what), "identifier", customer_id, strength))
+        for interaction_id, interaction in document.get("interactions", {}).items():
+            names: list[tuple[str, tuple[str, ...]]] = [
+                ("external", (interaction["system"], interaction["external_id"]))
+            ]
+            for ref in interaction.get("refs", ()):
+                names.append(("ref", (ref["system"], ref.get("kind", "call"), ref["id"])))
+            for kind, parts in names:
+                found.append(Lead(self.sealed(tenant, kind, *parts), kind, customer_id, interaction_id))
+        return found
+
+    async def drop(self, names: Sequence[tuple[str, str, str]]) -> None:
+        """Forget look-ups, given as (tenant, kind, digest): the archive has a later state of them."""
+        keys = [self._server.keys.lookup(*name) for name in names]
+        await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
+
+    async def let_go(self, leads: dict[tuple[str, str, str], list[tuple[str, str]]]) -> None:
+        """Forget look-ups, given as (tenant, kind, digest), that the archive has just as they are here."""
+        calls = []
+        for (tenant, kind, digest), meanings in leads.items():
+            pairs = [part for pair in meanings for part in pair]
+            wanted = ["identifier", *pairs] if kind == "identifier" else ["name", "\n".join(meanings[-1])]
+            calls.append(([self._server.keys.lookup(tenant, kind, digest)], wanted))
+        if calls:
+            await self._server.run_many("let_go", calls)
 
     def handoff_lookups(self, who: Who, handoff_id: str, token: str) -> list[tuple[str, str]]:
         """Return the look-ups of a handoff and its token, to be written with the offer itself."""
@@ -94,8 +193,16 @@ class Lookups:
         """Let handoffs, and so their tokens, lead to another customer."""
         lives = round(LOOKUP_LIVES.total_seconds() * 1000)
         value = f"{home.tenant}\n{home.customer_id}"
-        keys = [self._server.keys.handoff(self.partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
+        keys = [self._server.keys.handoff(partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
         await self._server.pipeline(*[("SET", key, value, "PX", lives) for key in keys], writes=True)
+
+    async def lead_home(self, home: Who, handoffs: Sequence[tuple[str, str]]) -> None:
+        """Let handoffs and their tokens lead to a customer, wherever their ids say that this stands."""
+        lives = round(LOOKUP_LIVES.total_seconds() * 1000)
+        keys = self._server.keys
+        pairs = [(keys.token(partition_in(token), token), handoff_id) for handoff_id, token in handoffs]
+        await self._server.pipeline(*[("SET", *pair, "PX", lives) for pair in pairs], writes=True)
+        await self.repoint_handoffs(home, [handoff_id for handoff_id, _ in handoffs])
 
     async def drop_interaction(
         self, tenant: str, system: str, external_id: str, refs: Sequence[tuple[str, str, str]]
@@ -107,26 +214,30 @@ class Lookups:
 
     async def drop_handoffs(self, handoff_ids: Sequence[str]) -> None:
         """Let handoffs lead nowhere."""
-        keys = [self._server.keys.handoff(self.partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
+        keys = [self._server.keys.handoff(partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
         await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
-
-    def partition_in(self, name: str) -> str:
-        """Return the partition with which a token, or a handoff's id, begins."""
-        return name.removeprefix("ho_")[: len(self._server.keys.every_partition()[0])]
 
     async def handoff(self, tenant: str, handoff_id: str) -> str | None:
         """Return the customer of a handoff; None if there is none, or it is another tenant's."""
         if not handoff_id.isascii() or not handoff_id.startswith("ho_"):
             return None
-        found = await self._server.call("GET", self._server.keys.handoff(self.partition_in(handoff_id), handoff_id))
+        found = await self._server.call("GET", self._server.keys.handoff(partition_in(handoff_id), handoff_id))
         of_tenant, _, customer_id = found.decode().partition("\n") if found else ("", "", "")
         return customer_id if of_tenant == tenant else None
+
+    async def tenant_of(self, token: str) -> str | None:
+        """Return the tenant whose handoff a token stands for."""
+        handoff_id = await self.token(token)
+        if handoff_id is None:
+            return None
+        found = await self._server.call("GET", self._server.keys.handoff(partition_in(handoff_id), handoff_id))
+        return found.decode().partition("\n")[0] if found else None
 
     async def token(self, token: str) -> str | None:
         """Return the handoff that a token stands for."""
         if not token.isascii():
             return None
-        found = await self._server.call("GET", self._server.keys.token(self.partition_in(token), token))
+        found = await self._server.call("GET", self._server.keys.token(partition_in(token), token))
         return found.decode() if found else None
 
     async def must_be_same(self, tenant: str, operation: Operation | None) -> None:
@@ -164,4 +275,4 @@ def _pair(found: bytes | None) -> tuple[str, str] | None:
 def _owners(found: Any) -> Owners:
     """Read the customers of an identifier."""
     pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-    return {customer.decode(): strength.decode() for customer, strength in pairs}
+    return {customer.decode(): strength.decode() for customer, strength in pairs if customer}

@@ -76,9 +76,30 @@ class Outbox:
         lives = round(NUMBERS_LIVE.total_seconds() * 1000)
         args: list[Any] = [self._holder, fence, consumer, *span, lives, " ".join(consumers)]
         for tally in tallies:
-            names.append(keys.numbers(partition, tally.tenant, tally.day))
-            args += [len(names), tally.counter, tally.amount]
+            days = (keys.numbers(partition, tally.tenant, tally.day), keys.numbers_total(partition, tally.tenant))
+            for name in days:
+                args += [_place(names, name), tally.counter, tally.amount]
         return bool(await self._server.run("advance", names, args))
+
+    async def advance_all(
+        self, consumer: str, moves: Sequence[tuple[str, int, tuple[str, str]]], consumers: Sequence[str], stamp: int
+    ) -> None:
+        """Move a consumer's cursors of several partitions, given with their fences; stamp them with a time in ms."""
+        calls = []
+        stamps = []
+        for partition, fence, span in moves:
+            names = [self._server.keys.of_partition(partition, name) for name in ("relay", "cursors", "outbox")]
+            calls.append((names, [self._holder, fence, consumer, *span, 0, " ".join(consumers)]))
+            stamps.append(("HSET", names[1], "archived_at", stamp))
+        if calls:
+            await self._server.run_many("advance", calls)
+            await self._server.pipeline(*stamps, writes=True)
+
+    async def stamps(self) -> list[int]:
+        """Return when something of each partition was archived last, in ms; 0 where nothing was."""
+        names = [self._server.keys.of_partition(partition, "cursors") for partition in self.partitions]
+        found = await self._server.pipeline(*[("HGET", name, "archived_at") for name in names])
+        return [int(stamp or 0) for stamp in found]
 
     async def due(self, partitions: Sequence[str], now: datetime, most: int = 100) -> list[Who]:
         """Return the customers of whom something lapses by now."""
@@ -93,6 +114,13 @@ class Outbox:
         """Return how many writes wait in all outboxes."""
         names = [self._server.keys.of_partition(partition, "outbox") for partition in self.partitions]
         return sum(await self._server.pipeline(*[("XLEN", name) for name in names]))
+
+
+def _place(names: list[str], name: str) -> int:
+    """Return the place of a key among a script's keys, from 1; one that is not there yet is put at the end."""
+    if name not in names:
+        names.append(name)
+    return names.index(name) + 1
 
 
 def _written(entry: Any) -> Written:

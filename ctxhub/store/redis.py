@@ -34,7 +34,10 @@ _NOT_NOW = (
     exceptions.TryAgainError,
 )
 LANES = 2
-SCRIPTS = ("load", "append", "commit", "link", "count_saved", "lease", "advance", "count_try")
+SCRIPTS = (
+    "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
+    "lease", "advance", "copy", "keep_on", "release", "restore", "put_back",
+)  # fmt: skip
 
 
 @contextmanager
@@ -106,14 +109,16 @@ class Server:
             raise OutcomeUnknown("not enough replicas confirmed the write in time")
         return found
 
-    async def run_many(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+    async def run_many(
+        self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]], writes: bool = True
+    ) -> list[Any]:
         """Run one script for several sets of keys in one round trip; each is a step of its own."""
         sha = self._shas[name]
         try:
-            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=True)
+            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=writes)
         except exceptions.NoScriptError:
             await self.prepare()
-            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=True)
+            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=writes)
 
     async def pipeline(self, *commands: Command, writes: bool = False) -> list[Any]:
         """Send several commands in one round trip; they need not share a slot, and are not one step."""
@@ -128,6 +133,15 @@ class Server:
         self._trips["call"].inc()
         with answering(writes):
             return await next(self._lanes).ask([command])[0]
+
+    async def scan(self, pattern: str, at_once: int) -> AsyncIterator[list[bytes]]:
+        """Yield the names of all keys of a pattern, some at a time; one that moves meanwhile may come twice."""
+        cursor = b"0"
+        while True:
+            cursor, names = await self.call("SCAN", cursor, "MATCH", pattern, "COUNT", at_once)
+            yield names
+            if cursor == b"0":
+                return
 
     def hints(self) -> PubSub:
         """Return a subscription of its own."""

@@ -1,20 +1,27 @@
 """Writes the references that come from the code: `python docs/reference/generate.py`; with `--check` it only compares.
 
 http.md from the OpenAPI document, events.md from the table of told events, errors.md from the tree of errors,
-settings.md from the settings, keys.md from the table of keys, numbers.md from the definitions.
+settings.md from the settings, keys.md from the table of keys, numbers.md from the definitions,
+../llms.txt from the index of guides.
 """
 
 from __future__ import annotations
 
+import posixpath
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctxhub.api import reference
+from ctxhub.api import guides, reference
 from ctxhub.api.app import create_api, description
 from ctxhub.hub.numbers import DEFINITIONS
+from ctxhub.hub.scrape import EXPOSED, TIMES
+from ctxhub.model.counting import FAMILIES
+from ctxhub.model.measure import BOUNDS
+from ctxhub.model.metric import DEFINITIONS as METRICS
+from ctxhub.model.metric import ENOUGH
 from ctxhub.settings import describe_settings
 from ctxhub.store.keys import TABLE
 
@@ -28,26 +35,32 @@ _NOTICE = "<!-- Written by generate.py from the code: change it there. -->"
 
 #: The events that the hub tells itself; a test holds this against what the code tells.
 OWN = {
-    "interaction.started": "an interaction began; `carried`: how many facts came along by a handoff",
+    "interaction.started": "an interaction began; `carried`: how many facts were in sight; `hop`: how they came",
     "interaction.ended": "it ended; `by`: channel or silence",
     "interaction.reopened": "one that silence had closed goes on",
     "interaction.referred": "it got more names of other systems",
     "interaction.identified": "the customer is now known more surely in it",
     "interaction.moved": "it went to whom it really belongs: told at both places, with `from` and `to`",
     "handoff.offered": "an interaction is on offer",
-    "handoff.accepted": "somebody took it, and the floor with it: `agent_id`, `bot` or `redeemed_by`; `waited` seconds",
+    "handoff.accepted": "somebody took it, and the floor with it: `agent_id`, `bot` or `redeemed_by`; `waited` "
+    "seconds; `hop`, with the facts in the receiver's sight (`carried`) and in the sender's (`had`)",
     "handoff.declined": "an agent passed; `state: offered` where it stays on offer",
     "handoff.rerouted": "nobody took it: it goes to its fallback",
     "handoff.joined": "a token for a queue or agent brought the customer in by another channel; it stays on offer",
     "handoff.renewed": "its holder keeps it for another lease",
-    "handoff.shown": "the receiver was shown the context",
+    "handoff.shown": "the receiver was shown the context, so many seconds `after` accepting",
     "handoff.lapsed": "its holder gave no sign of life: on offer again",
-    "handoff.completed": "final: the work is done",
+    "handoff.completed": "final: the work is done; `handled` seconds since it was accepted by an agent",
     "handoff.returned": "final: the handoff `by` which it went back was accepted",
     "handoff.transferred": "final: the handoff `by` which it went on was accepted",
     "handoff.cancelled": "final: the offer was taken back",
     "handoff.expired": "final: nobody took it in time",
     "handoff.left": "final: the customer went while waiting",
+    "journey.delayed": "its step takes longer than the tenant's file allows",
+    "journey.escalated": "it is still open: `owner` is responsible from now on; `level` counts how often that happened",
+    "commitment.due_soon": "a promise is due soon; it stays open",
+    "commitment.overdue": "a promise was not kept in time; it stays open",
+    "identity.imported": "the customer came from elsewhere: `source`, and kinds of `identifiers`, not their values",
     "identity.linked": "an identifier leads to the customer; its value is not told",
     "identity.unlinked": "it no longer does",
 }
@@ -187,12 +200,66 @@ def keys() -> str:
 
 def numbers() -> str:
     """Write numbers.md."""
-    rows = ((f"`{name}`", meaning) for name, meaning in DEFINITIONS.items())
     lead = (
         "`GET /v1/numbers?from=2026-11-01&to=2026-11-22` answers these for the tenant of the key, by day of the "
-        "event in UTC, with the same definitions beside them. For machines: `GET /metrics`."
+        "event in the tenant's `timezone` (UTC where none is declared), with the same definitions beside them; "
+        "`channel` narrows them to one channel, `lang=zh` puts names and formulas into Chinese, `format=csv` (or "
+        "`Accept: text/csv`) answers a table. Each event counts exactly once, whoever relays it and however often."
     )
-    return page("Numbers", lead, table(("number", "counts"), rows))
+    return page(
+        "Numbers", lead, "## Counts", table(("number", "counts"), ((f"`{n}`", m) for n, m in DEFINITIONS.items())),
+        "## Metrics", _METRICS_LEAD, table(("metric", "version", "name", "formula"), _metric_rows(computed=True)),
+        "## Not yet", "These are named so that nobody takes another number for them. They show no figure.",
+        table(("metric", "name", "formula", "missing"), _metric_rows(computed=False)),
+        "## Where a channel does not tell what it asks", _INSTRUMENTED,
+        "## For Prometheus", _PROMETHEUS, table(("metric", "labels", "counts"), _exposed()),
+    )  # fmt: skip
+
+
+_METRICS_LEAD = (
+    "`metrics` in the answer: each with `status`, `value`, `numerator`, `n` and, for a share, the 95 % interval "
+    "(Wilson's). `provisional` until its window has matured (`matures_at`), `too_few` below "
+    f"{ENOUGH}, `not_instrumented` where nobody tells what it needs, with `why`. Durations have mean, p50, p90 and "
+    f"p95, estimated within fixed buckets up to {BOUNDS[-1]} seconds, so that those of any days add up."
+)
+_INSTRUMENTED = (
+    "Repeats are seen where channels tell `question.asked`. A channel, or `desk` for agents, that had customers and "
+    "told no question in the span has `null` repeats and `false` under `repeats.instrumented`; its hops are left out "
+    "of the shares, and `left_out` says how many. A tenant may declare it: `channels: {desk: {instrumented: true}}` "
+    "says that silence means no question, `false` that what is told is not all."
+)
+_PROMETHEUS = (
+    "`GET /metrics` shows, beside what each process counts and times, the counters of all tenants as they stand in "
+    "Redis, at most five seconds old. Every process of every hub shows the same: take the maximum over instances, not "
+    "the sum. Channels, facts and kinds that a tenant has not declared stand under `other`. While Redis does not "
+    "answer they are absent and `ctxhub_numbers_up` is 0."
+)
+
+
+def _metric_rows(computed: bool) -> Iterable[Sequence[str]]:
+    """Yield a row for each metric that can be computed, or for each that can't."""
+    for metric in METRICS:
+        name, formula = f"{metric.name['en']} · {metric.name['zh']}", metric.formula["en"]
+        if computed and metric.measure is not None:
+            yield f"`{metric.id}`", str(metric.version), name, formula
+        if not computed and metric.measure is None:
+            yield f"`{metric.id}`", name, formula, metric.why["en"]
+
+
+def _exposed() -> Iterable[Sequence[str]]:
+    """Yield a row for each metric that is read from Redis for Prometheus."""
+    for exposed in EXPOSED:
+        labels = ", ".join(f"`{label}`" for label in ("tenant", *exposed.labels))
+        yield f"`ctxhub_numbers_{exposed.name}_total`", labels, FAMILIES[exposed.family].counts
+    for name, meaning in TIMES.values():
+        yield f"`ctxhub_numbers_{name}`", "`tenant`, `le`", f"seconds {meaning}"
+    yield "`ctxhub_outbox_backlog_writes`", "", "writes in the outboxes that wait to be told on"
+    yield "`ctxhub_numbers_up`", "", "1 where these could be read, else 0"
+
+
+def llms() -> str:
+    """Write llms.txt, with links between the files of the repository."""
+    return guides.listing(lambda place: posixpath.relpath(place, "docs"))
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -202,6 +269,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "keys.md": keys,
     "numbers.md": numbers,
+    "../llms.txt": llms,
 }
 
 

@@ -107,12 +107,3 @@ async def test_a_key_is_shown_once_and_works_at_once(admin: Caller, adapter: Cal
     assert pointers(await admin.post("/v1/keys", {"name": fresh("k"), "role": "boss"})) == ["/role"]
     elsewhere = {"name": fresh("k"), "role": "adapter", "tenant": "default"}
     problem(await callers.other_admin.post("/v1/keys", elsewhere), 403, "forbidden")
-
-
-async def test_numbers_are_of_days_in_order_and_not_too_many(callers: Callers) -> None:
-    numbers = ok(await callers.supervisor.get("/v1/numbers", **{"from": "2026-01-01", "to": "2026-01-31"}))
-    assert (numbers["from"], numbers["to"]) == ("2026-01-01", "2026-01-31")
-    assert numbers["repeats"] == {"total": 0, "by_channel": {}, "by_fact": {}}
-    for first, last in ("2026-01-02", "2026-01-01"), ("2020-01-01", "2026-01-01"):
-        assert pointers(await callers.supervisor.get("/v1/numbers", **{"from": first, "to": last})) == ["/from"]
-    assert pointers(await callers.supervisor.get("/v1/numbers", **{"from": "yesterday"})) == ["/from"]

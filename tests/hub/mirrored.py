@@ -120,7 +120,7 @@ class Mirrored(Customer):
         """What stands in lists is what the context says."""
         found: dict[tuple[str, str], float] = {}
         for key in self.redis.scan_iter(f"ctxhub:*:{ACME}:*"):
-            listed = re.search(r"\}:acme:((?:waiting|held|open):.+)", key)
+            listed = re.search(r"\}:acme:((?:waiting|held|open|promised):.+)", key)
             if listed:
                 found |= {
                     (listed[1], member): score for member, score in self.redis.zrange(key, 0, -1, withscores=True)

@@ -330,6 +330,13 @@ class TestIdentifying:
         assert (answer["customer_id"], created) == ("c42", False)
         assert answer["interaction"]["assurance"]["level"] == 2
 
+    async def test_one_customers_login_is_worth_nothing_where_a_token_leads_to_another(self, hub: Hub) -> None:
+        handoff = await offer(hub, await in_one(hub, level=2), to={"channel": "chat"}, delivery="message")
+        assert (await begin(hub, "w1", 2, customer_id="c7"))["interaction"]["assurance"]["level"] == 2
+        token = HandoffHint(token=handoff["token"])
+        answer, _, _ = await hub.interactions.start(ADAPTER, a_start("w1", handoff=token))
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 1)
+
 
 async def test_an_interaction_that_ended_so_long_ago_that_it_is_gone_has_lapsed(
     hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 from redis import Redis
 
 from ctxhub.errors import Ambiguous, CustomerUnknown, Forbidden, Invalid, KeyUnknown, Unauthenticated, Unknown
@@ -174,6 +175,27 @@ class TestTenants:
         self.write(file, "journeys: [{kind: refund}]", 1)
         before = tenants.of(ACME)
         self.write(file, fault, 2)
+        assert tenants.of(ACME) is before
+
+    def test_a_fault_is_told_until_it_is_mended_and_logged_once_for_each_change(self, tmp_path: Path) -> None:
+        tenants, file = Tenants(tmp_path), tmp_path / "acme.yaml"
+        self.write(file, "languages: [zh]\ncolour: red", 1)
+        with structlog.testing.capture_logs() as logged:
+            for _ in range(3):
+                assert [str(fault)[:12] for fault in tenants.faults()] == ["acme.yaml:2:"]
+            self.write(file, "colour: blue\ncolour: red", 2)
+            assert [fault.line for fault in tenants.faults()] == [2]
+        refused = [entry["faults"] for entry in logged if entry["event"] == "tenant.refused"]
+        assert len(refused) == 2
+        assert refused[0][0].startswith("acme.yaml:2: there is no key 'colour' here")
+        self.write(file, "languages: [zh]", 3)
+        assert (tenants.faults(), tenants.of(ACME).languages) == ([], ["zh"])
+
+    def test_a_file_that_is_taken_away_stays_in_force(self, tmp_path: Path) -> None:
+        tenants, file = Tenants(tmp_path), tmp_path / "acme.yaml"
+        self.write(file, "languages: [zh]", 1)
+        before = tenants.of(ACME)
+        file.unlink()
         assert tenants.of(ACME) is before
 
     def test_only_a_tenant_with_a_file_is_declared_and_the_default_one(self, tmp_path: Path) -> None:

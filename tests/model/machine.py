@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ctxhub.errors import CtxhubError
+from ctxhub.model.commitment import Commitment
 from ctxhub.model.context import Context
 from ctxhub.model.customer import AssuranceClaim
-from ctxhub.model.event import Telling
+from ctxhub.model.event import Event, Telling
 from ctxhub.model.fact import STATES, Fact
 from ctxhub.model.handoff import FINAL, Handoff, OfferRequest, Target
 from ctxhub.model.interaction import Start
@@ -53,6 +54,8 @@ INVITED = {
     "offered": ("accept", "accept", "accept", "decline", "cancel"),
     "accepted": ("give_back", "complete", "give_back", "renew", "receipt"),
 }
+PROMISES = ("commitment.due_soon", "commitment.overdue")
+ESCALATED = "journey.escalated"
 ANYTHING = ("complete", "accept", "cancel", "give_back", "receipt", "renew", "decline")
 NEXT = {
     "offered": {"offered", "accepted"} | FINAL,
@@ -177,10 +180,14 @@ class Customer(RuleBasedStateMachine):
         """Know the customer no longer."""
         self.tell("assurance.revoked", which)
 
-    @rule(which=st.none() | ONE_OF, party=st.sampled_from(PARTIES))
-    def begin_journey(self, which: int | None, party: Any) -> None:
-        """Begin a task."""
-        self.tell("journey.started", which, data={"kind": "refund", "journey_id": self.fresh("jr")}, party=party)
+    @rule(
+        which=st.none() | ONE_OF, party=st.sampled_from(PARTIES), kind=st.sampled_from(["refund", "complaint"]),
+        find=st.booleans(), ago=AGO,
+    )  # fmt: skip
+    def begin_journey(self, which: int | None, party: Any, kind: str, find: bool, ago: int) -> None:
+        """Begin a task, or go on with an open one of its kind."""
+        data = {"kind": kind, "journey_id": self.fresh("jr")} | ({"find": True} if find else {})
+        self.tell("journey.started", which, ago, data=data, party=party)
 
     @rule(
         which=st.none() | ONE_OF, journey=ONE_OF, party=st.sampled_from(PARTIES),
@@ -188,21 +195,27 @@ class Customer(RuleBasedStateMachine):
     )  # fmt: skip
     def move_journey(self, which: int | None, journey: int, party: Any, verb: str) -> None:
         """Move a task on, or end it."""
-        data = {"step": "payout"} if verb == "advanced" else {}
+        data = {"step": "payout" if journey % 2 else "answered"} if verb == "advanced" else {}
         wanted = self.journey(journey) or "jr_none"
         self.tell(f"journey.{verb}", which, data=data, party=party, journey_id=wanted)
 
-    @rule(which=st.none() | ONE_OF, party=st.sampled_from(PARTIES))
-    def promise(self, which: int | None, party: Any) -> None:
-        """Make a promise."""
-        data = {"what": "call back", "owner": "cards", "due_at": "2026-11-23T09:00:00Z"}
-        self.tell("commitment.made", which, data=data | {"commitment_id": self.fresh("cm")}, party=party)
+    @rule(
+        which=st.none() | ONE_OF, party=st.sampled_from(PARTIES), seconds=st.sampled_from([-60, 1, 120, 9000]),
+        owner=st.sampled_from(["service", "ann"]), journey=st.none() | ONE_OF,
+    )  # fmt: skip
+    def promise(self, which: int | None, party: Any, seconds: int, owner: str, journey: int | None) -> None:
+        """Make a promise, that may be about a journey."""
+        due_at = self.clock() + timedelta(seconds=seconds)
+        data = {"what": "call back", "owner": owner, "due_at": due_at.isoformat()}
+        more = {"journey_id": self.journey(journey)}
+        self.tell("commitment.made", which, data=data | {"commitment_id": self.fresh("cm")}, party=party, **more)
 
     @rule(which=st.none() | ONE_OF, number=ONE_OF, party=st.sampled_from(PARTIES))
     def keep_promise(self, which: int | None, number: int, party: Any) -> None:
         """Keep a promise."""
         known = list(self.world.context.commitments) or ["cm_none"]
-        self.tell("commitment.kept", which, data={"commitment_id": known[number % len(known)]}, party=party)
+        verb = "kept" if number % 2 else "broken"
+        self.tell(f"commitment.{verb}", which, data={"commitment_id": known[number % len(known)]}, party=party)
 
     @rule(which=ONE_OF, name=st.sampled_from(["refund", "complaint"]), ago=AGO)
     def want(self, which: int, name: str, ago: int) -> None:
@@ -292,7 +305,7 @@ class Kept(Customer):
 
     def _may_go(self, fact: Fact) -> bool:
         """Tell whether the last step is a good reason for a fact to go."""
-        if not fact.lives(self.clock()):
+        if not fact.lives(self.clock()) or fact.journey_id in self._given_up():
             return True
         telling, after = self.step.telling, self.world.context
         family, _, verb = telling.type.partition(".") if telling else ("", "", "")
@@ -305,6 +318,10 @@ class Kept(Customer):
         if family == "assurance":
             return self._undone_by_verifying(fact, telling) or self._replaced(fact)
         return family == "fact" and self._replaced(fact)
+
+    def _given_up(self) -> set[str | None]:
+        """Return the journeys that lapsed."""
+        return {e.journey_id for e, by_time in self.world.timeline if by_time and e.type == "journey.abandoned"}
 
     def _undone_by_verifying(self, fact: Fact, telling: Telling) -> bool:
         """Tell whether what an interaction rejected before it was verified counts for all now."""
@@ -336,6 +353,33 @@ class Kept(Customer):
         surely = teller.level(self.clock()) >= 2
         own_mark = fact.state == "rejected" and fact.origin.scope == teller.interaction_id
         return own_mark or (meant and fact.origin.at <= at and (mine or (surely and fact.origin.scope is None)))
+
+    @invariant()
+    def no_open_promise_is_lost(self) -> None:
+        """A promise stays, whatever becomes of its journey and its interaction, until it was kept or broken."""
+        gone = self.step.before.commitments.keys() - self.world.context.commitments.keys()
+        telling = self.step.telling
+        ends = telling is not None and telling.type in ("commitment.kept", "commitment.broken")
+        assert gone <= ({telling.data["commitment_id"]} if telling is not None and ends else set())
+
+    @invariant()
+    def time_tells_of_each_promise_once(self) -> None:
+        """The timeline says of each open promise just what it is."""
+        told = [(e.data["commitment_id"], e.type) for e, by_time in self.world.timeline if e.type in PROMISES]
+        assert len(told) == len(set(told))
+        for promise in self.world.context.commitments.values():
+            mine = {type_.removeprefix("commitment.") for id_, type_ in told if id_ == promise.commitment_id}
+            assert mine == _states_told(promise)
+
+    @invariant()
+    def no_journey_is_lost(self) -> None:
+        """An open journey stays until it was ended, or the timeline says that the hub gave it up."""
+        gone = self.step.before.journeys.keys() - self.world.context.journeys.keys()
+        ends = {e.journey_id for e, _ in self.world.timeline if e.type in ("journey.completed", "journey.abandoned")}
+        assert gone <= ends
+        for journey in self.world.context.journeys.values():
+            raised = [e for e, _ in self.world.timeline if (e.type, e.journey_id) == (ESCALATED, journey.journey_id)]
+            assert len(raised) == journey.level
 
     @invariant()
     def what_is_told_now_is_known(self) -> None:
@@ -421,16 +465,27 @@ class Kept(Customer):
 
     def _told_surely(self, telling: Telling) -> bool:
         """Tell whether something was told at level 2 or more, or verified the customer."""
-        event = next(event for event, _ in reversed(self.world.timeline) if event.event_id == telling.event_id)
-        return event.assurance >= 2
+        return self._kept(telling).assurance >= 2
+
+    def _kept(self, telling: Telling) -> Event:
+        """Return the event that the timeline keeps of what was told."""
+        return next(event for event, _ in reversed(self.world.timeline) if event.event_id == telling.event_id)
 
     def _on_a_shared_journey(self, telling: Telling) -> bool:
         """Tell whether somebody moved on, or ended, a journey of its own or handed to it, of which others share."""
         before = self.step.before
-        journey = before.journeys.get(telling.journey_id or "")
+        journey = before.journeys.get(self._kept(telling).journey_id or "")
         origins = [fact.origin for fact in before.facts if journey and fact.journey_id == journey.journey_id]
         origins += [journey.origin] if journey else []
-        return telling.type.startswith("journey.") and any(origin.scope is None for origin in origins)
+        told = telling.type.startswith("journey.") and any(origin.scope is None for origin in origins)
+        return told or self._is_there_for_a_shared_journey(telling)
+
+    def _is_there_for_a_shared_journey(self, telling: Telling) -> bool:
+        """Tell whether an interaction speaks to which a shared journey was handed: that keeps it from resting."""
+        before = self.step.before
+        speaker = before.interactions.get(telling.interaction_id or "")
+        journey = before.journeys.get(speaker.journey_id or "") if speaker else None
+        return journey is not None and journey.origin.scope is None
 
     def _unrelated(self, one: str, other: str | None) -> bool:
         """Tell whether no handoff leads from one interaction to the other."""
@@ -450,6 +505,8 @@ class Kept(Customer):
             self.do("wake")
             self.every_handoff_goes_its_way()
         assert [h for h in self.world.context.handoffs.values() if not h.is_final] == []
+        assert {promise.state for promise in self.world.context.commitments.values()} <= {"overdue"}
+        self.time_tells_of_each_promise_once()
 
 
 class Handing(Kept):
@@ -478,6 +535,12 @@ def _shown_by(world: World) -> Callable[[], dict[str, Any]]:
     then = World(Clock(world.clock()))
     then.context, then.activities, then.timeline = world.context, dict(world.activities), list(world.timeline)
     return lambda: {interaction_id: then.shown(interaction_id) for interaction_id in then.present().interactions}
+
+
+def _states_told(promise: Commitment) -> set[str]:
+    """Return what the timeline must have told of a promise in its state: to warn takes some time before it is due."""
+    warned = {"due_soon"} if promise.warn_at is not None else set()
+    return {"open": set(), "due_soon": {"due_soon"}, "overdue": {"overdue"} | warned}[promise.state]
 
 
 def pick(known: Sequence[Any], which: int) -> Any:

@@ -173,7 +173,8 @@ class TestAccepting:
     def test_the_event_tells_who_and_how_long_the_customer_waited(self) -> None:
         change = handoffs.accept(offered(with_one()), "ho_1", "ann", LATER, LEASE)
         assert change.events[0].data == {
-            "handoff_id": "ho_1", "queue": "cards", "fence": 2, "waited": 60.0, "agent_id": "ann",
+            "handoff_id": "ho_1", "queue": "cards", "offered_to": "queue", "fence": 2, "waited": 60.0,
+            "agent_id": "ann", "hop": {"from": "chat", "to": "desk", "by": "handoff"}, "carried": 0, "had": 0,
         }  # fmt: skip
 
     def test_the_same_agent_again_changes_nothing(self) -> None:
