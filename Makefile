@@ -13,7 +13,7 @@ demo: .venv/runtime.stamp
 
 run: .venv/runtime.stamp
 	@at="http://$${CTXHUB_HOST:-127.0.0.1}:$${CTXHUB_PORT:-8080}"; \
-	echo "desk $$at/desk/   chat $$at/chat/default/   reference $$at/docs"; \
+	echo "desk $$at/desk/   chat $$at/chat/default/   reference $$at/docs   guides $$at/docs/guides/"; \
 	echo "key  CTXHUB_ADMIN_KEY, else in $${CTXHUB_DATA:-ctxhub-data}/admin.key"
 	@CTXHUB_LOG_FORMAT="$${CTXHUB_LOG_FORMAT:-console}" exec $(BIN)/ctxhub serve
 

@@ -31,12 +31,22 @@ def lacking(package: Path) -> Iterator[str]:
             yield f"{package.name}/{file.relative_to(package)}"
 
 
+def lacking_guides(sources: Path) -> Iterator[str]:
+    """The pages that every hub serves at /docs/guides/ and that are missing where it is installed, or differ."""
+    guides = importlib.import_module("ctxhub.api.guides")
+    for place in sorted(path for pattern in guides.SERVED for path in sources.glob(pattern) if path.is_file()):
+        twin = guides.places().get(place.relative_to(sources).as_posix())
+        if place.suffix in guides.KINDS and (twin is None or twin.read_bytes() != place.read_bytes()):
+            yield f"guide {place.relative_to(sources)}"
+
+
 def main() -> None:
-    """Look at every package, then start the command."""
-    packages = list(shipped(Path(sys.argv[1]).resolve()))
+    """Look at every package and at the guides, then start the command."""
+    sources = Path(sys.argv[1]).resolve()
+    packages = list(shipped(sources))
     for package in packages:
         importlib.import_module(package.name)
-    missing = [name for package in packages for name in lacking(package)]
+    missing = [name for package in packages for name in lacking(package)] + list(lacking_guides(sources))
     if missing:
         sys.exit("not in the wheel: " + ", ".join(missing))
     command = shutil.which("ctxhub", path=str(Path(sys.executable).parent))

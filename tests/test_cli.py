@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from redis import Redis
 
@@ -56,7 +53,19 @@ def test_without_a_command_it_says_which_there_are() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "demo", "replay", "keys", "doctor", "show", "follow", "keys create", "keys list", "keys revoke"],
+    [
+        "serve",
+        "demo",
+        "replay",
+        "keys",
+        "doctor",
+        "show",
+        "follow",
+        "forget",
+        "keys create",
+        "keys list",
+        "keys revoke",
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = ctxhub(*command.split(), "--help")
@@ -180,63 +189,18 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
         assert process.wait(5) == 0
 
 
-@pytest.fixture(scope="module")
-def customer(hub: tuple[str, Path]) -> str:
-    """A customer who has told an order's number."""
-    url, data = hub
-    key = (data / "admin.key").read_text().strip()
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
-        start = {"channel": "chat", "external_id": "a1", "customer_id": "c42"}
-        interaction = client.post("/v1/interactions", json=start).json()["interaction"]
-        fact = {
-            "event_id": "e1",
-            "type": "fact.stated",
-            "interaction_id": interaction["interaction_id"],
-            "party": "customer",
-            "data": {"name": "order_id", "value": "单号 A-17"},
-        }
-        assert client.post("/v1/customers/c42/events", json={"events": [fact]}).status_code == 200
-    return "c42"
-
-
-def test_a_customer_is_shown_with_what_he_told(hub: tuple[str, Path], customer: str) -> None:
-    url, data = hub
-    done = ctxhub("show", customer, "--url", url, "--data", str(data))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("c42  version 2  known\n")
-    assert 'order_id = "单号 A-17" (stated)' in done.stdout
-
-
-def test_a_customer_is_shown_as_json(hub: tuple[str, Path], customer: str) -> None:
-    url, data = hub
-    shown = json.loads(ctxhub("show", customer, "--json", "--url", url, "--data", str(data)).stdout)
-    assert shown["facts"]["order_id"]["value"] == "单号 A-17"
-
-
 def test_a_customer_nobody_knows_is_one_line(hub: tuple[str, Path]) -> None:
     url, data = hub
     assert "nobody" in complaint(ctxhub("show", "nobody", "--url", url, "--data", str(data)))
 
 
-def test_a_customer_is_followed_until_ctrl_c(hub: tuple[str, Path], customer: str) -> None:
-    url, data = hub
-    command = [sys.executable, "-m", "ctxhub", "follow", customer, "--after", "0", "--url", url, "--data", str(data)]
-    with subprocess.Popen(command, cwd=ROOT, env=_environ(), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(3)]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
-    assert [line.split()[2] for line in lines[1:]] == ["interaction.started", "fact.stated"]
-    assert "单号 A-17" in lines[2]
-
-
-@pytest.mark.parametrize("command", ["show", "follow"])
+@pytest.mark.parametrize("command", ["show", "follow", "forget"])
 def test_without_a_key_it_says_where_one_comes_from(tmp_path: Path, command: str) -> None:
     done = ctxhub(command, "c42", "--data", str(tmp_path))
     assert complaint(done) == "no key: set CTXHUB_KEY, or name the hub's data folder with --data"
 
 
-@pytest.mark.parametrize("command", ["show", "follow"])
+@pytest.mark.parametrize("command", ["show", "follow", "forget"])
 def test_a_hub_that_is_not_there_is_one_line(command: str) -> None:
     done = ctxhub(command, "c42", "--url", "http://127.0.0.1:1", CTXHUB_KEY="some-key")
     assert "the hub can't be reached" in complaint(done)
@@ -244,3 +208,49 @@ def test_a_hub_that_is_not_there_is_one_line(command: str) -> None:
 
 def test_an_address_that_is_none_is_one_line() -> None:
     assert complaint(ctxhub("show", "c42", "--url", "localhost", CTXHUB_KEY="some-key")).startswith("--url: ")
+
+
+GOOD_TENANT = "languages: [en, zh]\njourneys: [{kind: refund, say: {en: a refund, zh: 退款}}]\n"
+
+
+def a_folder(tmp_path: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_tenants_files_are_checked_with_file_line_and_remedy(tmp_path: Path) -> None:
+    done = ctxhub("tenants", "check", str(a_folder(tmp_path, bank="languages: [en]\ncolour: red\n", shop=GOOD_TENANT)))
+    assert (done.returncode, done.stderr) == (1, "1 faults\n")
+    assert done.stdout.startswith("bank.yaml:2: there is no key 'colour' here (colour) -> take it out")
+
+
+def test_files_without_a_fault_are_fine(tmp_path: Path) -> None:
+    done = ctxhub("tenants", "check", str(a_folder(tmp_path, shop=GOOD_TENANT)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no faults\n")
+
+
+def test_a_folder_that_is_not_there_can_not_be_checked(tmp_path: Path) -> None:
+    assert "name a folder of tenants' files" in complaint(ctxhub("tenants", "check", str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("languages: [en]\ncolour: red\n", 1, "BAD  bank.yaml:2: there is no key 'colour' here (colour)  -> take"),
+        (GOOD_TENANT, 0, "ok   tenants: the files in"),
+    ],
+)
+def test_the_doctor_looks_at_tenants_files_too(tmp_path: Path, text: str, code: int, line: str) -> None:
+    folder = tmp_path / "tenants"
+    folder.mkdir()
+    settings = {"CTXHUB_TENANTS": str(a_folder(folder, bank=text)), "CTXHUB_DURABILITY": "fast"}
+    done = ctxhub("doctor", "--data", str(tmp_path / "data"), **settings)
+    assert line in done.stdout
+    assert done.returncode == code, done.stdout
+
+
+def test_the_doctor_misses_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = ctxhub("doctor", "--data", str(tmp_path / "data"), CTXHUB_TENANTS=str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "let CTXHUB_TENANTS name a folder" in done.stdout

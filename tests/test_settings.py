@@ -196,3 +196,25 @@ def test_hubs_that_start_at_the_same_instant_agree_on_the_secret(tmp_path: Path)
     with multiprocessing.get_context("fork").Pool(4) as pool:
         found = pool.map(_load, [tmp_path / "data" / "master.key"] * 16, chunksize=1)
     assert len(set(found)) == 1
+
+
+def test_a_hub_with_a_server_of_its_own_has_an_archive_in_its_folder(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    assert settings.archive_url == f"sqlite:///{tmp_path / 'archive.db'}"
+    assert settings.with_redis("unix:///somewhere").archive_url == settings.archive_url
+    assert Settings.model_validate_json(settings.with_redis("unix:///x").handed_down()).archive_url == (
+        settings.archive_url
+    )
+
+
+def test_on_a_redis_that_others_share_there_is_no_archive_unless_it_is_named() -> None:
+    assert Settings(redis_url="redis://127.0.0.1").archive_url is None
+    named = Settings(redis_url="redis://127.0.0.1", archive="postgresql://db/ctxhub")
+    assert named.archive_url == "postgresql://db/ctxhub"
+    assert Settings(archive="off").archive_url is None
+
+
+def test_an_archive_that_is_no_address_is_refused_without_telling_its_password() -> None:
+    with pytest.raises(CannotStart, match="sqlite:////path/to/file") as refused:
+        Settings.from_env({"CTXHUB_ARCHIVE": "mysql://me:hush@db/x"})
+    assert "hush" not in str(refused.value)

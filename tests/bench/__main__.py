@@ -14,6 +14,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.bench.briefs import beyond_a_read
+from tests.bench.imports import customers_per_second
 from tests.bench.servers import KEY, Absent, Running, agent_memory_server, ctxhub
 from tests.bench.wire import Load, run
 
@@ -32,6 +34,7 @@ def main() -> int:
         hubs = {name: stack.enter_context(ctxhub(name)) for name in ("fast", "safe")}
         peer = _peer(stack, options.peers)
         results = asyncio.run(_measured(hubs, peer, options.rounds, options.customers))
+    results["imports"] = customers_per_second()
     return _report(results, peer is None)
 
 
@@ -52,6 +55,7 @@ async def _measured(hubs: dict[str, Running], peer: Running | None, rounds: int,
     results: Results = {}
     await _once(hubs["fast"], 16, MESSAGES)
     figures = _memory_and_trips(hubs["fast"], await _weighed(hubs["fast"], customers))
+    figures["brief"] = await beyond_a_read(hubs["fast"])
     for _ in range(rounds):
         for name, hub in hubs.items():
             results.setdefault(name, []).append(await _once(hub, customers, MESSAGES))
@@ -125,6 +129,8 @@ def _report(figures: dict[str, float], no_peer: bool) -> int:
         ("300 messages as fast as 20 (ratio of cycles/s)", figures["rate long"] / figures["rate short"], ">= 0.85"),
         ("Redis memory for a customer of 20 messages and 10 facts, kB", figures["memory"] / 1000, "<= 9"),
         ("round trips to Redis a cycle (starts included)", figures["trips"], "<= 2.5"),
+        ("customers imported a second, two identifiers and three facts each", figures["imports"], ">= 2000"),
+        ("server CPU of a brief beyond a read of the context, ms", figures["brief"], "<= 2"),
     ]
     if not no_peer:
         rows += [

@@ -66,10 +66,11 @@ def text() -> str:
 
 
 @contextmanager
-def ctxhub(durability: str) -> Iterator[Running]:
-    """Run a hub, one worker, with its embedded server."""
+def ctxhub(durability: str, **more: str) -> Iterator[Running]:
+    """Run a hub, one worker, with its embedded server; `more` are settings by their names."""
     with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as folder:
         environ = os.environ | {"CTXHUB_DURABILITY": durability, "CTXHUB_ADMIN_KEY": KEY, "CTXHUB_LOG_LEVEL": "error"}
+        environ |= {f"CTXHUB_{name.upper()}": value for name, value in more.items()}
         command = [sys.executable, "-m", "ctxhub", "serve", "--port", "0", "--data", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True) as hub:
             try:

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WRITTEN = "http://127.0.0.1:8080"
 SECRET = "not-a-real-token"
+LOGIN_KEY = "a-secret-of-32-characters-or-more"
 _READY_WITHIN = 30
 _GONE_WITHIN = 10
 
@@ -25,11 +26,11 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environ = _environ(folder)
+        self.environ = _environ(folder)
         command = [sys.executable, "-m", "ctxhub", "serve", "--port", "0"]
         with (folder / "log").open("w") as log:
             self._hub = subprocess.Popen(
-                command, cwd=folder, env=self._environ, stdout=subprocess.PIPE, stderr=log, text=True
+                command, cwd=folder, env=self.environ, stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._hub.stdout is not None
         ready = _line_within(self._hub.stdout, _READY_WITHIN)
@@ -41,7 +42,7 @@ class Reader:
         text = "set -euo pipefail\n" + script.replace(WRITTEN, self.url)
         return subprocess.run(
             ["bash", "-c", text],
-            cwd=self.folder, env=self._environ, capture_output=True, text=True, timeout=within, check=False,
+            cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=within, check=False,
         )  # fmt: skip
 
     def leaves(self) -> None:
@@ -68,6 +69,7 @@ def _environ(folder: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
         "CTXHUB_TENANTS": "tenants",
         "TWILIO_AUTH_TOKEN": SECRET,
+        "APP_LOGIN_KEY": LOGIN_KEY,
     }
 
 

@@ -22,7 +22,11 @@ class Block(NamedTuple):
 
 def pages() -> list[Path]:
     """Return every page that a reader may come to."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "adapters").rglob("*.md"))]
+    return [
+        *sorted(ROOT.glob("README*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "adapters").rglob("*.md")),
+    ]
 
 
 def blocks(page: Path) -> list[Block]:

@@ -6,9 +6,12 @@ import ast
 import importlib.util
 from collections.abc import Iterator
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
+from ctxhub.model.commitment import CommitmentState
+from ctxhub.model.event import TOLD
 from ctxhub.model.handoff import FINAL
 from tests.docs.reading import ROOT
 
@@ -51,6 +54,9 @@ def test_every_event_that_the_hub_tells_itself_is_described_and_no_other() -> No
 def _told_by_the_code() -> Iterator[str]:
     """Yield every type of event that model and hub tell: the verbs that stand in their calls, and the final states."""
     yield from (f"handoff.{state}" for state in FINAL)
+    yield from (f"commitment.{state}" for state in get_args(CommitmentState) if state != "open")
+    bringing = ast.parse((ROOT / "ctxhub" / "bulk" / "bringing.py").read_text("utf-8"))
+    yield from (told for told in _constants(bringing) if told.startswith("identity."))
     for path in [*(ROOT / "ctxhub" / "model").glob("*.py"), *(ROOT / "ctxhub" / "hub").glob("*.py")]:
         tree = ast.parse(path.read_text("utf-8"))
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -62,12 +68,12 @@ def _told_by_the_code() -> Iterator[str]:
 def _verbs(noun: str, call: ast.Call) -> Iterator[str]:
     """Yield the type that a call tells, where its verb stands in the call."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    place = {"happened": 1, "_event": 2}.get(name)
-    if place is None or len(call.args) <= place or (name == "_event" and noun != "handoff"):
+    place, of = {"happened": (1, "interaction"), "_event": (2, "handoff"), "_told": (1, "journey")}.get(name, (99, ""))
+    if len(call.args) <= place or (name != "happened" and noun != of):
         return
     verb = call.args[place]
-    if isinstance(verb, ast.Constant):
-        yield f"{'interaction' if name == 'happened' else 'handoff'}.{verb.value}"
+    if isinstance(verb, ast.Constant) and f"{of}.{verb.value}" not in TOLD:
+        yield f"{of}.{verb.value}"
 
 
 def _constants(tree: ast.AST) -> Iterator[str]:

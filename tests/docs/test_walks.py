@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,6 +56,40 @@ def test_the_walks_are_found() -> None:
     assert {"README.md", "docs/how-to/run.md", "docs/how-to/connect-an-ivr.md"} <= {named(page) for page in WALKS}
 
 
+PYTHON = [
+    (page, n, code) for page in pages() for n, code in enumerate(b for b in blocks(page) if b.language == "python")
+]
+PRINTING = [(page, code, printed) for page in pages() for code, printed in pairwise(blocks(page))
+            if printed.language == "printed"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "n", "code"), PYTHON, ids=lambda part: named(part) if isinstance(part, Path) else "")
+def test_python_on_a_page_can_be_read(page: Path, n: int, code: Block) -> None:
+    compile(code.text, f"{named(page)}:{n}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize(
+    ("page", "code", "printed"), PRINTING, ids=lambda part: named(part) if isinstance(part, Path) else ""
+)
+def test_python_on_a_page_prints_what_the_page_says(page: Path, code: Block, printed: Block, tmp_path: Path) -> None:
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
+    ran = subprocess.run(
+        [sys.executable, "-c", code.text],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(_pattern(printed.text), ran.stdout, re.DOTALL), ran.stdout
+
+
+def test_python_that_prints_is_found() -> None:
+    assert "docs/how-to/write-an-adapter.md" in {named(page) for page, _, _ in PRINTING}
+
+
 PROMPTED = [(page, command) for page in pages() for command in commands(page)]
 
 
@@ -59,10 +98,13 @@ def test_every_command_that_starts_something_exists(page: Path, command: str) ->
     words = shlex.split(command)
     given = [word for word in words if re.match(r"[A-Z_]+=", word)]
     program, *arguments = words[len(given) :]
-    known = {line.variable for line in describe_settings()} | {"TWILIO_AUTH_TOKEN"}
+    known = {line.variable for line in describe_settings()} | {"TWILIO_AUTH_TOKEN", "CTXHUB_KEY", "APP_LOGIN_KEY"}
     assert {word.split("=")[0] for word in given} <= known
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return
+    if program == "python":
+        assert (ROOT / "docs" / "examples" / arguments[0]).is_file()
         return
     assert program == "ctxhub"
     cli._parser().parse_args(arguments)

@@ -18,7 +18,7 @@ BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast
 #: Whose modules must not know which others, although their layer might.
 NOT_FOR = [
     (r"ctxhub\.model(\..*)?", "os|time|random|secrets|asyncio|socket|threading|uuid|pathlib|structlog"),
-    (r"ctxhub\.store\.(?!embedded$|checkup$).*", r"ctxhub\.settings"),
+    (r"ctxhub\.store\.(?!embedded$|checkup$|snapshot$).*", r"ctxhub\.settings"),
     (r"ctxhub\.(replay(\..*)?|demo)", r"ctxhub\.(hub|api|model|client)(\..*)?|ctxhub\.store(?!\.embedded$).*"),
 ]
 
