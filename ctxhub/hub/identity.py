@@ -15,10 +15,11 @@ from ctxhub.store.lookups import Lookups, Owners
 
 
 class Found(NamedTuple):
-    """Where identifiers lead: a customer, nobody, or several people."""
+    """Where identifiers lead: a customer, nobody, or several people; `linked` are those that lead there now."""
 
     customer_id: str | None
     ambiguous: bool
+    linked: Sequence[Identifier] = ()
 
 
 class Identity:
@@ -66,14 +67,16 @@ class Identity:
         if named is not None:
             for identifier in identifiers:
                 await self._lookups.link(tenant, identifier, named, first=False)
-            return Found(named, False)
+            return Found(named, False, identifiers)
         found = await self.find(tenant, identifiers)
-        customer_id = found.customer_id or ours
+        customer_id, linked = found.customer_id or ours, []
         for identifier in [] if found.ambiguous else identifiers:
-            first = _found(await self._lookups.link(tenant, identifier, customer_id, first=True))
+            owners = await self._lookups.link(tenant, identifier, customer_id, first=True)
+            first = _found(owners)
             if found.customer_id is None and first.customer_id is not None:
                 found, customer_id = first, first.customer_id
-        return Found(customer_id, found.ambiguous)
+            linked += [identifier] if customer_id in owners else []
+        return Found(customer_id, found.ambiguous, linked)
 
 
 def _found(owners: Owners) -> Found:

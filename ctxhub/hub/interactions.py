@@ -212,8 +212,7 @@ class Interactions:
         proposed = (found.customer_id or ours, self._secrets.interaction_id(tenant, system, external_id))
         customer_id, interaction_id = await self._lookups.claim_external(tenant, system, external_id, *proposed)
         who = Who(tenant, customer_id)
-        linked = [] if found.ambiguous else identifiers
-        decide = self._starting(who, request, interaction_id, linked, arrival)
+        decide = self._starting(who, request, interaction_id, [] if found.ambiguous else list(found.linked), arrival)
         once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
         try:
             committed = await self._changes.change(who, decide, once)
@@ -230,7 +229,7 @@ class Interactions:
     ) -> Found:
         """Say who it is: by the handoff, by name, by identifiers, or nobody yet."""
         if arrival is not None:
-            return Found(arrival.who.customer_id, False)
+            return Found(arrival.who.customer_id, False, identifiers)
         return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
 
     async def _known(

@@ -114,6 +114,15 @@ class TestWhoItIs:
         answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone()))
         assert (answer["customer_id"], answer["ambiguous"]) == ("c2", False)
 
+    async def test_a_call_with_two_people_s_numbers_gives_neither_the_other_s(self, hub: Hub) -> None:
+        mine, theirs = a_phone(), a_phone("+8613800138001")
+        await begin(hub, "x1", customer_id="c1", identifiers=[mine])
+        await begin(hub, "x2", customer_id="c2", identifiers=[theirs])
+        answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("x3", mine, theirs))
+        assert answer["customer_id"] == "c1"
+        assert [each.value for each in (await context_of(hub, Who(ACME, "c1"))).identifiers] == [mine.value]
+        assert list(await hub.identity.owners(ACME, theirs)) == ["c2"]
+
     async def test_a_phone_is_the_same_however_it_is_written(self, hub: Hub) -> None:
         await begin(hub, identifiers=[a_phone("+86 138 0013 8000")])
         answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone("138-0013-8000")))
