@@ -13,6 +13,7 @@ from ctxhub.client import (
     CtxhubError,
     EventIdReused,
     InteractionEnded,
+    Invalid,
     JourneyUnknown,
     JourneyView,
     OfferRequest,
@@ -36,6 +37,7 @@ from ctxhub_app.translate import CHANNEL, SYSTEM, Acting, Calling, Giving, Going
 _RECENT = 100
 _WAITS_FOR_A_HUMAN = 3600
 _GOES_ON_WITHIN = 900
+_REACHED = {"app", "chat", "ivr", "voice", "web"}
 _ACTS = {"resume": "journey.resumed", "decline": "journey.declined", "abandon": "journey.abandoned"}
 
 
@@ -165,6 +167,8 @@ class Visit:
 
     async def go(self, going: Going) -> Outcome:
         """Let the customer go on in another channel; a way that was not taken gives way to this one."""
+        if going.to not in _REACHED | set(self._place.tenant.channels):
+            raise Invalid.field("/to", "is none of the company's channels")
         request = self._offer(Target(channel=going.to), f"goes on in {going.to}", _GOES_ON_WITHIN, None)
         key = f"{going.op_id}@{self.session.interaction_id}"
         try:

@@ -407,6 +407,7 @@ async def test_a_session_that_was_tampered_with_opens_nothing(app: App, somebody
         ("facts", {"op_id": "1", "facts": [{"name": "a", "value": 1, "how": "verified"}]}, "/facts/0/how"),
         ("messages", {"message_id": "1", "text": ""}, "/text"),
         ("elsewhere", {"op_id": "1", "to": "The Chat"}, "/to"),
+        ("elsewhere", {"op_id": "1", "to": "mars"}, "/to"),
         ("resume", {"token": ""}, "/token"),
     ],
 )
