@@ -195,6 +195,8 @@ async def hub(server: Server, clock: Clock, tenants_folder: Path) -> Hub:
 @pytest.fixture
 def no_key_leaks(redis_url: str) -> Iterator[None]:
     """After the test every key matches a row of the table of keys, with its type and its lifetime."""
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()  # what other tests left is not this one's
     yield
     found = leaks(redis_url)
     assert not found, found

@@ -372,7 +372,7 @@ def test_a_follower_goes_on_after_the_hub_was_away_without_missing_or_repeating(
             here.sees("and now?")
             here.types("\x03")
             assert here.ends() == 130
-            assert here.text.count("the hub is there again") == 2
+            assert here.text.count("the hub is there again") >= 2  # more where it was lost again on its way up
             assert here.text.count("interaction.started") == 1
             assert here.text.count("still there?") == 1
     finally:

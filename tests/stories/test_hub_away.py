@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,8 @@ from ctxhub_ivr import IvrSettings, router
 from fastapi import FastAPI
 
 from ctxhub.client import ContextHub, Event, Ref, SpoolFile
-from ctxhub.store.embedded import EmbeddedServer
+from ctxhub.settings import Settings
+from ctxhub.store.embedded import EmbeddedServer, embedded_server
 from tests.adapters.ivr.calling import Caller, Heard
 from tests.adapters.ivr.serving import BUSES, FACTS, PUBLIC_URL, SECRETS
 from tests.adapters.ivr.test_server import OneHub
@@ -43,10 +44,17 @@ class Scene(NamedTuple):
 
 
 @pytest.fixture
-async def scene(story_server: EmbeddedServer, quick: None, tmp_path: Path) -> AsyncIterator[Scene]:
-    """The hub on the stories' server, and a menu with a spool."""
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server of its own: on the stories' one, the timers of a hub whose clock is days ahead are at work."""
+    with embedded_server(Settings(data=tmp_path_factory.mktemp("own"), durability="fast")) as server:
+        yield server
+
+
+@pytest.fixture
+async def scene(own_server: EmbeddedServer, quick: None, tmp_path: Path) -> AsyncIterator[Scene]:
+    """The hub on a server of its own, and a menu with a spool."""
     clock, menu = Clock(), FastAPI()
-    settings = settings_for(tmp_path / "hub", story_server.url)
+    settings = settings_for(tmp_path / "hub", own_server.url)
     written = yaml.safe_dump(TENANT, allow_unicode=True)
     (tmp_path / "hub" / "tenants" / "default.yaml").write_text(written, encoding="utf-8")
     async with living(settings, clock) as app:
