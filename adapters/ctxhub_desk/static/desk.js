@@ -80,7 +80,9 @@ const DEEDS = { q: "ask", f: "fact", n: "note", r: "return", w: "complete" };
 /** Single keys, never while somebody types, never with a dialog open, and only as long as they are wanted. */
 function press(event, side, open) {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (typing || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  // A dialog just closed keeps the focus for a moment where what had it before was drawn anew.
+  const isThere = typing && !typing.closest("dialog:not([open])");
+  if (isThere || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (document.querySelector("dialog[open]")) return;
   if (event.key === "?") return help();
   if (remembered("keys") === "off") return;

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from ctxhub.client import ContextHub, told
 
@@ -345,30 +344,23 @@ async def test_who_was_let_go_is_back_at_the_login(opens: Opens, running: Any) -
 # Keys
 
 
-async def pressed(page: Page, key: str, shown: Locator) -> None:
-    """Press a key, and again where it came in the very moment in which something closed, as a person does."""
-    for _ in range(3):
-        await page.keyboard.press(key)
-        with suppress(AssertionError):
-            return await expect(shown).to_be_visible(timeout=3000)
-    raise AssertionError(f"the key {key} does nothing")
-
-
 async def test_a_whole_handoff_by_keyboard_alone(opens: Opens, comes: Comes, channels: ContextHub) -> None:
     customer = await comes()
     page = await opens("ann", customer.queue)
     await expect(page.locator("[data-offer]")).to_be_visible()
-    await pressed(page, "a", page.locator("main[data-handoff]"))
+    await page.keyboard.press("a")
+    await expect(page.locator("main[data-handoff]")).to_be_visible()
     await page.keyboard.press("m")
     await expect(page.get_by_label("Your answer to the customer")).to_be_focused()
     await page.keyboard.type("dawn at noon? wait")
     await page.keyboard.press("Enter")
     await expect(page.locator(".said.agent .text")).to_have_text("dawn at noon? wait")
     await page.keyboard.press("Escape")
-    await pressed(page, "n", page.get_by_role("dialog"))
+    await page.keyboard.press("n")
+    await expect(page.get_by_role("dialog")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    await pressed(page, "w", page.get_by_label("How did it end?"))
+    await page.keyboard.press("w")
     await expect(page.get_by_label("How did it end?")).to_be_focused()
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")
@@ -376,6 +368,31 @@ async def test_a_whole_handoff_by_keyboard_alone(opens: Opens, comes: Comes, cha
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="No handoff is open.")).to_be_visible()
     assert (await channels.handoffs.get(customer.handoff.handoff_id)).state == "completed"
+
+
+async def test_a_key_counts_in_the_very_moment_in_which_a_dialog_closes(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.get_by_role("heading", level=1).focus()
+    await page.keyboard.press("n")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    received = told("message.received", interaction_id=customer.interaction.interaction_id, text="are you there?")
+    await channels.events.tell(customer.customer_id, received)
+    await expect(page.locator(".said.customer .text").last).to_have_text("are you there?")  # all is drawn anew
+    had = await page.evaluate(
+        """() => {
+            document.querySelector("h1").replaceWith(document.querySelector("h1").cloneNode(true));
+            document.querySelector("dialog").close();
+            const had = document.activeElement;
+            had.dispatchEvent(new KeyboardEvent("keydown", { key: "w", bubbles: true }));
+            return had.tagName;
+        }"""
+    )
+    assert had == "TEXTAREA"
+    await expect(page.get_by_label("How did it end?")).to_be_focused()
 
 
 async def test_single_keys_can_be_switched_off(opens: Opens, comes: Comes) -> None:
