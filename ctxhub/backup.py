@@ -1,12 +1,14 @@
 """Backup and restore of what a hub keeps itself: its own server's data, its archive, its secrets.
 
-Redis is copied first and the archive after it: whom Redis forgets in between, the copied archive has. What the
+The audit trail's anchors are copied before the trail, so that it reaches as far as they attest. Redis is copied next
+and the archive after it: whom Redis forgets in between, the copied archive has. What the
 archive then has of a later state wins over the copied Redis, as the hub finds out by itself when it starts.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ __all__ = ["backup", "restore"]
 
 _NOTE = "backup.json"
 _SECRETS = ("master.key", "admin.key")
+_ANCHORS = "audit"
 
 
 def backup(settings: Settings, folder: Path) -> list[str]:
@@ -31,8 +34,9 @@ def backup(settings: Settings, folder: Path) -> list[str]:
         raise CannotStart(f"{folder} is there already: name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _all_or_nothing(folder) as unfinished:
+        anchors = _copy_anchors(settings, unfinished)
         told = [*_copy_redis(settings, unfinished), *_copy_archive(settings, unfinished)]
-        told += _copy_secrets(settings, unfinished)
+        told += [*anchors, *_copy_secrets(settings, unfinished)]
         note = {"ctxhub": __version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "holds": told}
         (unfinished / _NOTE).write_text(json.dumps(note, indent=2) + "\n")
     return told
@@ -46,6 +50,7 @@ def restore(settings: Settings, folder: Path) -> list[str]:
         return [
             *_put_redis_back(settings, folder),
             *_put_archive_back(settings, folder),
+            *_put_anchors_back(settings, folder),
             *_put_secrets_back(settings, folder),
         ]
 
@@ -80,11 +85,20 @@ def _copy_archive(settings: Settings, into: Path) -> list[str]:
     return ["the archive"]
 
 
+def _copy_anchors(settings: Settings, into: Path) -> list[str]:
+    if not (settings.data / _ANCHORS).is_dir():
+        return []
+    shutil.copytree(settings.data / _ANCHORS, into / _ANCHORS)
+    return ["the audit trail's anchors"]
+
+
 def _copy_secrets(settings: Settings, into: Path) -> list[str]:
     found = [name for name in _SECRETS if (settings.data / name).is_file()]
     for name in found:
         shutil.copy(settings.data / name, into / name)
-    return found
+    epochs = settings.epochs_file
+    apart = [f"not here: {epochs}, without which nothing sealed can be read; keep a copy of it apart from this"]
+    return found + apart * (epochs is not None and epochs.is_file())
 
 
 def _put_redis_back(settings: Settings, folder: Path) -> list[str]:
@@ -99,6 +113,26 @@ def _put_archive_back(settings: Settings, folder: Path) -> list[str]:
         return []
     put_archive_back(folder, settings.archive_url)
     return ["the archive"]
+
+
+def _put_anchors_back(settings: Settings, folder: Path) -> list[str]:
+    """Put anchors back; those that are there attest a chain that is gone now, and are kept aside as its proof."""
+    if not (folder / _ANCHORS).is_dir():
+        return []
+    place = settings.data / _ANCHORS
+    if place.is_dir():
+        place.rename(_aside(place))
+    shutil.copytree(folder / _ANCHORS, place)
+    os.chmod(place, 0o700)
+    return ["the audit trail's anchors; check the trail by `ctxhub audit verify`"]
+
+
+def _aside(place: Path) -> Path:
+    """Return a name beside a folder that nothing has."""
+    number = 1
+    while (found := place.with_name(f"{place.name}.before-restore-{number}")).exists():
+        number += 1
+    return found
 
 
 def _put_secrets_back(settings: Settings, folder: Path) -> list[str]:

@@ -7,43 +7,34 @@ done or something is wrong, 2 not understood.
 from __future__ import annotations
 
 import argparse
-import asyncio
+import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from pkgutil import resolve_name
+from typing import Any
 
-from pydantic import SecretStr
-
-from ctxhub import __version__, log, looking
-from ctxhub.backup import backup, restore
+from ctxhub import __version__
 from ctxhub.bulk.command import add_export, add_import
 from ctxhub.errors import CtxhubError
-from ctxhub.hub.declarations import LineFault, check
-from ctxhub.hub.keys import Keys
-from ctxhub.serving import serve
-from ctxhub.settings import CannotStart, SettingLine, Settings, describe_settings, written
-from ctxhub.store.checkup import Finding, examine, without_password
-from ctxhub.store.embedded import embedded_server, running_server
-from ctxhub.store.keyring import Keyring
-from ctxhub.store.redis import connected
+from ctxhub.looking.command import add_looking
+from ctxhub.model.scope import SCOPES
+from ctxhub.settings import CannotStart
 
 __all__ = ["main"]
 
 _ROLES = ("adapter", "agent", "supervisor", "admin")
-_MARKS = {"good": "  ok ", "bad": "  BAD", "unknown": "  ?  "}
-_KEY_COLUMNS = ("tenant", "name", "role", "agent", "key_id", "created_at")
-
-Done = TypeVar("Done")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
     try:
+        gc.disable()  # modules stay
+        command: Callable[[argparse.Namespace], int] = resolve_name(arguments.command)
+        gc.enable()
         return command(arguments)
     except CannotStart as refusal:
         return _complain(str(refusal))
@@ -53,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _leave_quietly()
     except KeyboardInterrupt:
         return 130
+    finally:
+        gc.freeze()  # all memory is given back at once: taking the modules apart would take longer than most commands
 
 
 def _complain(message: str) -> int:
@@ -78,9 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands)
     _add_bulk(commands)
     _add_backup(commands)
+    _add_epochs(commands)
+    _add_audit(commands)
     _add_doctor(commands)
     _add_tenants(commands)
-    looking.add_commands(commands)
+    add_looking(commands)
     return parser
 
 
@@ -94,7 +89,7 @@ def _add_serve(commands: Any) -> None:
     parser.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--workers", type=int, help="how many processes serve")
     _add_places(parser)
-    parser.set_defaults(command=_serve)
+    parser.set_defaults(command="ctxhub.commands.serving:run")
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -104,14 +99,14 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo_and_replay(commands: Any) -> None:
     demo = commands.add_parser("demo", help="see a customer go from channel to channel, on a hub made for the moment")
-    demo.set_defaults(command=_demo)
+    demo.set_defaults(command="ctxhub.commands.playing:run_demo")
     replay = commands.add_parser("replay", help="play recorded dialogues through the adapters, switching channels")
     replay.add_argument("file", type=Path, help="the dialogues, JSON lines, gzipped or not")
     replay.add_argument("--url", help="a hub that runs already; none: one made for the moment")
     replay.add_argument("--limit", type=_at_least_one, help="play so many dialogues only")
     replay.add_argument("--parallel", type=_at_least_one, default=1, help="play so many at a time")
     replay.add_argument("--json", type=Path, metavar="PATH", help="write the result there too")
-    replay.set_defaults(command=_replay)
+    replay.set_defaults(command="ctxhub.commands.playing:run_replay")
 
 
 def _at_least_one(text: str) -> int:
@@ -121,8 +116,15 @@ def _at_least_one(text: str) -> int:
     return number
 
 
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError("it needs an offset, such as a trailing Z")
+    return at
+
+
 def _add_keys(commands: Any) -> None:
-    actions = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
+    actions = commands.add_parser("keys", help="make, list, replace and revoke API keys").add_subparsers(
         required=True, metavar="ACTION"
     )
     create = actions.add_parser("create", help="make a key; it is shown this once")
@@ -130,28 +132,39 @@ def _add_keys(commands: Any) -> None:
     create.add_argument("--name", required=True, help="what the key is for; by it it is revoked")
     create.add_argument("--role", required=True, choices=_ROLES)
     create.add_argument("--agent", help="bind the key to this agent")
-    create.set_defaults(command=_create_key)
+    create.add_argument("--scope", action="append", choices=SCOPES, help="narrow the key to this; may be repeated")
+    create.add_argument("--channel", action="append", help="bind the key to this channel; may be repeated")
+    create.add_argument("--queue", action="append", help="narrow the key to this queue; may be repeated")
+    create.add_argument("--expires", type=_instant, help="when it ends, with an offset: 2027-01-31T00:00:00Z")
+    create.add_argument("--level", type=int, choices=range(4), default=3, help="the highest assurance it may assert")
+    create.add_argument("--method", action="append", help="a method it may assert; give it again for more")
+    create.set_defaults(command="ctxhub.commands.keys:create")
     listing = actions.add_parser("list", help="list keys, without the keys themselves")
     listing.add_argument("--tenant")
-    listing.set_defaults(command=_list_keys)
+    listing.set_defaults(command="ctxhub.commands.keys:listed")
     revoke = actions.add_parser("revoke", help="make a key worthless")
     revoke.add_argument("--tenant", required=True)
     revoke.add_argument("--name", required=True)
-    revoke.set_defaults(command=_revoke_key)
-    for parser in (create, listing, revoke):
+    revoke.set_defaults(command="ctxhub.commands.keys:revoke")
+    rotate = actions.add_parser("rotate", help="make a new key in a key's place; it is shown this once")
+    rotate.add_argument("--tenant", required=True)
+    rotate.add_argument("--name", required=True)
+    rotate.add_argument("--overlap", type=float, default=24, help="for so many hours the key before stays valid")
+    rotate.set_defaults(command="ctxhub.commands.keys:rotate")
+    for parser in (create, listing, revoke, rotate):
         _add_places(parser)
 
 
 def _add_bulk(commands: Any) -> None:
-    add_import(commands, _add_places).set_defaults(command=_import)
-    add_export(commands, _add_places).set_defaults(command=_export)
+    add_import(commands, _add_places).set_defaults(command="ctxhub.commands.work:bring_in")
+    add_export(commands, _add_places).set_defaults(command="ctxhub.commands.work:take_out")
 
 
 def _add_backup(commands: Any) -> None:
     saving = commands.add_parser("backup", help="copy the hub's own server, archive and keys into a new folder")
-    saving.set_defaults(command=_backup)
+    saving.set_defaults(command="ctxhub.commands.stores:saved")
     restoring = commands.add_parser("restore", help="put a backup into a data folder where no hub is")
-    restoring.set_defaults(command=_restore)
+    restoring.set_defaults(command="ctxhub.commands.stores:put_back")
     for parser in (saving, restoring):
         parser.add_argument("folder", type=Path, metavar="DIR")
         _add_places(parser)
@@ -159,14 +172,55 @@ def _add_backup(commands: Any) -> None:
         required=True, metavar="ACTION"
     )
     parting = actions.add_parser("part", help="let this Redis go with another archive, or none, from the next start on")
-    parting.set_defaults(command=_part_with_archive)
+    parting.set_defaults(command="ctxhub.commands.stores:part_with_archive")
     _add_places(parting)
+
+
+def _add_epochs(commands: Any) -> None:
+    actions = commands.add_parser(
+        "epochs", help="the master keys under which sensitive values are sealed"
+    ).add_subparsers(required=True, metavar="ACTION")
+    helps = {
+        "list": "list the epochs, and how many data keys each wraps",
+        "begin": "begin a new epoch; new data keys are wrapped under it",
+        "rewrap": "wrap all data keys under the present epoch, while the hub runs",
+        "destroy": "destroy an old epoch that nothing needs any more",
+        "lost": "give up what is sealed, where the keys are lost for good",
+    }
+    for action, says in helps.items():
+        parser = actions.add_parser(action, help=says)
+        parser.set_defaults(command="ctxhub.commands.work:turn_epochs", action=action)
+        _add_places(parser)
+        if action == "begin":
+            parser.add_argument("--prepare", action="store_true", help="make its key, but do not use it yet")
+        if action == "destroy":
+            parser.add_argument("epoch", type=int)
+
+
+def _add_audit(commands: Any) -> None:
+    actions = commands.add_parser("audit", help="check the audit trail, and look into it").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    verify = actions.add_parser("verify", help="check each chain; 1 and the first bad entry where one is broken")
+    verify.add_argument("--tenant", help="this tenant's only")
+    anchor = actions.add_parser("anchor", help="write an anchor of each chain now, and print it")
+    show = actions.add_parser("show", help="who saw or changed what, as JSON lines")
+    show.add_argument("--tenant", default="default")
+    show.add_argument("--customer", metavar="ID")
+    show.add_argument("--agent", metavar="A")
+    show.add_argument("--action", metavar="NAME", help="such as context.read")
+    show.add_argument("--at", metavar="TIME", help="what was seen until then, half an hour back")
+    show.add_argument("--since", metavar="TIME")
+    show.add_argument("--until", metavar="TIME")
+    for parser, name in ((verify, "verify"), (anchor, "anchor"), (show, "show")):
+        parser.set_defaults(command="ctxhub.commands.work:audit", deed=name)
+        _add_places(parser)
 
 
 def _add_doctor(commands: Any) -> None:
     parser = commands.add_parser("doctor", help="show the settings in force, and check Redis against them")
     _add_places(parser)
-    parser.set_defaults(command=_doctor)
+    parser.set_defaults(command="ctxhub.commands.doctor:examined")
 
 
 def _add_tenants(commands: Any) -> None:
@@ -175,203 +229,4 @@ def _add_tenants(commands: Any) -> None:
     )
     checking = actions.add_parser("check", help="tell each fault with file and line")
     checking.add_argument("folder", type=Path, help="the folder of the files")
-    checking.set_defaults(command=_check_tenants)
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    """The settings in force: the environment, and over it what the command line says."""
-    given = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
-    return Settings.from_env(os.environ, **given)
-
-
-# Serving and playing
-
-
-def _serve(arguments: argparse.Namespace) -> int:
-    return serve(_settings(arguments))
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    from ctxhub.demo import main as demo  # it brings the player along, which few commands need
-
-    return demo()
-
-
-def _replay(arguments: argparse.Namespace) -> int:
-    if not arguments.file.is_file():
-        raise CannotStart(f"{arguments.file} is no file: name one with dialogues, JSON lines, gzipped or not")
-    from ctxhub.replay import main as replay
-
-    return replay(
-        arguments.file, url=arguments.url, limit=arguments.limit, parallel=arguments.parallel, json_path=arguments.json
-    )
-
-
-# Keys
-
-
-@contextmanager
-def _with_redis(settings: Settings) -> Iterator[Settings]:
-    """Settings that name a Redis: the operator's, that of the hub on this folder, or one started for the moment."""
-    settings = settings.with_secrets()
-    url = settings.redis_url or running_server(settings.data)
-    if url is not None:
-        yield settings.with_redis(url) if settings.redis_url is None else settings
-        return
-    with embedded_server(settings) as server:
-        yield settings.with_redis(server.url)
-
-
-@asynccontextmanager
-async def _opened_keyring(settings: Settings) -> AsyncIterator[Keyring]:
-    """What a Redis keeps about itself, wherever that is."""
-    assert settings.redis_url is not None
-    async with connected(
-        settings.redis_url,
-        settings.partitions,
-        socket_timeout=settings.socket_timeout.total_seconds(),
-        connect_timeout=settings.connect_timeout.total_seconds(),
-    ) as server:
-        yield Keyring(server)
-
-
-def _on_keys(arguments: argparse.Namespace, act: Callable[[Keys], Awaitable[Done]]) -> Done:
-    """Do something with the keys."""
-
-    async def done(settings: Settings) -> Done:
-        async with _opened_keyring(settings) as keyring:
-            return await act(Keys(keyring))
-
-    log.configure("warning", "console")
-    with _with_redis(_settings(arguments)) as settings:
-        return asyncio.run(done(settings))
-
-
-def _create_key(arguments: argparse.Namespace) -> int:
-    given = (arguments.tenant, arguments.name, arguments.role, arguments.agent)
-    key_id, secret = _on_keys(arguments, lambda keys: keys.create(*given))
-    print(f"key {key_id}, role {arguments.role}, tenant {arguments.tenant}; it is shown this once:", file=sys.stderr)
-    print(secret)
-    return 0
-
-
-def _list_keys(arguments: argparse.Namespace) -> int:
-    for record in _on_keys(arguments, lambda keys: keys.list(arguments.tenant)):
-        shown = (record.get(column) or "-" for column in _KEY_COLUMNS)
-        print("\t".join(shown))
-    return 0
-
-
-def _revoke_key(arguments: argparse.Namespace) -> int:
-    _on_keys(arguments, lambda keys: keys.revoke(arguments.tenant, arguments.name))
-    print(f"key {arguments.name} of tenant {arguments.tenant} is revoked", file=sys.stderr)
-    return 0
-
-
-# Many customers at once
-
-
-def _import(arguments: argparse.Namespace) -> int:
-    from ctxhub.bulk.work import bring_in  # it brings the whole hub along, which few commands need
-
-    log.configure("warning", "console")
-    with _with_redis(_settings(arguments)) as settings:
-        return bring_in(arguments, settings)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from ctxhub.bulk.work import take_out  # it brings the whole hub along, which few commands need
-
-    log.configure("warning", "console")
-    given = _settings(arguments)
-    if given.redis_url is None and not given.data.is_dir():
-        raise CannotStart(f"there is no hub in {given.data}: name its folder with --data, or its Redis")
-    with _with_redis(given) as settings:
-        return take_out(arguments, settings)
-
-
-# Backup and archive
-
-
-def _backup(arguments: argparse.Namespace) -> int:
-    for told in backup(_settings(arguments), arguments.folder):
-        print(told)
-    return 0
-
-
-def _restore(arguments: argparse.Namespace) -> int:
-    for told in restore(_settings(arguments), arguments.folder):
-        print(told)
-    return 0
-
-
-def _part_with_archive(arguments: argparse.Namespace) -> int:
-    async def part(settings: Settings) -> None:
-        async with _opened_keyring(settings) as keyring:
-            await keyring.part_with_archive()
-
-    log.configure("warning", "console")
-    with _with_redis(_settings(arguments)) as settings:
-        asyncio.run(part(settings))
-    print("the next start fixes another archive; who is only in the one before is not found any more", file=sys.stderr)
-    return 0
-
-
-# Doctor
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
-    log.configure("warning", "console")
-    print("Settings in force")
-    for line in describe_settings():
-        print(_shown(line, settings))
-    with _with_redis(settings) as reachable:
-        assert reachable.redis_url is not None
-        print(f"\nRedis at {without_password(reachable.redis_url)}")
-        findings = examine(reachable.redis_url, settings)
-    if settings.tenants is not None:
-        findings += _tenant_findings(settings.tenants)
-    for finding in findings:
-        print(_told(finding))
-    return int(any(finding.verdict == "bad" for finding in findings))
-
-
-def _tenant_findings(folder: Path) -> list[Finding]:
-    """What is wrong with the tenants' files; that nothing is, is a finding too."""
-    try:
-        faults = _faults(folder)
-    except OSError as error:
-        return [Finding("tenants", f"{folder}: {error.strerror}", "bad", "let CTXHUB_TENANTS name a folder")]
-    found = [Finding(f"{fault.file}:{fault.line}", fault.what, "bad", fault.remedy) for fault in faults]
-    return found or [Finding("tenants", f"the files in {folder}", "good")]
-
-
-def _faults(folder: Path) -> list[LineFault]:
-    """Return what is wrong with a folder's files, also in what adapters read of them."""
-    from ctxhub.server import CHANNELS  # it brings the whole hub along, which few commands need
-
-    return check(folder, CHANNELS)
-
-
-def _check_tenants(arguments: argparse.Namespace) -> int:
-    try:
-        faults = _faults(arguments.folder)
-    except OSError as error:
-        raise CannotStart(f"{arguments.folder}: {error.strerror}: name a folder of tenants' files") from error
-    for fault in faults:
-        print(fault)
-    print(f"{len(faults)} faults" if faults else "no faults", file=sys.stderr)
-    return int(bool(faults))
-
-
-def _shown(line: SettingLine, settings: Settings) -> str:
-    value = getattr(settings, line.variable.removeprefix("CTXHUB_").lower())
-    shown = "set" if isinstance(value, SecretStr) else without_password(written(value))
-    origin = "" if shown != line.default else "  (as it comes)"
-    return f"  {line.variable:<26}{shown or '-'}{origin}"
-
-
-def _told(finding: Finding) -> str:
-    remedy = f"  -> {finding.remedy}" if finding.remedy else ""
-    return f"{_MARKS[finding.verdict]}  {finding.name}: {finding.found}{remedy}"
+    checking.set_defaults(command="ctxhub.commands.doctor:check_tenants")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 
@@ -21,7 +22,7 @@ from ctxhub.replay.tenants import Labels, labels_of
 
 #: Fewer facts than these would show nothing.
 ENOUGH_FACTS = 20
-_PARALLEL = 4
+_PARALLEL = min(4, os.cpu_count() or 1)  # more would only have every channel wait longer for its answers
 
 
 def main() -> int:

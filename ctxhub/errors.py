@@ -6,29 +6,38 @@
     │   ├── AlreadyOffered          the interaction has an open offer: wait for it or cancel it
     │   ├── AlreadyUsed             the token was redeemed by another interaction
     │   ├── AtWork                  an agent works on the journey in another interaction: leave it to that one
+    │   ├── ClaimedByAnother        another worker does the journey's step: who, and until when
+    │   ├── DoNotCall               the customer does not want to be called: offer a message or another channel
     │   ├── HeldByAnother           somebody else holds the handoff: who, and until when
     │   ├── InteractionEnded        tell it with an `at` before the end, or start another
+    │   ├── NotPossibleThen         nobody can call in that window: `possible_from` says when
+    │   ├── OnHold                  a legal hold keeps the customer: end the hold first
     │   ├── NotTheHolder            speak only with the present fence
     │   ├── StaleFence              the floor has moved on: read the handoff again
+    │   ├── VerifiedApart           two accounts, two people: only an admin may say otherwise
     │   ├── VersionAhead            the hub has not seen that version: read again without it
     │   └── WrongState              the handoff or journey is not in a state that allows it
     ├── Changed                412  the document changed since the version given: read, decide, send again
     ├── Moved                  308  it lives at another customer now: follow
+    │   └── Merged                  the customer itself is another one now
     ├── Unknown                404  nothing there by that name, or it is another tenant's
     │   ├── CustomerUnknown, InteractionUnknown, JourneyUnknown, HandoffUnknown, QueueUnknown, CommitmentUnknown
     ├── Lapsed                 410  it was there once: begin anew
     ├── Invalid                422  mend the request: `errors` has a JSON pointer for each fault
     │   ├── Malformed          400  not JSON at all
     │   ├── TooLarge           413  send less at a time
+    │   ├── HeadersTooLarge    431  send fewer headers
     │   ├── WrongMediaType     415  send application/json
     │   ├── ContextFull             the document would pass its limit: `largest` names what fills it
     │   ├── EventIdReused           the same event_id with another content: give each event an id of its own
     │   └── IdempotencyKeyReused    the same key with another request: take a fresh key
     ├── Unauthenticated        401  bring a key
     ├── Forbidden              403  this key may not do that: use another
+    │   └── AssuranceNotAllowed     it may not assert that: use a key with that level and method, or assert less
     ├── TooMany                429  wait `retry_after` seconds
     └── Unavailable            503  nothing was decided: try again after `retry_after` seconds
         ├── OutcomeUnknown          it may have happened: send it again with the same key or event ids
+        ├── Unreadable              what is sealed can't be opened: bring the keys back, or what was changed
         └── SpoolFull               the hub is away and no more can be kept here: bring it back, or make room
 
 The API turns an error into a problem document (RFC 9457); the client turns that back into the same class.
@@ -95,6 +104,22 @@ class AtWork(Refused):
     remedy = "Leave it to the agent, or hand the customer over; report with `happened: true` what was done already."
 
 
+class ClaimedByAnother(Refused):
+    """Another worker does the journey's step."""
+
+    code = "claimed_by_another"
+    title = "Another worker does it"
+    remedy = "Leave it to that one, or claim it again after `until`, when it has neither been done nor renewed."
+
+
+class DoNotCall(Refused):
+    """The customer does not want to be called."""
+
+    code = "do_not_call"
+    title = "The customer does not want to be called"
+    remedy = "Offer a message or another channel instead."
+
+
 class HeldByAnother(Refused):
     """Somebody else holds the handoff."""
 
@@ -111,12 +136,28 @@ class InteractionEnded(Refused):
     remedy = "Tell what happened before its end with an earlier `at`, or start a new interaction."
 
 
+class NotPossibleThen(Refused):
+    """Nobody can call in a window: the queue is closed, or the customer was called often enough."""
+
+    code = "not_possible_then"
+    title = "Nobody can call in that window"
+    remedy = "Promise a window that begins at `possible_from`, or something else."
+
+
 class NotTheHolder(Refused):
     """Whoever speaks does not have the floor."""
 
     code = "not_the_holder"
     title = "Somebody else has the floor"
     remedy = "Stay silent, or send the present fence; report what was already said with `delivered: true`."
+
+
+class OnHold(Refused):
+    """A legal hold keeps the customer."""
+
+    code = "on_hold"
+    title = "A legal hold keeps it"
+    remedy = "End the hold first, if whoever asked for it agrees."
 
 
 class StaleFence(Refused):
@@ -133,6 +174,14 @@ class VersionAhead(Refused):
     code = "version_ahead"
     title = "That version does not exist yet"
     remedy = "Read without `min_version`; the present version stands in this answer."
+
+
+class VerifiedApart(Refused):
+    """Both customers are verified, under different accounts."""
+
+    code = "verified_apart"
+    title = "Both are verified under different accounts"
+    remedy = "Make sure that they are one and the same; then an admin merges them with `force`."
 
 
 class WrongState(Refused):
@@ -159,6 +208,14 @@ class Moved(CtxhubError):
     code = "moved"
     title = "It has moved to another customer"
     remedy = "Follow the Location."
+
+
+class Merged(Moved):
+    """The customer is another one now, by a merge; `customer_id` says which."""
+
+    code = "merged"
+    title = "The customer is another one now"
+    remedy = "Follow the Location, and keep the customer_id given here."
 
 
 class Unknown(CtxhubError):
@@ -203,6 +260,13 @@ class HandoffUnknown(Unknown):
 
     code = "handoff_unknown"
     title = "No such handoff"
+
+
+class MergeUnknown(Unknown):
+    """No such merge into that customer."""
+
+    code = "merge_unknown"
+    title = "No such merge"
 
 
 class KeyUnknown(Unknown):
@@ -251,6 +315,15 @@ class TooLarge(Invalid):
     code = "too_large"
     title = "The body is too large"
     remedy = "Send at most 1 MiB at a time."
+
+
+class HeadersTooLarge(Invalid):
+    """The headers are over the limit."""
+
+    status = 431
+    code = "headers_too_large"
+    title = "The headers are too large"
+    remedy = "Send at most 100 headers, and 32 KiB of them."
 
 
 class WrongMediaType(Invalid):
@@ -304,6 +377,14 @@ class Forbidden(CtxhubError):
     remedy = "Use a key whose role allows it."
 
 
+class AssuranceNotAllowed(Forbidden):
+    """The key may not assert that; `highest_level` and `methods` say what it may."""
+
+    code = "assurance_not_allowed"
+    title = "Assurance not allowed"
+    remedy = "Assert no more than the key may, or use a key made for that level and method."
+
+
 class TooMany(CtxhubError):
     """Too many tries; `retry_after` says how many seconds to wait."""
 
@@ -328,6 +409,14 @@ class OutcomeUnknown(Unavailable):
     code = "outcome_unknown"
     title = "The outcome could not be confirmed"
     remedy = "Send it again with the same Idempotency-Key or event ids; it takes effect once."
+
+
+class Unreadable(Unavailable):
+    """Something sealed can't be opened: its epoch's key is missing, or it was changed at rest."""
+
+    code = "unreadable"
+    title = "What is sealed can't be opened"
+    remedy = "Bring back the sealing keys of its epoch, or the customer from a backup; see the log for which."
 
 
 class SpoolFull(Unavailable):

@@ -1,19 +1,26 @@
 """How log lines look: events with values, on stderr, ours and those of the libraries alike.
 
-An event is named `noun.past-verb`, as on the timeline; ids stand beside it, what the customer said never does.
+An event is named `noun.past-verb`, as on the timeline; ids stand beside it, what the customer said never does. Right
+before a line is written, card numbers, codes and passwords are taken out of it, of tracebacks too.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal
+from io import StringIO
+from typing import Any, Literal, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExceptionRenderer, ExcInfo, Processor, WrappedLogger
+
+from ctxhub.errors import Invalid
+from ctxhub.model.never_kept import cleaned, cleaned_text
 
 __all__ = ["configure"]
+
+_PLAIN = (str, int, float, bool, dict, list)
 
 
 def configure(level: str = "info", form: Literal["json", "console"] = "json") -> None:
@@ -45,12 +52,39 @@ def _renderers(form: Literal["json", "console"]) -> list[Processor]:
     if form == "console":
         colors = sys.stderr.isatty()
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="at", exception_formatter=plain)]
+        shown = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="at", exception_formatter=_without(plain))
+        return [_never_kept, shown]
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(tracebacks),
+        _never_kept,
         structlog.processors.JSONRenderer(serializer=_json),
     ]
+
+
+def _never_kept(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Take out of each value of a line what is never kept; what is no plain value is written as text first."""
+    return {name: value if name == "exc_info" else _clean(value) for name, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    """Return a value to log without what is never kept; one that can't be looked through is left out."""
+    plain = value if isinstance(value, _PLAIN) or value is None else str(value)
+    try:
+        return cleaned(plain).value
+    except Invalid:
+        return "…"
+
+
+def _without(formatter: ExceptionRenderer) -> ExceptionRenderer:
+    """Return a writer of tracebacks that leaves out what is never kept."""
+
+    def write(out: TextIO, error: ExcInfo) -> None:
+        text = StringIO()
+        formatter(text, error)
+        out.write(cleaned_text(text.getvalue()))
+
+    return write
 
 
 def _json(event: EventDict, **_: Any) -> str:

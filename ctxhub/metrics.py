@@ -28,9 +28,12 @@ __all__ = [
     "ARCHIVE_UP",
     "BROUGHT_BACK",
     "BROUGHT_BACK_SECONDS",
+    "CODES_REFUSED",
     "CONTENT_TYPE",
     "EVENTS",
     "HANDOFFS",
+    "IDENTIFIERS_IGNORED",
+    "LIMITED",
     "OUT_OF_TURN",
     "QUESTIONS_SAVED",
     "REDIS_ROUND_TRIPS",
@@ -38,7 +41,12 @@ __all__ = [
     "REPEATS",
     "REQUESTS",
     "REQUEST_SECONDS",
+    "SOURCES_ASKED",
+    "SOURCE_SECONDS",
     "STREAMS_OPEN",
+    "WEBHOOK_ATTEMPTS",
+    "WEBHOOK_OLDEST",
+    "WEBHOOK_WAITING",
     "WORKERS_FOLDER",
     "exposition",
 ]
@@ -54,7 +62,11 @@ EVENTS = Counter("ctxhub_events", "Events told, repeated ones left out.", ["fami
 REPEATS = Counter("ctxhub_repeats", "Usable facts asked for again without reason.", ["channel"])
 QUESTIONS_SAVED = Counter("ctxhub_questions_saved", "Questions a channel did not have to ask.", ["channel"])
 HANDOFFS = Counter("ctxhub_handoffs", "Handoffs, by the state they went into.", ["transition"])
+IDENTIFIERS_IGNORED = Counter("ctxhub_identifiers_ignored", "Identifiers that lead nowhere, and why.", ["reason"])
 OUT_OF_TURN = Counter("ctxhub_out_of_turn", "Messages sent by somebody who did not have the floor.", ["channel"])
+NEVER_KEPT = Counter("ctxhub_never_kept", "Card numbers, codes and passwords taken out.", ["kind"])
+CODES_REFUSED = Counter("ctxhub_codes_refused", "Handoff codes refused: unknown, or too many tries.", ["why"])
+LIMITED = Counter("ctxhub_limited", "Calls refused by a limit: of a key, a customer, or look-ups.", ["limit"])
 STREAMS_OPEN = Gauge("ctxhub_streams_open", "Streams open now.", ["kind"], multiprocess_mode="livesum")
 REDIS_ROUND_TRIPS = Counter("ctxhub_redis_round_trips", "Round trips to Redis.", ["operation"])
 
@@ -70,6 +82,23 @@ ARCHIVED = Counter("ctxhub_archived_events", "Events written to the archive.")
 RELEASED = Counter("ctxhub_released", "Customers whom Redis forgot because the archive has them.")
 BROUGHT_BACK = Counter("ctxhub_brought_back", "Customers brought back from the archive.")
 BROUGHT_BACK_SECONDS = Histogram("ctxhub_brought_back_seconds", "Time to bring a customer back.", buckets=_SECONDS)
+
+WEBHOOK_ATTEMPTS = Counter(
+    "ctxhub_webhook_attempts", "Attempts to deliver: delivered, failed or dead.", ["tenant", "webhook", "outcome"]
+)
+WEBHOOK_WAITING = Gauge(
+    "ctxhub_webhook_waiting", "Deliveries that an endpoint has not acknowledged yet.", ["tenant", "webhook"],
+    multiprocess_mode="livesum",
+)  # fmt: skip
+WEBHOOK_OLDEST = Gauge(
+    "ctxhub_webhook_oldest_seconds", "Age of the oldest of them.", ["tenant", "webhook"], multiprocess_mode="livemax"
+)
+SOURCES_ASKED = Counter(
+    "ctxhub_sources_asked", "Sources asked: answered, cached, late or failed.", ["tenant", "source", "state"]
+)
+SOURCE_SECONDS = Histogram(
+    "ctxhub_source_seconds", "Time until a source has answered.", ["tenant", "source"], buckets=_SECONDS
+)
 
 
 def exposition(numbers: Iterable[Metric] = ()) -> bytes:

@@ -17,9 +17,11 @@ import httpx
 import structlog
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from ctxhub.api.app import create_api, description
+from ctxhub.api.auth import Issuer, Tokens
 from ctxhub.api.hot import Hot
 from ctxhub.api.problems import Borders
 from ctxhub.archive import Archive
@@ -28,12 +30,16 @@ from ctxhub.errors import HandoffUnknown, Unavailable
 from ctxhub.hub.declarations import Checks
 from ctxhub.hub.hub import Hub, Ways
 from ctxhub.hub.keys import Principal
+from ctxhub.hub.limits import Rates
+from ctxhub.hub.masterkeys import DerivedKeys, GivenKeys, KeysFile
 from ctxhub.hub.tenants import DEFAULT
+from ctxhub.model.inward import allowed_of
 from ctxhub.model.lapsing import Patience
 from ctxhub.model.lease import Keeping
 from ctxhub.settings import CannotStart, Settings, address_of
 from ctxhub.store.checkup import examine
 from ctxhub.store.redis import Server, connected
+from ctxhub.store.sealing import KeyProvider, Sealing, is_offered, proof_of
 
 log = structlog.get_logger()
 
@@ -52,14 +58,27 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
     hubs.app = Borders(Hot(app))
-    return hubs.app
+    return _for_pages_of(settings, hubs.app)
+
+
+def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:
+    """Let the pages of the origins that are set call from browsers; of no others, and never with cookies."""
+    if settings.cors is None:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.cors.split(","),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
+        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
+    )
 
 
 def _adapters(settings: Settings, hubs: Hubs) -> list[APIRouter]:
     """Return the routes of every adapter; what seals their sessions is derived from the master key."""
     url = settings.base_url
     app = ctxhub_app.AppSettings(secret=_derived(settings, "app"), public_url=url, environ=os.environ)
-    chat = ctxhub_chat.ChatSettings(secret=_derived(settings, "chat"))
+    chat = ctxhub_chat.ChatSettings(secret=_derived(settings, "chat"), environ=os.environ)
     desk = ctxhub_desk.DeskSettings(secret=SecretStr(_derived(settings, "desk")), public_url=url)
     ivr = ctxhub_ivr.IvrSettings(public_url=url, environ=os.environ)
     return [
@@ -95,7 +114,31 @@ def ways_of(settings: Settings) -> Ways:
         tenants=settings.tenants,
         checks=CHANNELS,
         keeping=Keeping(settings.keep_closed, settings.keep_open),
+        sealing=sealing_of(settings),
+        forget_within=settings.forget_within,
+        rates=Rates(settings.limit_key, settings.limit_customer, settings.limit_lookup),
+        audit=settings.audit == "on",
+        audit_keep=settings.audit_keep,
+        anchors=settings.data / "audit",
+        environ=os.environ,
+        webhook_allow=allowed_of(settings.webhook_allow or ""),
     )
+
+
+def sealing_of(settings: Settings) -> Sealing:
+    """Return what seals sensitive values, with the master keys that the settings lead to."""
+    if not is_offered(settings.sealing):
+        raise CannotStart(f"the cryptography of this machine has no {settings.sealing}: set CTXHUB_SEALING=aes-256-gcm")
+    return Sealing(_master_keys(settings), settings.sealing)
+
+
+def _master_keys(settings: Settings) -> KeyProvider:
+    """Return where the epochs' master keys come from."""
+    if settings.sealing_keys is not None:
+        return GivenKeys(settings.sealing_keys.get_secret_value())
+    if settings.sealing_keys_file is not None:
+        return KeysFile.made(settings.sealing_keys_file)
+    return DerivedKeys(_master_key(settings))
 
 
 @asynccontextmanager
@@ -130,6 +173,8 @@ def _lifespan(
             hubs.attach(hub)
             stack.push_async_callback(hubs.aclose)
             await stack.enter_async_context(hub.working())
+            issuer = Issuer.of(settings)
+            app.state.tokens = Tokens(issuer, hub.tenants) if issuer is not None else None
             app.state.hub = hub
             await hubs.send_what_was_kept()
             ending = asyncio.create_task(_end_streams(stopping, hub))
@@ -159,6 +204,7 @@ async def founded(hub: Hub, settings: Settings) -> None:
         raise CannotStart(f"this Redis was founded with {partitions} partitions: set CTXHUB_PARTITIONS={partitions}")
     if not same_key:
         raise CannotStart("this Redis was founded with another master key: set CTXHUB_MASTER_KEY to that one")
+    await _must_open(hub)
     if hub.archivist is None and await hub.keyring.archive(None):
         raise CannotStart(
             "an archive goes with this Redis: set CTXHUB_ARCHIVE to it; to give it up, run `ctxhub archive part` "
@@ -168,6 +214,19 @@ async def founded(hub: Hub, settings: Settings) -> None:
         with suppress(Unavailable):  # it says so itself; the hub goes on from Redis, and looks again
             await hub.archivist.must_belong_here()
             await hub.archivist.overtake()
+
+
+async def _must_open(hub: Hub) -> None:
+    """Refuse to start without the key under which this Redis seals."""
+    masters = hub.sealing.provider.master_keys()
+    epoch, proof = await hub.keyring.sealed_with(masters.present, proof_of(masters.by_epoch[masters.present]))
+    held = hub.sealing.provider.master_keys(epoch).by_epoch.get(epoch)
+    if held is None or proof_of(held) != proof:
+        raise CannotStart(
+            f"this Redis seals under an epoch {epoch} whose key is not here: bring sealing.keys of its hub into its "
+            "place, or set CTXHUB_SEALING_KEYS_FILE to it; if it is lost for good, run `ctxhub epochs lost` once, and "
+            "whatever it sealed is gone"
+        )
 
 
 async def _warned(settings: Settings) -> None:

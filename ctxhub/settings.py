@@ -24,9 +24,13 @@ from pydantic import (
     FieldSerializationInfo,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
+    model_validator,
 )
+
+from ctxhub.model.inward import allowed_of
 
 __all__ = [
     "CannotStart",
@@ -44,6 +48,8 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _SPAN_REMEDY = "write a length of time such as 30, 500ms, 30s, 15min, 4h or 30d"
 _SHORTEST_MASTER_KEY = 16
+ROLES = ("adapter", "agent", "supervisor", "admin")
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 
 
 class CannotStart(Exception):
@@ -73,6 +79,16 @@ Span = Annotated[timedelta, BeforeValidator(_span), AfterValidator(_more_than_no
 def _silences() -> dict[Channel, timedelta]:
     """The silence that ends an interaction, unless set otherwise."""
     return {"voice": timedelta(hours=4), "ivr": timedelta(hours=4), "default": timedelta(minutes=30)}
+
+
+def _claims() -> dict[str, str]:
+    """Which claim says what of its bearer, unless set otherwise."""
+    return {"tenant": "tenant", "role": "roles", "queues": "queues", "skills": "skills"}
+
+
+def _roles() -> dict[str, str]:
+    """Which of an issuer's roles is which of ours, unless set otherwise: those that are called the same."""
+    return {role: role for role in ROLES}
 
 
 class Settings(BaseModel):
@@ -106,6 +122,22 @@ class Settings(BaseModel):
         default=None,
         description="The secret that tokens, codes and look-up keys are derived from; the same for all hubs on one "
         "Redis. Unset: made at first start in <data>/master.key.",
+    )
+    sealing: Literal["aes-256-gcm", "sm4-gcm"] = Field(
+        default="aes-256-gcm",
+        description="With what values of sensitive facts are sealed from now on; what was sealed otherwise stays "
+        "readable.",
+    )
+    sealing_keys_file: Path | None = Field(
+        default=None,
+        description="The file of the epochs' master keys, under which every customer's data key is wrapped; the same "
+        "for all hubs on one Redis. Unset: <data>/sealing.keys, made at first start; where CTXHUB_MASTER_KEY is set "
+        "and there is no such file, one epoch derived from that, which can't be destroyed.",
+    )
+    sealing_keys: SecretStr | None = Field(
+        default=None,
+        description="The epochs' master keys themselves instead of a file: 2:<base64>,1:<base64>, the present one "
+        "first, each 32 bytes.",
     )
     admin_key: SecretStr | None = Field(
         default=None,
@@ -152,6 +184,17 @@ class Settings(BaseModel):
         description="The same while a journey is open or something is promised. Interactions that go on, and "
         "handoffs that wait or are held, are kept in any case.",
     )
+    forget_within: Span = Field(
+        default=timedelta(seconds=60),
+        description="How soon after an erasure the append-only file of Redis and the file of the archive are written "
+        "anew, without what was erased. All erasures meanwhile cost one rewrite.",
+    )
+    audit: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether every read of a customer, and every change of identity, assurance, disclosure and keys, "
+        "leaves a line in the audit trail. Off is for measuring what it costs.",
+    )
+    audit_keep: Span = Field(default=timedelta(days=400), description="How long the audit trail is kept.")
     lease: Span = Field(
         default=timedelta(minutes=15), description="How long an accepted handoff is held without a sign of life."
     )
@@ -170,6 +213,47 @@ class Settings(BaseModel):
     timer_tick: Span = Field(default=timedelta(milliseconds=500), description="How often due times are looked at.")
     relay_lease: Span = Field(
         default=timedelta(seconds=1.5), description="How long one process keeps a partition's outbox to itself."
+    )
+    jwt_issuer: str | None = Field(
+        default=None,
+        description="Whose bearer tokens (JWT, RFC 9068) are taken beside API keys, as `iss` says it. Unset: nobody's.",
+    )
+    jwt_audience: str | None = Field(default=None, description="Whom those tokens must be for, as `aud` says it.")
+    jwt_jwks: str | None = Field(
+        default=None, description="Where the issuer's public keys are: https://..., http:// on loopback, or a file."
+    )
+    jwt_algorithms: str = Field(
+        default="RS256,ES256,EdDSA", description="Which signatures count, by their names in JOSE; asymmetric ones only."
+    )
+    jwt_claims: dict[str, str] = Field(
+        default_factory=_claims,
+        validate_default=True,
+        description="Which claim says what: `tenant=org,role=groups`. What is not named stays as it comes.",
+    )
+    jwt_roles: dict[str, str] = Field(
+        default_factory=_roles,
+        validate_default=True,
+        description="Which of the issuer's roles is which of ours: `cc-lead=supervisor`. What is not named stays.",
+    )
+    limit_key: int = Field(
+        default=5000, ge=0, description="The most calls a second by one key that one process answers; 0: no limit."
+    )
+    limit_customer: int = Field(
+        default=1000, ge=0, description="The most calls a second about one customer in one process; 0: no limit."
+    )
+    limit_lookup: int = Field(
+        default=6000,
+        ge=0,
+        description="The most identifiers a minute that one key may look up, on all hubs together; 0: no limit.",
+    )
+    cors: str | None = Field(
+        default=None,
+        description="The origins whose pages may call the API from a browser, separated by commas. Unset: none.",
+    )
+    webhook_allow: str | None = Field(
+        default=None,
+        description="Hosts, addresses and networks, separated by commas, that webhooks and sources may call although "
+        "they are inward, and by plain HTTP: `crm.internal,10.1.0.0/16`. Unset: none.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important log line that is written."
@@ -201,6 +285,60 @@ class Settings(BaseModel):
         if url is not None and url != "off" and not re.match(r"(sqlite|postgresql)(\+\w+)?://", url):
             raise ValueError("write sqlite:////path/to/file, postgresql://user@host/database, or off")
         return url
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _safe_to_fetch(cls, where: str | None) -> str | None:
+        parts = urlsplit(where or "")
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("write https://...: keys that come over plain http may be anybody's")
+        return where
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _asymmetric_only(cls, names: str) -> str:
+        if not set(names.split(",")) <= set(ASYMMETRIC):
+            raise ValueError(f"write some of {', '.join(ASYMMETRIC)}, with commas between them")
+        return names
+
+    @field_validator("jwt_claims", "jwt_roles", mode="before")
+    @classmethod
+    def _add_to_the_usual_names(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
+        return (_claims() if info.field_name == "jwt_claims" else _roles()) | pairs
+
+    @field_validator("jwt_roles")
+    @classmethod
+    def _roles_there_are(cls, roles: dict[str, str]) -> dict[str, str]:
+        if not set(roles.values()) <= set(ROLES):
+            raise ValueError(f"write theirs=ours pairs, where ours is one of {', '.join(ROLES)}")
+        return roles
+
+    @field_validator("cors")
+    @classmethod
+    def _origins_by_name(cls, origins: str | None) -> str | None:
+        if not all(
+            re.fullmatch(r"https?://[0-9A-Za-z.:\[\]-]+", origin) for origin in (origins or "http://a").split(",")
+        ):
+            raise ValueError("write origins such as https://app.example.com, with commas between them; * is none")
+        return origins
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _hosts_or_networks(cls, text: str | None) -> str | None:
+        try:
+            allowed_of(text or "")
+        except ValueError as error:
+            raise ValueError(f"write host names, addresses and networks such as 10.1.0.0/16: {error}") from error
+        return text
+
+    @model_validator(mode="after")
+    def _whole_issuer(self) -> Self:
+        if len({bool(self.jwt_issuer), bool(self.jwt_audience), bool(self.jwt_jwks)}) > 1:
+            raise ValueError("CTXHUB_JWT_ISSUER, CTXHUB_JWT_AUDIENCE and CTXHUB_JWT_JWKS go together: set all three")
+        return self
 
     @field_validator("public_url")
     @classmethod
@@ -236,7 +374,7 @@ class Settings(BaseModel):
             raise ValueError("write channel=time pairs, such as chat=30min,voice=4h")
         return _silences() | {channel.strip(): _span(span) for channel, _, span in pairs}
 
-    @field_serializer("master_key", "admin_key", when_used="json")
+    @field_serializer("master_key", "admin_key", "sealing_keys", when_used="json")
     def _keep_secret(self, key: SecretStr | None, info: FieldSerializationInfo) -> str | None:
         """Secrets leave only when asked for by `handed_down`."""
         if key is None:
@@ -264,13 +402,22 @@ class Settings(BaseModel):
         return self.model_copy(update={"redis_url": url, "archive": self.archive_url or "off"})
 
     def with_secrets(self) -> Self:
-        """The same settings with both secrets in place, made in the data folder where none were given."""
+        """The same settings with all secrets in place, made in the data folder where none were given."""
         return self.model_copy(
             update={
+                "sealing_keys_file": self.epochs_file,
                 "master_key": self.master_key or load_or_make_secret(self.data / "master.key"),
                 "admin_key": self.admin_key or load_or_make_secret(self.data / "admin.key"),
             }
         )
+
+    @property
+    def epochs_file(self) -> Path | None:
+        """The file of epochs; None where the keys come from elsewhere."""
+        if self.sealing_keys is not None or self.sealing_keys_file is not None:
+            return self.sealing_keys_file
+        own = self.data / "sealing.keys"
+        return own if self.master_key is None or own.exists() else None
 
     def handed_down(self) -> str:
         """All settings as JSON, secrets in clear: for another process of the same hub, never for a log."""
@@ -351,9 +498,12 @@ def _variable(name: str) -> str:
 def _complaints(error: ValidationError) -> Iterator[str]:
     """Say for each bad value which variable holds it and what to write instead; keys and passwords are not repeated."""
     for fault in error.errors(include_url=False):
+        if not fault["loc"]:
+            yield _remedy(fault["type"], fault["msg"])
+            continue
         name = str(fault["loc"][0])
         where = "".join(f"[{part}]" for part in fault["loc"][1:])
-        shown = "" if name.endswith(("_key", "_url", "archive")) else f" is {fault['input']!r}"
+        shown = "" if name.endswith(("_key", "_keys", "_url", "archive")) else f" is {fault['input']!r}"
         yield f"{_variable(name)}{where}{shown}: {_remedy(fault['type'], fault['msg'])}"
 
 

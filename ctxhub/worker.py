@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -22,6 +23,7 @@ from uvicorn.lifespan.on import LifespanOn
 from ctxhub import log as logging_setup
 from ctxhub.client import Stopping
 from ctxhub.errors import CtxhubError
+from ctxhub.heads import BoundedHeads
 from ctxhub.settings import CannotStart, Settings
 from ctxhub.store.embedded import EmbeddedServer
 
@@ -71,7 +73,7 @@ class HubServer(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHeads,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -103,6 +105,8 @@ class HubServer(uvicorn.Server):
         except SystemExit:
             assert isinstance(self.lifespan, _Lifespan)
             raise self.lifespan.refusal from None
+        finally:
+            gc.enable()
         self._announcement = asyncio.create_task(self._announce())
 
     async def on_tick(self, counter: int) -> bool:
@@ -132,6 +136,8 @@ class HubServer(uvicorn.Server):
                 warn_at = time.monotonic() + _NOT_READY_WARNING
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_READY_POLL)
+        gc.collect()
+        gc.freeze()  # modules and routes stay: looking through them again and again would hold requests up
         log.info("serving.started", pid=os.getpid())
         self._on_ready()
 
@@ -199,7 +205,8 @@ def _ready_request(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(app_factory: str) -> AppFactory:
-    """Find the function that makes the app, given as `module:function`."""
+    """Find the function that makes the app, given as `module:function`; garbage is looked for once it has started."""
+    gc.disable()  # what is made from here on stays: a tenth of a start went into looking through it
     module, _, name = app_factory.partition(":")
     factory: AppFactory = getattr(importlib.import_module(module), name)
     return factory

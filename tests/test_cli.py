@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -65,6 +67,7 @@ def test_without_a_command_it_says_which_there_are() -> None:
         "keys create",
         "keys list",
         "keys revoke",
+        "keys rotate",
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:
@@ -122,6 +125,59 @@ def test_keys_are_made_on_the_server_that_a_hub_runs_on_the_folder(tmp_path: Pat
         listed = ctxhub("keys", "list", "--tenant", "acme", "--data", str(tmp_path))
         assert listed.stdout.startswith("acme\tann's desk\tagent\tann\t")
         assert ctxhub("keys", "list", "--tenant", "other", "--data", str(tmp_path)).stdout == ""
+
+
+def of_keys(server: EmbeddedServer) -> dict[str, dict[str, Any]]:
+    """The keys that stand in Redis, by their ids."""
+    with Redis.from_url(server.url) as client:
+        records = [json.loads(record) for record in client.hgetall("ctxhub:{00}:keys").values()]
+    return {record["key_id"]: record for record in records}
+
+
+def test_a_key_is_narrowed_and_replaced_from_the_command_line(tmp_path: Path) -> None:
+    whose = ("--tenant", "acme", "--name", "bot", "--data", str(tmp_path))
+    narrowed = (
+        *("--scope", "interactions", "--scope", "events:write", "--channel", "chat", "--queue", "cards"),
+        *("--level", "1", "--method", "otp", "--expires", "2099-01-31T02:00:00+02:00"),
+    )
+    with embedded_server(Settings(data=tmp_path)) as server:
+        first = ctxhub("keys", "create", *whose, "--role", "adapter", *narrowed).stdout.strip()
+        before = of_keys(server)[id_in(first)]
+        assert (sorted(before["scopes"]), before["channels"]) == (["events:write", "interactions"], ["chat"])
+        assert (before["queues"], before["level"], before["methods"]) == (["cards"], 1, ["otp"])
+        assert before["expires_at"] == "2099-01-31T00:00:00.000+00:00"
+        rotated = ctxhub("keys", "rotate", *whose, "--overlap", "0.5")
+        assert "takes its place in 0.5 h; it is shown this once" in rotated.stderr
+        second, kept = id_in(rotated.stdout.strip()), of_keys(server)
+        told = ("key_id", "created_at", "expires_at")
+        assert kept.keys() == {id_in(first), second}
+        assert kept[second]["expires_at"] == before["expires_at"] > kept[id_in(first)]["expires_at"]
+        assert {k: v for k, v in kept[second].items() if k not in told} == {
+            k: v for k, v in before.items() if k not in told
+        }
+        ctxhub("keys", "revoke", *whose)
+        assert of_keys(server) == {}
+
+
+def id_in(key: str) -> str:
+    """The id that stands in a key."""
+    return key.split("_")[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "says"),
+    [
+        ("--expires", "2099-01-31T00:00:00", "needs an offset"),
+        ("--expires", "soon", "invalid"),
+        ("--scope", "everything", "invalid choice"),
+        ("--level", "4", "invalid choice"),
+    ],
+)
+def test_what_can_not_narrow_a_key_is_refused(tmp_path: Path, option: str, given: str, says: str) -> None:
+    whose = ("--tenant", "acme", "--name", "bot", "--role", "adapter", "--data", str(tmp_path))
+    refused = ctxhub("keys", "create", *whose, option, given)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert says in refused.stderr
 
 
 def test_a_server_started_for_the_moment_is_gone_afterwards(tmp_path: Path) -> None:
@@ -254,3 +310,14 @@ def test_the_doctor_misses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     done = ctxhub("doctor", "--data", str(tmp_path / "data"), CTXHUB_TENANTS=str(tmp_path / "none"))
     assert done.returncode == 1
     assert "let CTXHUB_TENANTS name a folder" in done.stdout
+
+
+def test_what_is_done_with_keys_on_the_command_line_leaves_a_line_in_a_trail_that_is_whole(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    assert ctxhub("keys", "create", "--tenant", "acme", "--name", "bot", "--role", "adapter", *data).returncode == 0
+    assert ctxhub("keys", "revoke", "--tenant", "acme", "--name", "bot", *data).returncode == 0
+    shown = [json.loads(line) for line in ctxhub("audit", "show", "--tenant", "acme", *data).stdout.splitlines()]
+    assert [(line["sequence"], line["action"], line["role"]) for line in shown] == [
+        (1, "key.created", "operator"), (2, "key.revoked", "operator"),
+    ]  # fmt: skip
+    assert ctxhub("audit", "verify", *data).stdout == "acme: 2 entries, up to number 2: whole\n"

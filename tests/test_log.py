@@ -25,13 +25,21 @@ try:
 except ValueError:
     ours.exception("order.missed")
     theirs.exception("unexpected")
+if len(sys.argv) > 3:
+    ours.info("order.missed", said=sys.argv[3], told={sys.argv[3]: [1]}, path=Path(sys.argv[3]))
+    theirs.warning("odd input %r", sys.argv[3])
+    try:
+        int(sys.argv[3] + "x")
+    except ValueError:
+        ours.exception("order.missed")
+        theirs.exception("unexpected")
 """
 
 
-def logged(level: str, form: str) -> list[str]:
+def logged(level: str, form: str, *said: str) -> list[str]:
     """The lines that a process writes to stderr, and nothing to stdout."""
     done = subprocess.run(
-        [sys.executable, "-c", LOGGED, level, form],
+        [sys.executable, "-c", LOGGED, level, form, *said],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
@@ -67,6 +75,13 @@ def test_a_traceback_comes_without_the_values_that_customers_gave() -> None:
         lines = "\n".join(logged("info", form))
         assert "no such order" in lines
         assert "my secret" not in lines
+
+
+def test_a_card_number_is_in_no_line_and_no_traceback() -> None:
+    for form in ("json", "console"):
+        lines = "\n".join(logged("info", form, "4929724812467731"))
+        assert "4929724812467731" not in lines
+        assert lines.count("•••• 7731") >= 6
 
 
 def test_for_eyes_an_event_is_text() -> None:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import hmac
-import json
 import ssl
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
 
-import httpx
-import jwt
+from joserfc import jwt
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ctxhub.client import Hook, HookFailed, SignedHooks
 from ctxhub_app.refusals import LoginRefused, LoginUnavailable
-from ctxhub_app.settings import Hook, LoginChannel
+from ctxhub_app.settings import LoginChannel
 
 #: An assertion is made for one login; one that lives longer is more likely stolen than slow.
 LONGEST_LIFE = 600
 _LEEWAY = 30
-_BY_SECRET = ["HS256", "HS384", "HS512"]
-_BY_PUBLIC_KEY = ["ES256", "ES384", "EdDSA", "RS256", "PS256"]
-_NEEDED = ["exp", "iat", "aud", "sub"]
+#: Which algorithms count depends on the key alone, never on what an assertion says of itself.
+_BY_SECRET = ("HS256", "HS384", "HS512")
+_BY_PUBLIC_KEY: dict[type, tuple[str, ...]] = {
+    ECKey: ("ES256", "ES384"),
+    OKPKey: ("EdDSA", "Ed25519"),
+    RSAKey: ("RS256", "PS256"),
+}
 
 CustomerId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._@-]{1,128}$")]
 Level = Annotated[int, Field(ge=2, le=3)]
@@ -78,23 +82,36 @@ def _claims(assertion: str, keys: Sequence[str], login: LoginChannel) -> _Claims
     for key in keys:
         try:
             return _Claims.model_validate(_decoded(assertion, key, login))
-        except jwt.InvalidTokenError as error:
-            why = str(error) or type(error).__name__
         except ValidationError as error:
             why = f"a claim is not as agreed: {error.errors()[0]['loc'][0]}"
-        except jwt.PyJWTError:
-            why = "a key can't be used as it is set"
+        except JoseError as error:
+            why = error.description or error.error
+        except ValueError:
+            why = "a key can't be used as it is set, or it is no assertion"
     raise LoginRefused(f"the assertion does not hold: {why}")
 
 
 def _decoded(assertion: str, key: str, login: LoginChannel) -> dict[str, Any]:
-    """Check signature, times and audience; which algorithms count depends on the key, never on the assertion."""
-    algorithms = _BY_PUBLIC_KEY if key.lstrip().startswith("-----BEGIN") else _BY_SECRET
-    options: Any = {"require": _NEEDED + (["iss"] if login.issuer else [])}
-    claims: dict[str, Any] = jwt.decode(
-        assertion, key, algorithms, options, audience=login.audience, issuer=login.issuer, leeway=_LEEWAY
-    )
+    """Check signature, times, issuer and audience; return the claims."""
+    claims = _signed_with(assertion, key)
+    wanted: dict[str, Any] = {name: {"essential": True} for name in ("exp", "iat")}
+    wanted |= {"sub": {"essential": True, "allow_blank": True}, "aud": {"essential": True, "value": login.audience}}
+    wanted |= {"iss": {"essential": True, "value": login.issuer}} if login.issuer else {}
+    jwt.JWTClaimsRegistry(leeway=_LEEWAY, **wanted).validate(claims)
     return claims
+
+
+def _signed_with(assertion: str, key: str) -> dict[str, Any]:
+    """Return what was signed with a key: a secret, or a public key in PEM, which is never taken for a secret."""
+    if not key.lstrip().startswith("-----BEGIN"):
+        return jwt.decode(assertion, OctKey.import_key(key), algorithms=_BY_SECRET).claims
+    with warnings.catch_warnings():
+        # `EdDSA` has newer names, which few companies use; which kind of key a PEM holds is looked at just below.
+        warnings.simplefilter("ignore", SecurityWarning)
+        public = import_key(key.strip())
+        if type(public) not in _BY_PUBLIC_KEY:
+            raise ValueError("no public key")
+        return jwt.decode(assertion, public, algorithms=_BY_PUBLIC_KEY[type(public)]).claims
 
 
 @dataclass(frozen=True)
@@ -107,7 +124,11 @@ class Logins:
 
     async def check(self, hook: Hook, mark: str, proof: Mapping[str, Any], visit: str, login: LoginChannel) -> Proven:
         """Return whom a proof proves; `LoginRefused` for a bad one, `LoginUnavailable` where nobody can tell."""
-        answer = await self._post(hook, mark, {"proof": dict(proof), "visit": visit})
+        hooks = SignedHooks(self.deadline, self.now, self.tls)
+        try:
+            answer = await hooks.post(hook, mark, {"proof": dict(proof), "visit": visit})
+        except HookFailed as error:
+            raise LoginUnavailable(f"login: {error}") from None
         try:
             said = _HookAnswer.model_validate_json(answer.content)
         except ValidationError:
@@ -116,23 +137,3 @@ class Logins:
         if not said.ok or said.customer_id is None:
             raise LoginRefused("the company says that the proof does not hold")
         return Proven(said.customer_id, said.level, "login", login.lasts, mark)
-
-    async def _post(self, hook: Hook, message_id: str, payload: dict[str, Any]) -> httpx.Response:
-        body = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
-        headers = signed_headers(hook.secret, message_id, int(self.now()), body)
-        try:
-            async with asyncio.timeout(self.deadline), httpx.AsyncClient(verify=self.tls) as client:
-                answer = await client.post(hook.url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise LoginUnavailable(f"the login hook can't be reached ({type(error).__name__})") from None
-        if not answer.is_success:
-            raise LoginUnavailable(f"the login hook answered {answer.status_code}")
-        return answer
-
-
-def signed_headers(secret: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Sign a body by Standard Webhooks; a proof that is sent again keeps its id."""
-    mac = hmac.new(secret, f"{message_id}.{timestamp}.".encode() + body, sha256)
-    signature = f"v1,{base64.b64encode(mac.digest()).decode()}"
-    named = {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
-    return {"content-type": "application/json"} | named

@@ -21,6 +21,7 @@ from ctxhub.client import (
     CtxhubError,
     Degraded,
     Hubs,
+    SignedHooks,
     SpoolFull,
     Tenant,
     TooLarge,
@@ -36,6 +37,7 @@ from ctxhub_app.login import Logins, Proven, read_assertion
 from ctxhub_app.refusals import LoginNeeded, LoginRefused, Refusal
 from ctxhub_app.resume import SESSION_COOKIE, Resume, is_own
 from ctxhub_app.say import HTML_LANG, PAGE, Lang, language_of, words
+from ctxhub_app.secrets import Secrets
 from ctxhub_app.sessions import Seal, Session
 from ctxhub_app.settings import AppChannel, AppSettings, channel_of, login_hook, login_keys
 from ctxhub_app.stream import down
@@ -51,6 +53,7 @@ from ctxhub_app.translate import (
     Operation,
     Resuming,
     Saying,
+    SecretGiven,
     Wanting,
 )
 from ctxhub_app.visit import Outcome, Place, Visit, now
@@ -131,6 +134,10 @@ async def _give(visit: Visit, body: bytes) -> Outcome:
     return await visit.give(translate.read_body(Giving, body))
 
 
+async def _give_secret(visit: Visit, body: bytes) -> Outcome:
+    return await visit.give_secret(translate.read_body(SecretGiven, body))
+
+
 async def _say(visit: Visit, body: bytes) -> Outcome:
     return await visit.say(translate.read_body(Saying, body))
 
@@ -151,6 +158,7 @@ async def _go(visit: Visit, body: bytes) -> Outcome:
 _DEEDS: dict[str, Deed] = {
     "journeys": _want,
     "facts": _give,
+    "secrets": _give_secret,
     "messages": _say,
     "human": _call,
     "human/cancel": _stop_waiting,
@@ -167,6 +175,7 @@ class _Web:
         self._settings = settings
         self._logins = Logins(settings.hook_deadline, time.time)
         self._lines = Lines()
+        self._secrets = Secrets(SignedHooks(settings.hook_deadline, time.time), settings.environ)
         self._notes = Degraded("app")
         self._page = Template(_static("index.html").decode())
 
@@ -320,7 +329,7 @@ class _Web:
                 declared = await hub.tenants.read()
         except (Unavailable, TooMany, TimeoutError) as error:
             declared, unread = Tenant(tenant=tenant), error
-        return Place(hub, declared, channel_of(declared), self._lines, ends_at, unread)
+        return Place(hub, declared, channel_of(declared), self._lines, ends_at, self._secrets, unread)
 
     def _in_time(self) -> float:
         """Return until when an answer is in time, by the loop's time."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +10,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ctxhub.client import Tenant
+from ctxhub.client import Hook, SecurePrompt, Tenant, hook_at
 
 log = structlog.get_logger()
 
@@ -100,6 +98,8 @@ class AppChannel(_Declared):
     link: Annotated[str, Field(max_length=2000)] | None = None
     deep_link: _DeepLink | None = None
     login: LoginChannel = LoginChannel()
+    #: By fact: questions whose answers are secret.
+    prompts: Annotated[dict[str, SecurePrompt], Field(max_length=50)] = {}
     apple: AppleApps | None = None
     android: Annotated[list[AndroidApp], Field(max_length=50)] = []
 
@@ -126,31 +126,12 @@ def channel_of(tenant: Tenant) -> AppChannel:
         return AppChannel()
 
 
-@dataclass(frozen=True)
-class Hook:
-    """An address of the tenant's that we call, and the secret that we sign with."""
-
-    url: str
-    secret: bytes = field(repr=False)
-
-
 def login_hook(login: LoginChannel, environ: Mapping[str, str]) -> Hook | None:
     """Return who checks proofs, or None where nobody does or the secret is not set."""
-    secret = environ.get(login.hook_secret_env or "")
-    return Hook(login.hook, _secret_bytes(secret)) if login.hook and secret else None
+    return hook_at(login.hook, login.hook_secret_env, environ) if login.hook_secret_env else None
 
 
 def login_keys(login: LoginChannel, environ: Mapping[str, str]) -> list[str]:
     """Return the keys that assertions may be signed with: those that are set, and long enough to keep a secret."""
     keys = [environ.get(name, "") for name in login.key_envs]
     return [key for key in keys if len(key.encode()) >= _SHORTEST_KEY]
-
-
-def _secret_bytes(secret: str) -> bytes:
-    """Read a secret as Standard Webhooks write it: bytes behind `whsec_`, else the text itself."""
-    if not secret.startswith("whsec_"):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        return secret.encode()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ctxhub.client import (
     Answer,
@@ -24,6 +24,9 @@ from ctxhub.client import (
     Kind,
     Offer,
     QueueView,
+    Secure,
+    SecureAnswer,
+    SecureKind,
     Start,
     Started,
     Telling,
@@ -49,6 +52,8 @@ from ctxhub_app.settings import AppChannel
 
 CHANNEL = "app"
 SYSTEM = "ctxhub-app"
+#: Channels that are telephone calls.
+SPOKEN = ("ivr", "voice")
 #: From this level on it may be said what a matter is about.
 DISCLOSED_FROM = 2
 
@@ -172,6 +177,14 @@ class Giving(Operation):
     facts: Annotated[list[FactGiven], Field(min_length=1, max_length=40)]
 
 
+class SecretGiven(Operation):
+    """The answer to a secret question; nothing of it but its result is ever told."""
+
+    journey_id: HubId | None = None
+    name: Name
+    secret: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+
+
 class Saying(_Wire):
     """What the customer says to a person."""
 
@@ -197,7 +210,8 @@ def read_body(kind: type[B], body: bytes) -> B:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise Invalid("the body has faults", errors=[_fault(fault) for fault in error.errors()]) from error
+        # The cause is dropped: it would repeat what was sent, which may hold a secret.
+        raise Invalid("the body has faults", errors=[_fault(fault) for fault in error.errors()]) from None
 
 
 def _fault(fault: Any) -> dict[str, str]:
@@ -252,6 +266,19 @@ class Teller(NamedTuple):
             self.tell(f"fact.{fact.how}", f"fact.{n}", giving.journey_id, **_said(fact))
             for n, fact in enumerate(giving.facts)
         ]
+
+    def checked(self, giving: SecretGiven, answer: SecureAnswer) -> list[Telling]:
+        """Tell the result of a secret answer, and where it was accepted that the fact is known."""
+        at, name = giving.journey_id, giving.name
+        keyed = self.tell("input.collected", "secret", at, prompt=name, value=answer.result, mode="click")
+        if answer.outcome != "accepted":
+            return [keyed]
+        known = self.tell("fact.verified", "known", at, name=name, value=answer.shown)
+        return [keyed, Telling(**known.model_dump(exclude_unset=True) | {"party": "system"})]
+
+    def proven(self, kind: SecureKind) -> Telling:
+        """Tell that the customer is known by a PIN or a code."""
+        return self.tell("assurance.raised", "proven", level=2, method=kind)
 
     def asked(self, answers: Iterable[Answer], journey_id: str) -> list[Telling]:
         """Tell what a form asks for, and what it shows to be confirmed."""
@@ -394,13 +421,17 @@ class Asked(_Wire):
     name: str
     label: str
     verdict: str
+    secure: SecureKind | None = None
     value: Any = None
     shown: str = ""
     whence: Annotated[str, Field(serialization_alias="from")] = ""
 
 
 class Way(_Wire):
-    """What leads on to another channel, or joins a line from there."""
+    """What leads on to another channel, or joins a line from there.
+
+    `post_dial` is dialled behind the number; `place_kept` says of one who waits whether the place goes along.
+    """
 
     handoff_id: str
     to: str
@@ -408,6 +439,8 @@ class Way(_Wire):
     link: str | None = None
     code: str | None = None
     dial: str | None = None
+    post_dial: str | None = None
+    place_kept: bool | None = None
     expires_at: datetime
 
 
@@ -446,6 +479,7 @@ class AppAnswer(Home):
     way: Way | None = None
     journey_id: str | None = None
     handoff_problem: dict[str, Any] | None = None
+    outcome: Literal["accepted", "refused", "unchecked"] | None = None
     degraded: bool = False
     kept: bool = False
     notice: str | None = None
@@ -488,7 +522,7 @@ def home(scene: Scene, lines: Mapping[str, Line]) -> Home:
         lang=lang,
         status=status_of(mine),
         customer=Customer(
-            known=view.known, level=assurance.level, method=assurance.method, until=assurance.until
+            known=view.known and scene.discloses, level=assurance.level, method=assurance.method, until=assurance.until
         ),
         journeys=_journeys(scene),
         promises=_promises(view.commitments) if scene.discloses else [],
@@ -639,17 +673,30 @@ def _is_unsure(fact: FactView) -> bool:
     return bool(fact.others) or fact.state == "inferred" or fact.confidence < _SURE_ENOUGH
 
 
-def form(answers: Iterable[Answer], tenant: Tenant, lang: Lang) -> list[Asked]:
-    """Return a form: what is known is shown and not asked."""
-    return [_asked(answer, label_of_fact(answer.name, tenant, lang), lang) for answer in answers]
+def form(answers: Iterable[Answer], tenant: Tenant, lang: Lang, secure: Mapping[str, Secure]) -> list[Asked]:
+    """Return a form: what is known is shown and not asked, what is secret is asked in secret."""
+    return [
+        _asked(answer, label_of_fact(answer.name, tenant, lang), lang, secure.get(answer.name)) for answer in answers
+    ]
 
 
-def _asked(answer: Answer, label: str, lang: Lang) -> Asked:
-    asked = Asked(name=answer.name, label=label, verdict=answer.verdict)
+def _asked(answer: Answer, label: str, lang: Lang, secure: Secure | None) -> Asked:
+    asked = Asked(name=answer.name, label=label, verdict=answer.verdict, secure=secure.kind if secure else None)
     if answer.verdict not in ("known", "confirm"):
         return asked
     shown = {"value": answer.value, "shown": value_aloud(answer.value), "whence": whence(answer.origin, lang)}
     return asked.model_copy(update=shown)
+
+
+def checked_before(events: Sequence[Event], prompt: str, interaction_id: str) -> dict[str, str]:
+    """Return how secret answers to a question were taken in this visit, by event id.
+
+    Results may be taken whole by the filter in front of everything; that a fact was accepted stands beside them.
+    """
+    own = [event for event in events if event.interaction_id == interaction_id]
+    known = {event.event_id for event in own if event.type == "fact.verified"}
+    keyed = [event.event_id for event in own if event.type == "input.collected" and event.data["prompt"] == prompt]
+    return {id_: "accepted" if id_.replace("+secret@", "+known@") in known else "refused" for id_ in keyed}
 
 
 def conversation(events: Iterable[Event], interaction_id: str, lang: Lang) -> list[Shown]:
@@ -679,14 +726,16 @@ def _notice(event: Event) -> str | None:
 
 def way(handoff: HandoffView, channel: AppChannel) -> Way:
     """Return what leads on: a link, a token, or a number to dial and a code to say."""
-    by_phone = handoff.to.channel in ("ivr", "voice")
+    by_phone = handoff.to.channel in SPOKEN
     return Way(
         handoff_id=handoff.handoff_id,
         to=handoff.to.channel or "queue",
         token=handoff.token,
         link=handoff.link,
         code=handoff.code,
-        dial=channel.dial if by_phone else None,
+        dial=(handoff.dial.number if handoff.dial else channel.dial) if by_phone else None,
+        post_dial=handoff.dial.post_dial if handoff.dial else None,
+        place_kept=handoff.place_kept,
         expires_at=handoff.expires_at,
     )
 

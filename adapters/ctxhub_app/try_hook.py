@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ctxhub_app.login import signed_headers
+from ctxhub.client import signed_headers
 
 SECRET_ENV = "APP_HOOK_SECRET"  # noqa: S105 - the name of a variable
 _OLDEST = 300

@@ -16,7 +16,10 @@ from ctxhub.client import (
     Invalid,
     JourneyUnknown,
     JourneyView,
+    Offered,
     OfferRequest,
+    Secure,
+    SecureAnswer,
     Start,
     Target,
     Telling,
@@ -30,13 +33,30 @@ from ctxhub_app import translate
 from ctxhub_app.lines import Lines
 from ctxhub_app.login import Proven
 from ctxhub_app.refusals import LoginNeeded, NobodyThere
+from ctxhub_app.secrets import Secrets
 from ctxhub_app.sessions import Session
 from ctxhub_app.settings import AppChannel
-from ctxhub_app.translate import CHANNEL, SYSTEM, Acting, Calling, Giving, Going, Home, Saying, Scene, Teller, Wanting
+from ctxhub_app.translate import (
+    CHANNEL,
+    SPOKEN,
+    SYSTEM,
+    Acting,
+    Calling,
+    Giving,
+    Going,
+    Home,
+    Saying,
+    Scene,
+    SecretGiven,
+    Teller,
+    Wanting,
+)
 
 _RECENT = 100
 _WAITS_FOR_A_HUMAN = 3600
 _GOES_ON_WITHIN = 900
+_MOST_TRIES = 3
+_BY_SECRET = 2
 _REACHED = {"app", "chat", "ivr", "voice", "web"}
 _ACTS = {"resume": "journey.resumed", "decline": "journey.declined", "abandon": "journey.abandoned"}
 
@@ -52,6 +72,7 @@ class Place(NamedTuple):
     channel: AppChannel
     lines: Lines
     ends_at: float
+    secrets: Secrets
     unread: Exception | None = None
 
 
@@ -126,11 +147,14 @@ class Visit:
         turned = [] if journey_id == scene.mine.journey_id else [by.tell("journey.resumed", "turn_to", journey_id)]
         outcome = await self._after(*turned, *by.asked(answers, journey_id))
         return Outcome(
-            outcome.home, {"form": translate.form(answers, scene.tenant, scene.lang), "journey_id": journey_id}
+            outcome.home,
+            {"form": translate.form(answers, scene.tenant, scene.lang, self._secure), "journey_id": journey_id},
         )
 
     async def give(self, giving: Giving) -> Outcome:
         """Take what the customer says, and move the journey on as far as that brings it."""
+        if any(fact.name in self._secure for fact in giving.facts):
+            raise Invalid.field("/facts", "one of them is asked for in secret: send it to secrets, by itself")
         by = self._teller(giving.op_id)
         kept = await self._tell(*by.given(giving))
         scene = await self.look(kept.version)
@@ -140,6 +164,42 @@ class Visit:
         with suppress(AtWork, WrongState, EventIdReused):  # somebody else moves it on: the facts are kept all the same
             kept = await self._tell(moved)
         return await self.everything(kept.version)
+
+    async def give_secret(self, giving: SecretGiven) -> Outcome:
+        """Have a secret answer checked; its result is told, and nothing else of it."""
+        secure = self._secure.get(giving.name)
+        if secure is None:
+            raise Invalid.field("/name", "nothing secret is asked for under this name")
+        scene, by = await self.look(), self._teller(giving.op_id)
+        before = translate.checked_before(scene.view.recent, giving.name, self.session.interaction_id)
+        again = before.get(by.tell("input.collected", "secret").event_id or "")
+        if again is not None or list(before.values()).count("refused") >= _MOST_TRIES:
+            return Outcome((await self._outcome(scene)).home, {"outcome": again or "refused"})
+        answer = await self._check(secure, giving)
+        if answer is None:
+            return Outcome((await self._outcome(scene)).home, {"outcome": "unchecked"})
+        kept = await self._tell(*by.checked(giving, answer), *self._proofs(scene, by, secure, answer))
+        return Outcome((await self.everything(kept.version)).home, {"outcome": answer.outcome})
+
+    async def _check(self, secure: Secure, giving: SecretGiven) -> SecureAnswer | None:
+        """Ask the tenant's hook; one that names another customer than who has logged in has refused."""
+        at, customer_id = self.session.interaction_id, self.session.customer_id
+        asked = {"interaction_id": at, "customer_id": customer_id, "prompt": giving.name}
+        message_id, keyed = f"{giving.op_id}@{at}", giving.secret.get_secret_value()
+        answer = await self._place.secrets.check(secure, message_id, asked, keyed)
+        if answer is not None and answer.customer_id not in (None, customer_id):
+            return SecureAnswer(outcome="refused")
+        return answer
+
+    @staticmethod
+    def _proofs(scene: Scene, by: Teller, secure: Secure, answer: SecureAnswer) -> list[Telling]:
+        """Tell that a PIN or a code proves the customer anew, where no surer proof stands."""
+        proves = answer.outcome == "accepted" and secure.kind != "pan" and scene.mine.assurance.level <= _BY_SECRET
+        return [by.proven(secure.kind)] if proves else []
+
+    @property
+    def _secure(self) -> dict[str, Secure]:
+        return self._place.secrets.asked_by(self._place.channel)
 
     async def say(self, saying: Saying) -> Outcome:
         """Take what the customer says to whoever has the floor, or will have it."""
@@ -170,14 +230,25 @@ class Visit:
         if going.to not in _REACHED | set(self._place.tenant.channels):
             raise Invalid.field("/to", "is none of the company's channels")
         request = self._offer(Target(channel=going.to), f"goes on in {going.to}", _GOES_ON_WITHIN, None)
+        request = request.but(announce=going.to in SPOKEN)
         key = f"{going.op_id}@{self.session.interaction_id}"
         try:
             offered = await self.hub.handoffs.offer(request, key=key)
         except AlreadyOffered:
-            await self._cancel(await self.look(), any_target=False)
-            offered = await self.hub.handoffs.offer(request, key=key)
+            offered = await self._go_again(request, going.to, key)
         way = translate.way(offered.handoff, self._place.channel)
         return Outcome((await self.everything(offered.handoff.version)).home, {"way": way})
+
+    async def _go_again(self, request: OfferRequest, to: str, key: str) -> Offered:
+        """Let a customer who waits go on with the place in the line; another way that was not taken gives way."""
+        scene = await self.look()
+        if scene.mine.waits is None:
+            await self._cancel(scene, any_target=False)
+            return await self.hub.handoffs.offer(request, key=key)
+        return await self.hub.handoffs.elsewhere(
+            scene.mine.waits.handoff_id, to, delivery="signal", expires_in=_GOES_ON_WITHIN, announce=request.announce,
+            key=key,
+        )  # fmt: skip
 
     async def leave(self) -> None:
         """End the visit; whoever waited for a person has left, and nobody is logged in any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ctxhub.client.alone import Alone, serve_alone
@@ -10,7 +11,7 @@ from ctxhub_chat.server import ChatSettings, router
 
 def _settings(alone: Alone) -> ChatSettings:
     """Seal sessions by the adapter's key, which all processes that serve one chat have."""
-    return ChatSettings(secret=alone.key)
+    return ChatSettings(secret=alone.key, environ=os.environ)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ctxhub.client import Answer, ContextView, InteractionView, JourneyView, Kind, QueueView, Tenant
-from ctxhub_chat import words
+from ctxhub_chat import hours, words
 from ctxhub_chat.say import Lang, button, label_of_fact, label_of_kind, say, value_aloud
 
-Act = Literal["person", "stay", "done", "menu", "skip", "yes", "no", "told", "answer", "chitchat", "lost", "busy"]
+Act = Literal[
+    "person", "callback", "stay", "done", "menu", "skip", "yes", "no", "told", "answer", "chitchat", "lost", "busy"
+]
 Purpose = Literal["ask", "confirm"]
 Verb = Literal["fact.stated", "fact.confirmed", "fact.rejected"]
 
@@ -27,6 +29,7 @@ INTENT_FROM = 0.5
 _RECENTLY = timedelta(days=1)
 _MOST_LINES = 30
 _MOST_KINDS = 6
+DISCLOSED_FROM = 2
 
 
 class Memory(BaseModel):
@@ -201,7 +204,7 @@ def _act(message: Message, memory: Memory, wanted: str | None) -> Act:
 
 def _pressed(text: str) -> Act | None:
     """Return the act of a button that needs no question."""
-    acts: tuple[Act, ...] = ("stay", "done", "menu")
+    acts: tuple[Act, ...] = ("callback", "stay", "done", "menu")
     return next((act for act in acts if words.is_button(text, act)), None)
 
 
@@ -360,7 +363,7 @@ def _step_of(name: str, journey: JourneyView, kind: Kind) -> str | None:
 def waits(view: ContextView, interaction_id: str) -> str | None:
     """Return the handoff by which a chat waits for a person, if it does."""
     mine = (h for h in view.handoffs if h.interaction_id == interaction_id and h.state == "offered")
-    return next((handoff.handoff_id for handoff in mine if handoff.to.channel is None), None)
+    return next((h.handoff_id for h in mine if h.to.channel is None and h.callback is None), None)
 
 
 def why_hand_off(act: Act, memory: Memory) -> str | None:
@@ -387,7 +390,18 @@ def greeting(question: Question | None, scene: Scene) -> Reply:
     known = known_lines(scene)
     hello = say("welcome" if known else "hello", scene.lang)
     memory = Memory(fence=scene.mine.fence)
-    return _reply([hello, *known], question, memory, scene, apart=bool(known))
+    here = waits(scene.view, scene.mine.interaction_id)
+    if here is not None:
+        kept = [hello, *known, say("place_kept", scene.lang)]
+        return Reply((Line("\n".join(kept)),), memory.but(waiting=here))
+    stays = [say("place_stays", scene.lang)] if _waits_elsewhere(scene) else []
+    return _reply([hello, *known, *stays], question, memory, scene, apart=bool(known or stays))
+
+
+def _waits_elsewhere(scene: Scene) -> bool:
+    """Tell whether the customer still waits where this chat was come from, since that place could not come along."""
+    waiting = [handoff for handoff in scene.view.handoffs if handoff.state == "offered" and handoff.to.queue]
+    return any(handoff.interaction_id != scene.mine.interaction_id for handoff in waiting)
 
 
 def reply(understood: Understood, question: Question | None, memory: Memory, scene: Scene) -> Reply:
@@ -398,6 +412,18 @@ def reply(understood: Understood, question: Question | None, memory: Memory, sce
     if act == "done":
         return _closing(opening, memory, scene)
     return _reply(opening, None if act == "menu" else question, memory, scene, menu=act == "menu")
+
+
+def may_be_secret(text: str, understood: Understood) -> bool:
+    """Tell whether a text may be the secret that is asked for, rather than something the customer says."""
+    return understood.act == "answer" or any(sign.isdigit() for sign in text)
+
+
+def after_secret(
+    outcome: Literal["accepted", "refused", "unchecked"], question: Question | None, memory: Memory, scene: Scene
+) -> Reply:
+    """Say what became of a secret answer, and what comes next."""
+    return _reply([say(f"secret_{outcome}", scene.lang)], question, memory, scene)
 
 
 def left_out(memory: Memory, act: Act) -> Memory:
@@ -413,17 +439,35 @@ def answered(memory: Memory, understood: Understood) -> Memory:
 
 
 def taking_up(why: Literal["back", "unmet"], question: Question | None, memory: Memory, scene: Scene) -> Reply:
-    """Go on by itself, after a person gave the floor back or nobody came."""
-    return _reply([say(why, scene.lang)], question, memory.but(misses=0, waiting=None), scene)
+    """Go on by itself, after a person gave the floor back or nobody came; first with what that person left to say."""
+    opening = (entrusted(scene) if why == "back" else None) or say(why, scene.lang)
+    return _reply([opening], question, memory.but(misses=0, waiting=None), scene)
+
+
+def entrusted(scene: Scene) -> str | None:
+    """Return what a person left for the bot to say first as he gave it the chat; None where he left nothing."""
+    ours = [
+        handoff
+        for handoff in scene.view.handoffs
+        if handoff.state == "accepted" and handoff.to.bot and handoff.interaction_id == scene.mine.interaction_id
+    ]
+    return ours[-1].say if ours else None
 
 
 def handing_over(reason: str, handoff_id: str, queue: QueueView | None, memory: Memory, scene: Scene) -> Reply:
     """Tell the customer that a person is coming, with everything that was said."""
     stuck = "handing_over_stuck" if reason == "not understood" else "handing_over"
-    closed = [say("closed", scene.lang)] if queue is not None and not queue.open else []
-    text = "\n".join([say(stuck, scene.lang), *closed])
+    closed = hours.closed_lines(queue, scene.tenant, scene.lang)
+    text = "\n".join(closed or [say(stuck, scene.lang)])
     memory = memory.without_question.but(misses=0, waiting=handoff_id, fence=scene.mine.fence)
-    return Reply((Line(text, (button("stay", scene.lang),)),), memory)
+    calls = ["callback"] if closed and hours.window_of(queue) else []
+    return Reply((Line(text, _buttons(scene.lang, *calls, "stay")),), memory)
+
+
+def calling_back(said: str, memory: Memory, scene: Scene) -> Reply:
+    """Tell the customer what became of the wish to be called back."""
+    remembered = memory.without_question.but(misses=0, waiting=None, fence=scene.mine.fence)
+    return Reply((Line(said, _menu_line(scene).buttons),), remembered)
 
 
 def while_waiting(understood: Understood, handoff_id: str, memory: Memory, scene: Scene) -> Reply:
@@ -516,8 +560,12 @@ def _complete_line(journey: JourneyView, memory: Memory, scene: Scene) -> Line:
 
 
 def _menu_line(scene: Scene) -> Line:
-    """Offer the kinds of journeys, those that the hub steers to first; always the one for complaints."""
-    steered: list[str] = scene.view.steering.get("journeys", [])
+    """Offer the kinds of journeys, to whom is surely known the open ones first; always the one for complaints.
+
+    Whoever only claims to be somebody would learn from the order what that one has to do with us.
+    """
+    surely = scene.mine.assurance.level >= DISCLOSED_FROM
+    steered: list[str] = scene.view.steering.get("journeys", []) if surely else []
     kinds = sorted((kind.kind for kind in scene.tenant.journeys), key=lambda kind: kind not in steered)
     complaint = scene.tenant.complaint
     always = [complaint.kind] if complaint else []

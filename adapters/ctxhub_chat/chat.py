@@ -10,22 +10,32 @@ from weakref import WeakValueDictionary
 
 from ctxhub.client import (
     AlreadyOffered,
+    AskedCallback,
+    AssuranceClaim,
     ContextHub,
+    DoNotCall,
     Event,
     EventIdReused,
+    Invalid,
     JourneyView,
+    NotPossibleThen,
     NotTheHolder,
     OfferRequest,
+    Secure,
+    SecureAnswer,
     StaleFence,
     Target,
+    Telling,
     Tenant,
     Told,
     Unavailable,
     Whose,
     WrongState,
 )
-from ctxhub_chat import bot, translate
+from ctxhub_chat import bot, hours, translate
 from ctxhub_chat.bot import Memory, Message, Question, Reply, Scene, Understood
+from ctxhub_chat.say import say
+from ctxhub_chat.secrets import Secrets
 from ctxhub_chat.sessions import Session
 from ctxhub_chat.translate import GREETING, Arriving, ChatAnswer, KeptMessage, Shown, Standing
 
@@ -48,8 +58,10 @@ class Outcome(NamedTuple):
 class Chat:
     """A customer's chat, as its session leads to it; `session` follows where the customer moves."""
 
-    def __init__(self, hub: ContextHub, tenant: Tenant, session: Session) -> None:
+    def __init__(self, hub: ContextHub, tenant: Tenant, session: Session, secrets: Secrets) -> None:
         self.hub = hub
+        self._secrets = secrets
+        self._secure = secrets.asked_by(tenant)
         self.session = session
         self._tenant = tenant
         self._turn = _turns.setdefault(session.interaction_id, asyncio.Lock())
@@ -104,8 +116,63 @@ class Chat:
             scene = await self._caught_up(before)
             if translate.said_in_turn(scene.view.recent, key, self._at) is None:
                 return await self._answer(key, message, scene)
+            if not translate.was_told(scene.view.recent, key, self._at):
+                return self._said(key, scene)
             await self.hub.events.tell(self.session.customer_id, translate.received(key, message.text, self._at))
         return self._said(key, scene)
+
+    async def hear_secret(self, key: str, keyed: str) -> Outcome:
+        """Have the answer to a secret question checked; its result is told, and nothing else of it."""
+        async with self._turn:
+            scene = await self._caught_up(await self._look())
+            if translate.said_in_turn(scene.view.recent, key, self._at) is not None:
+                return self._said(key, scene)
+            return await self._check(key, keyed, scene)
+
+    async def _check(self, key: str, keyed: str, scene: Scene) -> Outcome:
+        memory = translate.memory_of(scene.view, self._at)
+        secure = self._secure.get(memory.asks or "")
+        if secure is None or memory.asks is None or translate.status_of(scene.view, self._at) != "bot":
+            raise Invalid("nothing secret is asked for just now")
+        asked = {"interaction_id": self._at, "customer_id": self.session.customer_id, "prompt": memory.asks}
+        answer = await self._secrets.check(secure, f"{key}@{self._at}", asked, keyed)
+        if answer is not None:
+            scene = await self._tell_checked(key, answer, secure, memory, scene)
+        again = answer is not None and answer.outcome == "refused" and memory.misses == 0
+        settled = memory if answer is not None and answer.outcome == "accepted" else bot.left_out(memory, "skip")
+        memory = memory.but(misses=1) if again else settled.but(misses=0)
+        outcome = answer.outcome if answer is not None else "unchecked"
+        reply = bot.after_secret(outcome, await self._question(memory, scene), memory, scene)
+        return self._said(key, await self._speak(key, reply, scene))
+
+    async def _tell_checked(
+        self, key: str, answer: SecureAnswer, secure: Secure, memory: Memory, scene: Scene
+    ) -> Scene:
+        """Tell the result; by a PIN or a code the customer is surely known, by a card number it is a claim."""
+        raised: list[Telling] = []
+        if answer.outcome == "accepted":
+            await self._identify(answer, secure)
+            raised = [] if secure.kind == "pan" else [translate.raised(key, secure.kind, self._at)]
+        events = [*raised, *translate.checked(key, memory, answer, self._at)]
+        told = await self.hub.events.tell(self.session.customer_id, *events)
+        return await self._look(told.version)
+
+    async def _identify(self, answer: SecureAnswer, secure: Secure) -> None:
+        """Let the chat be that of the customer whom the tenant names."""
+        if answer.customer_id is None or answer.customer_id == self.session.customer_id:
+            return
+        claim = AssuranceClaim(level=1 if secure.kind == "pan" else 2, method=secure.kind)
+        await self.hub.interactions.identify(
+            self.session.customer_id, self._at, to=answer.customer_id, assurance=claim
+        )  # fmt: skip
+        self.session = self.session._replace(customer_id=answer.customer_id)
+
+    def _may_be_secret(self, message: Message, scene: Scene) -> bool:
+        """Tell whether what came as words may be what is asked for in secret."""
+        memory = translate.memory_of(scene.view, self._at)
+        if memory.asks not in self._secure or translate.status_of(scene.view, self._at) != "bot":
+            return False
+        return bot.may_be_secret(message.text, bot.understand(message, memory, scene))
 
     async def take_up(self) -> None:
         """Let the bot speak up by itself where it got the floor back, or where nobody came."""
@@ -140,7 +207,7 @@ class Chat:
         kept = translate.kept_since(scene.view, self._at)
         if not kept:
             return scene
-        memory, understood = translate.memory_of(scene.view, self._at), None
+        memory, understood = self._open_question(translate.memory_of(scene.view, self._at)), None
         for one in kept:
             understood = bot.understand(one.message, memory, scene)
             scene = await self._tell_kept(one, understood, scene)
@@ -149,6 +216,10 @@ class Chat:
         key = kept[-1].key
         reply = await self._decide(key, understood, memory, scene)
         return scene if reply is None else await self._speak(key, reply, scene)
+
+    def _open_question(self, memory: Memory) -> Memory:
+        """Return the memory without a question that no words may answer."""
+        return memory.without_question if memory.asks in self._secure else memory
 
     async def _tell_kept(self, one: KeptMessage, understood: Understood, scene: Scene) -> Scene:
         """Tell what a kept message comes to; what somebody else made of it meanwhile stands."""
@@ -167,6 +238,8 @@ class Chat:
 
     async def _answer(self, key: str, message: Message, scene: Scene) -> Outcome:
         """Tell the hub what the customer said; answer it, unless a person has the floor or it was answered before."""
+        if self._may_be_secret(message, scene):
+            return await self._check(key, message.text.strip(), scene)
         memory = translate.memory_of(scene.view, self._at)
         understood = bot.understand(message, memory, scene)
         told = await self._tell_heard(key, message.text, understood, scene)
@@ -200,6 +273,8 @@ class Chat:
         """Decide what to say; None where a person has the floor."""
         if scene.mine.holder.party == "agent":
             return None
+        if understood.act == "callback":
+            return bot.calling_back(await self._call_back(key, scene), memory, scene)
         waiting = bot.waits(scene.view, self._at)
         if waiting is not None and understood.act != "stay":
             return bot.while_waiting(understood, waiting, memory, scene)
@@ -238,6 +313,28 @@ class Chat:
         except StaleFence:
             return None
         return bot.handing_over(reason, offered.handoff.handoff_id, offered.queue, memory, scene)
+
+    async def _call_back(self, key: str, scene: Scene) -> str:
+        """Promise a call in the window that the queue can keep, instead of waiting; return what to say of it."""
+        queue, lang = self._tenant.channels.get("chat", {}).get("queue", DEFAULT_QUEUE), scene.lang
+        window = hours.window_of(await self.hub.queues.show(queue))
+        if window is None:
+            return say("callback_not", lang)
+        waiting = bot.waits(scene.view, self._at)
+        wanted = AskedCallback.model_validate({"from": window.from_, "until": window.until})
+        request = OfferRequest(
+            customer_id=self.session.customer_id, interaction_id=self._at, journey_id=scene.mine.journey_id,
+            reason="asked to be called back", to=Target(queue=queue), kind="callback", callback=wanted,
+        )  # fmt: skip
+        try:
+            offered = await self.hub.handoffs.offer(request, key=f"{key}@{self._at}:callback")
+        except Invalid:
+            return say("no_number", lang)
+        except (AlreadyOffered, DoNotCall, NotPossibleThen):
+            return say("callback_not", lang)
+        if waiting is not None:
+            await self._cancelled(waiting)
+        return hours.promised_line(offered.handoff, self._tenant, lang)
 
     async def _question(self, memory: Memory, scene: Scene) -> Question | None:
         """Ask the hub, journey by journey, what may be asked; return the first such question."""
@@ -278,7 +375,7 @@ class Chat:
 
     def _standing(self, scene: Scene) -> Standing:
         memory = translate.memory_of(scene.view, self._at)
-        return translate.standing(scene.view, self._at, memory, self._tenant, self.session.lang)
+        return translate.standing(scene.view, self._at, memory, self._tenant, self.session.lang, self._secure)
 
 
 def now() -> datetime:

@@ -35,6 +35,12 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     "left_out": {"en": "All right, we leave that for later.", "zh": "好的，这一项以后再说。"},
     "ask_afresh": {"en": "All right, I forget that.", "zh": "好的，我去掉这一项。"},
     "lost": {"en": "Sorry, I did not understand that.", "zh": "抱歉，我没有听懂。"},
+    "secret_accepted": {"en": "Thank you, that is right.", "zh": "谢谢，验证通过。"},
+    "secret_refused": {"en": "That was not right.", "zh": "输入有误。"},
+    "secret_unchecked": {
+        "en": "We can't check that just now; we leave it for later.",
+        "zh": "暂时无法核对，这一项以后再说。",
+    },
     "complete": {"en": "I have all that is needed for: {kind}.", "zh": "“{kind}”所需的信息已经齐全。"},
     "complete_so_far": {
         "en": "That is all for now for: {kind}. Left for later: {labels}.",
@@ -53,9 +59,23 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "All that you told us goes along: you won't have to say it again.",
         "zh": "这个问题我处理不了，正在为您转接人工客服。您说过的都会一并转过去，不用再说一遍。",
     },
-    "closed": {
-        "en": "Nobody is there just now; your conversation waits for the first who comes.",
-        "zh": "现在没有客服值班，您的会话会排队等候。",
+    "closed": {"en": "Nobody is there just now.", "zh": "现在没有客服值班。"},
+    "closed_until": {
+        "en": "Nobody is there just now. We open again {when}.",
+        "zh": "现在没有客服值班，{when}恢复服务。",
+    },
+    "callback_offer": {"en": "Shall we call you then?", "zh": "需要我们届时给您回电吗？"},
+    "callback_promised": {
+        "en": "We will call you {when} or soon after, until {until} at the latest.",
+        "zh": "我们会在{when}至{until}之间给您回电。",
+    },
+    "callback_not": {
+        "en": "I can't promise a call just now. You can write here at any time.",
+        "zh": "现在无法安排回电，您可以随时在这里留言。",
+    },
+    "no_number": {
+        "en": "I know of no number of yours to call. You can write here at any time.",
+        "zh": "我们没有您的电话号码，无法回电。您可以随时在这里留言。",
     },
     "in_line": {
         "en": "You are in line; a colleague will answer here.",
@@ -85,6 +105,14 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "your messages are kept, and I answer as soon as I can.",
         "zh": "我暂时查不到资料。您可以继续留言，内容都会保存，恢复后马上回复您。",
     },
+    "place_kept": {
+        "en": "You keep your place in the line: the first colleague who is free writes to you here.",
+        "zh": "您排队的位置已保留，人工客服一有空就会在这里回复您。",
+    },
+    "place_stays": {
+        "en": "Your place in the telephone line can't come along: it is kept as long as you stay on the phone.",
+        "zh": "电话里的排队位置不能转到这里，只要您不挂断电话，位置就会保留。",
+    },
     "notice_waiting": {"en": "Waiting for a colleague", "zh": "正在等候人工客服"},
     "notice_agent": {"en": "A colleague has joined", "zh": "人工客服已加入"},
     "notice_bot": {"en": "The assistant has taken over again", "zh": "已转回智能助手"},
@@ -99,6 +127,7 @@ BUTTONS: dict[str, dict[Lang, str]] = {
     "no": {"en": "No", "zh": "不对"},
     "menu": {"en": "Something else", "zh": "其他事情"},
     "done": {"en": "That is all, finish", "zh": "办完了，结束"},
+    "callback": {"en": "Please call me back", "zh": "请给我回电"},
     "stay": {"en": "Go on with the assistant", "zh": "继续用智能助手"},
 }
 
@@ -107,6 +136,11 @@ PAGE: dict[str, dict[Lang, str]] = {
     "title": {"en": "Chat with us", "zh": "在线客服"},
     "conversation": {"en": "Conversation", "zh": "会话"},
     "message": {"en": "Your message", "zh": "您的消息"},
+    "secret": {"en": "Secret answer; it is not shown and not kept", "zh": "保密输入，不显示也不保存"},
+    "not_kept": {
+        "en": "We can't take that just now. It was not kept: please enter it again in a moment.",
+        "zh": "暂时无法接收，内容没有保存，请稍后重新输入。",
+    },
     "placeholder": {"en": "Write a message…", "zh": "请输入消息…"},
     "send": {"en": "Send", "zh": "发送"},
     "replies": {"en": "Quick replies", "zh": "快捷回复"},

@@ -8,7 +8,8 @@ import html
 import json
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -24,6 +25,7 @@ from ctxhub.client import (
     CtxhubError,
     Degraded,
     Hubs,
+    SignedHooks,
     SpoolFull,
     Tenant,
     TooLarge,
@@ -35,9 +37,10 @@ from ctxhub_chat import chat as chats
 from ctxhub_chat import translate
 from ctxhub_chat.chat import Chat
 from ctxhub_chat.say import HTML_LANG, Lang, in_language, language_of, page_words
+from ctxhub_chat.secrets import Secrets
 from ctxhub_chat.sessions import Session, seal, unseal, visit_id
 from ctxhub_chat.stream import down
-from ctxhub_chat.translate import Arriving, ChatAnswer, Opening
+from ctxhub_chat.translate import Arriving, ChatAnswer, Opening, SecretGiven
 
 _LARGEST_BODY = 1024 * 1024
 _ORIGIN = re.compile(r"^https?://[0-9A-Za-z.:*\[\]-]+$")
@@ -49,11 +52,13 @@ class ChatSettings:
     """What the chat is told by whoever serves it.
 
     `secret` seals sessions: the same for all processes that serve one chat. `deadline` is how many seconds a
-    message may take before the page gets a degraded answer.
+    message may take before the page gets a degraded answer; `environ` holds the secrets that hooks are signed with.
     """
 
     secret: str = field(repr=False)
     deadline: float = 4.0
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hook_deadline: float = 2.5
 
 
 class _ProblemRoute(APIRoute):
@@ -79,6 +84,7 @@ def router(hubs: Hubs, settings: ChatSettings) -> APIRouter:
     routes.add_api_route("/chat/{tenant}/", web.page, methods=["GET"])
     routes.add_api_route("/chat/{tenant}/sessions", web.begin, methods=["POST"])
     routes.add_api_route("/chat/{tenant}/messages", web.hear, methods=["POST"])
+    routes.add_api_route("/chat/{tenant}/secrets", web.hear_secret, methods=["POST"])
     routes.add_api_route("/chat/{tenant}/stream", web.stream, methods=["GET"])
     for name in ("chat.js", "widget.js", "chat.css"):
         routes.add_api_route(f"/chat/{{tenant}}/{name}", _asset(name), methods=["GET"])
@@ -92,6 +98,7 @@ class _Web:
         self._hubs = hubs
         self._secret = settings.secret.encode()
         self._deadline = settings.deadline
+        self._secrets = Secrets(SignedHooks(settings.hook_deadline, time.time), settings.environ)
         self._away = Degraded("chat")
         self._page = Template(_static("index.html").decode())
 
@@ -131,19 +138,38 @@ class _Web:
         session = unseal(self._secret, arriving.session, tenant, chats.now())
         try:
             async with asyncio.timeout(self._deadline):
-                chat = Chat(hub, await hub.tenants.read(), session)
+                chat = self._chat(hub, await hub.tenants.read(), session)
                 await chat.bind()
                 answer = self._answer(chat, await chat.hear(arriving.message_id, arriving.message))
         except (Unavailable, TooMany, TimeoutError) as error:
-            return await self._keep(Chat(hub, Tenant(tenant=tenant), session), arriving, error)
+            return await self._keep(self._chat(hub, Tenant(tenant=tenant), session), arriving, error)
         self._away.over()
         return _answered(answer)
+
+    async def hear_secret(self, tenant: str, request: Request) -> Response:
+        """Take the answer to a secret question; it is never kept, so while the hub is away it must be given again."""
+        hub = self._hubs.of(tenant)
+        arriving = translate.read_body(SecretGiven, await _body(request))
+        session = unseal(self._secret, arriving.session, tenant, chats.now())
+        try:
+            async with asyncio.timeout(self._deadline):
+                chat = self._chat(hub, await hub.tenants.read(), session)
+                await chat.bind()
+                outcome = await chat.hear_secret(arriving.message_id, arriving.secret.get_secret_value())
+        except (Unavailable, TooMany, TimeoutError) as error:
+            answer = translate.degraded(session.lang, arriving.message_id, arriving.session)
+            return _degraded(answer, self._away.note(error))
+        self._away.over()
+        return _answered(self._answer(chat, outcome))
+
+    def _chat(self, hub: ContextHub, declared: Tenant, session: Session) -> Chat:
+        return Chat(hub, declared, session, self._secrets)
 
     async def stream(self, tenant: str, session: str, request: Request) -> Response:
         """Send down what happens in a chat, from now or after the last event that the page has seen."""
         hub = self._hubs.of(tenant)
         unsealed = unseal(self._secret, session, tenant, chats.now())
-        chat = Chat(hub, await self._declared(tenant), unsealed)
+        chat = self._chat(hub, await self._declared(tenant), unsealed)
         last = request.headers.get("last-event-id", "")
         events = down(chat, self._hubs.stopping, int(last) if last.isdecimal() else None, self._sealed)
         return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -176,10 +202,10 @@ class _Web:
         declared = await hub.tenants.read()
         lang = _language(request, declared, opening.lang)
         external_id = self._external_id(tenant, opening)
-        await Chat(hub, declared, Session(tenant, "", "", lang, external_id)).caught_up()
+        await self._chat(hub, declared, Session(tenant, "", "", lang, external_id)).caught_up()
         started = await hub.interactions.start(translate.start_of(opening, external_id, lang))
         at = started.interaction.interaction_id
-        chat = Chat(hub, declared, Session(tenant, started.customer_id, at, lang))
+        chat = self._chat(hub, declared, Session(tenant, started.customer_id, at, lang))
         await chat.bind()
         outcome = await chat.open()
         answer = self._answer(chat, outcome)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from ctxhub.client import (
     AssuranceClaim,
@@ -20,6 +20,9 @@ from ctxhub.client import (
     InteractionView,
     Invalid,
     Party,
+    Secure,
+    SecureAnswer,
+    SecureKind,
     Start,
     Telling,
     Tenant,
@@ -116,12 +119,21 @@ class Arriving(_Wire):
         return Message(self.text, facts, intent)
 
 
+class SecretGiven(_Wire):
+    """The answer to a secret question; nothing of it but its result is ever told."""
+
+    session: Sealed
+    message_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+    secret: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+
+
 def read_body(kind: type[B], body: bytes) -> B:
     """Read a request's body; faults are `Invalid`, each with its JSON pointer."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise Invalid("the body has faults", errors=[_fault(fault) for fault in error.errors()]) from error
+        # The cause is dropped: it would repeat what was sent, which may hold a secret.
+        raise Invalid("the body has faults", errors=[_fault(fault) for fault in error.errors()]) from None
 
 
 def _fault(fault: Any) -> dict[str, str]:
@@ -163,6 +175,21 @@ def heard(key: str, text: str, understood: Understood, mine: InteractionView) ->
         *(by.tell(f.verb, f"fact.{n}", _home(f, started), **f.data) for n, f in enumerate(understood.facts)),
         *([by.tell("journey.completed", "end", ended)] if ended else []),
     ]
+
+
+def checked(key: str, asked: Memory, answer: SecureAnswer, interaction_id: str) -> list[Telling]:
+    """Return what is told of a secret answer: its result, and where it was accepted that the fact is known."""
+    by, home = _Teller(key, interaction_id, "customer"), asked.about
+    keyed = by.tell("input.collected", "secret", home, prompt=asked.asks, value=answer.result, mode="click")
+    if answer.outcome != "accepted":
+        return [keyed]
+    known = by._replace(party="system").tell("fact.verified", "known", home, name=asked.asks, value=answer.shown)
+    return [keyed, known]
+
+
+def raised(key: str, kind: SecureKind, interaction_id: str) -> Telling:
+    """Return the event that the customer is known by a PIN or a code."""
+    return _Teller(key, interaction_id, "system").tell("assurance.raised", "raised", level=2, method=kind)
 
 
 def received(key: str, text: str, interaction_id: str) -> Telling:
@@ -315,6 +342,7 @@ class Standing(_Wire):
 
     facts: list[Row] = []
     asks: str | None = None
+    secure: SecureKind | None = None
     journey: Topic | None = None
     holder: dict[str, str] = {"party": "bot"}
     status: Status = "bot"
@@ -373,6 +401,11 @@ def _kept_message(event: Event) -> KeptMessage:
     return KeptMessage(arriving.message_id, arriving.message, event.at)
 
 
+def was_told(events: Iterable[Event], key: str, interaction_id: str) -> bool:
+    """Tell whether the message of this key was told as such; a secret one never is."""
+    return any(event.event_id == _id(key, interaction_id) for event in events)
+
+
 def said_in_turn(events: Iterable[Event], key: str, interaction_id: str) -> list[Event] | None:
     """Return what the bot said in the turn of this key, or None where there has been no such turn."""
     own = [event for event in events if event.interaction_id == interaction_id]
@@ -421,12 +454,22 @@ def _is_given_on(offer: dict[str, Any]) -> bool:
     return offer.get("ends_parent") is not None and bool(to.get("queue") or to.get("agent"))
 
 
-def standing(view: ContextView, interaction_id: str, memory: Memory, tenant: Tenant, lang: Lang) -> Standing:
-    """Return where the chat stands."""
+def standing(
+    view: ContextView,
+    interaction_id: str,
+    memory: Memory,
+    tenant: Tenant,
+    lang: Lang,
+    secure: Mapping[str, Secure] | None = None,
+) -> Standing:
+    """Return where the chat stands; `secure` are the questions whose answers are secret."""
     status = status_of(view, interaction_id)
+    asks = memory.asks if status == "bot" else None
+    prompt = (secure or {}).get(asks or "")
     return Standing(
         facts=panel(view, interaction_id, tenant, lang),
-        asks=memory.asks if status == "bot" else None,
+        asks=asks,
+        secure=prompt.kind if prompt else None,
         journey=_topic(view, interaction_id, tenant, lang),
         holder={"party": interaction_of(view, interaction_id).holder.party},
         status=status,

@@ -25,6 +25,10 @@ from ctxhub.client import (
     HandoffView,
     Hubs,
     Invalid,
+    Opened,
+    PresenceRequest,
+    PresenceState,
+    Revealed,
     Telling,
     TooMany,
     Unauthenticated,
@@ -41,15 +45,19 @@ from ctxhub_desk.streams import Frames, customer_frames, followed, queue_frames
 from ctxhub_desk.translate import (
     Already,
     Askable,
+    Beside,
     Entry,
     OfferShown,
+    PresenceShown,
     Work,
     WorkHandoff,
     all_askable,
+    beside,
     entries,
     held,
     offer,
     offers,
+    presence,
     told_before,
     work,
 )
@@ -81,6 +89,12 @@ class Login(Body):
     key: SecretStr
     agent_id: Id
     queue: Name
+
+
+class Present(Body):
+    """Whether the agent is there for work."""
+
+    state: PresenceState
 
 
 class Decline(Body):
@@ -145,6 +159,21 @@ class Note(Saying):
     """A note for whoever comes next."""
 
     text: Annotated[str, Field(min_length=1)]
+
+
+class Reveal(Body):
+    """Which masked facts the agent must read, and why."""
+
+    interaction_id: Id
+    names: Annotated[list[Name], Field(min_length=1, max_length=20)]
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class Glass(Body):
+    """Why the agent must read a customer who is none of his work, and for how long."""
+
+    reason: Annotated[str, Field(min_length=8, max_length=500)]
+    minutes: Annotated[int, Field(ge=1, le=60)] = 15
 
 
 class Agent(NamedTuple):
@@ -364,7 +393,20 @@ async def show_held(agent: ByAgent) -> dict[str, list[WorkHandoff]]:
 @api.get("/queue/stream")
 async def follow_queue(desk: AtDesk, agent: ByAgent, last_event_id: Last = None, after: str | None = None) -> Response:
     """Follow the waiting handoffs."""
-    return _stream(desk, queue_frames(agent.hub, agent.queue, last_event_id or after))
+    return _stream(desk, queue_frames(agent.hub, agent.queue, agent.agent_id, last_event_id or after))
+
+
+@api.get("/presence")
+async def show_presence(agent: ByAgent) -> PresenceShown:
+    """Show whether the agent is there for work."""
+    return presence(await agent.hub.agents.show(agent.agent_id), await agent.hub.tenants.read(), agent.queue)
+
+
+@api.post("/presence")
+async def be_present(agent: ByAgent, body: Present) -> PresenceShown:
+    """Say whether the agent is there for work, from the queue that he follows; it lasts as long as he follows it."""
+    said = PresenceRequest(state=body.state, queues=[agent.queue])
+    return presence(await agent.hub.agents.say(agent.agent_id, said), await agent.hub.tenants.read(), agent.queue)
 
 
 @api.get("/handoffs/{handoff_id}")
@@ -388,12 +430,29 @@ async def show_handoff(
 
 
 async def _seen_now(agent: Agent, handoff_id: str, lang: Lang, min_version: int | None) -> Work:
-    """Return a handoff as it stands."""
-    handoff = await agent.hub.handoffs.get(handoff_id)
-    context = await agent.hub.contexts.read(
-        handoff.customer_id, interaction_id=handoff.interaction_id, events=100, min_version=min_version
-    )
+    """Return a handoff as it stands; who is refused reads whose it is, and may give a reason to look."""
+    try:
+        handoff = await agent.hub.handoffs.get(handoff_id)
+    except Forbidden as refusal:
+        raise _about(await _customer_in_queue(agent, handoff_id), refusal) from refusal
+    try:
+        context = await agent.hub.contexts.read(
+            handoff.customer_id, interaction_id=handoff.interaction_id, events=100, min_version=min_version
+        )
+    except Forbidden as refusal:
+        raise _about(handoff.customer_id, refusal) from refusal
     return work(handoff, context, await agent.hub.tenants.read(), agent.agent_id, lang)
+
+
+async def _customer_in_queue(agent: Agent, handoff_id: str) -> str | None:
+    """Return whose a colleague's handoff is, where the list of the agent's own queue says so."""
+    listed = await agent.hub.handoffs.list(queue=agent.queue, state="accepted")
+    return next((handoff.customer_id for handoff in listed if handoff.handoff_id == handoff_id), None)
+
+
+def _about(customer_id: str | None, refusal: Forbidden) -> Forbidden:
+    """Return a refusal that names the customer, where that is known."""
+    return Forbidden(refusal.detail, **refusal.ids | ({"customer_id": customer_id} if customer_id else {}))
 
 
 @api.post("/handoffs/{handoff_id}/accept")
@@ -452,6 +511,27 @@ async def follow_customer(
     """Follow what happens to the customer."""
     frames = customer_frames(agent.hub, customer_id, interaction_id, _last_version(last_event_id, after), lang)
     return _stream(desk, frames)
+
+
+@api.get("/customers/{customer_id}")
+async def show_customer(agent: ByAgent, customer_id: str, lang: Lang = "en") -> Beside:
+    """Show a customer outside of any handoff; refused to whom neither work nor a reason lets in, and never kept."""
+    context = await agent.hub.contexts.read(customer_id, events=100)
+    return beside(context, await agent.hub.tenants.read(), lang)
+
+
+@api.post("/customers/{customer_id}/access", status_code=201)
+async def break_glass(agent: ByAgent, customer_id: str, body: Glass) -> Opened:
+    """Open a customer to the agent for some minutes; supervisors read who, why and when."""
+    return await agent.hub.customers.open_to(customer_id, agent.agent_id, reason=body.reason, minutes=body.minutes)
+
+
+@api.post("/customers/{customer_id}/reveal")
+async def reveal(agent: ByAgent, customer_id: str, body: Reveal) -> Revealed:
+    """Read masked values; the hub answers only after it has noted who, which and why."""
+    return await agent.hub.customers.reveal(
+        customer_id, body.interaction_id, body.names, reason=body.reason, agent_id=agent.agent_id
+    )
 
 
 @api.get("/customers/{customer_id}/timeline")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ _SIGN_OF_LIFE = ": still here\n\n"
 
 #: What a queue's feed tells without any change in who waits; `ready` has a snapshot behind it.
 _NO_CHANGE = frozenset({"ready", "handoff.joined", "handoff.renewed", "handoff.shown"})
+#: What is told of calls themselves; who waits changes by their handoffs.
+_OF_CALLS = ("call.", "recording.")
+_RINGS = "call.alerting"
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 _HANDOFFS = TypeAdapter(list[HandoffView])
@@ -44,12 +47,39 @@ AWAY = Frame("away", {})
 BYE = Frame("bye", {})
 
 
-async def queue_frames(hub: ContextHub, queue: str, after: str | None) -> Frames:
-    """Yield the whole list of waiting offers, first at once and then after every change."""
-    async with aclosing(hub.feeds.queue(queue, after=after)) as feed:
+@asynccontextmanager
+async def present(hub: ContextHub, agent_id: str) -> AsyncIterator[None]:
+    """Keep an agent there for as long as the block lasts: his own feed is a sign of life to the hub."""
+    following = asyncio.ensure_future(_follow(hub, agent_id))
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def _follow(hub: ContextHub, agent_id: str) -> None:
+    """Follow an agent's feed, of which only its being open matters; a key that may not is as if he did not."""
+    with suppress(CtxhubError):
+        async with aclosing(hub.feeds.agent(agent_id)) as feed:
+            async for _ in feed:
+                continue
+
+
+async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | None) -> Frames:
+    """Yield the whole list of waiting offers, first at once and then after every change; meanwhile the agent is there.
+
+    One stream does both, since a browser has few connections.
+    """
+    async with present(hub, agent_id), aclosing(hub.feeds.queue(queue, after=after)) as feed:
         async for fed in feed:
-            if fed.type not in _NO_CHANGE:
+            if _matters(fed.type):
                 yield await _queue_frame(hub, queue, fed)
+
+
+def _matters(type_: str) -> bool:
+    """Tell whether an event of a queue's feed changes what the desk shows."""
+    return type_ == _RINGS or not (type_ in _NO_CHANGE or type_.startswith(_OF_CALLS))
 
 
 async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
@@ -59,6 +89,9 @@ async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
     if fed.type == "snapshot":
         return Frame("snapshot", {"offers": offers(_HANDOFFS.validate_python(fed.data["handoffs"]))}, fed.id)
     waiting = offers(await hub.handoffs.list(queue=queue))
+    if fed.type == _RINGS and fed.event is not None:
+        rung = {"agent_id": fed.event.data.get("agent_id"), "interaction_id": fed.event.interaction_id}
+        return Frame("alerting", rung | {"offers": waiting}, fed.id)
     handoff_id = fed.event.data.get("handoff_id") if fed.event else None
     return Frame("change", {"type": fed.type, "handoff_id": handoff_id, "offers": waiting}, fed.id)
 

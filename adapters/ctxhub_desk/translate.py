@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ctxhub.client import (
+    AgentView,
     Answer,
     Assurance,
     Commitment,
@@ -26,8 +27,12 @@ from ctxhub.client import (
     InteractionView,
     JourneyView,
     Origin,
+    PresenceState,
+    Risk,
+    Suggestion,
     Target,
     Tenant,
+    Unlock,
 )
 
 #: Channels on which an agent speaks aloud, so that a message reports what was said.
@@ -41,7 +46,7 @@ class Shown(BaseModel, frozen=True):
 
 
 class OfferShown(Shown):
-    """A handoff as its card shows it; `chained` tells that it follows another one."""
+    """A handoff as its card shows it; `chained`: it follows another one; `prefers`: who has the customer already."""
 
     handoff_id: str
     customer_id: str
@@ -58,9 +63,11 @@ class OfferShown(Shown):
     priority: int
     waiting_since: datetime
     offered_at: datetime
-    expires_at: datetime
+    expires_at: datetime | None
     agent_id: str | None
+    suggested: Suggestion | None
     chained: bool
+    prefers: str | None = None
 
 
 class WorkHandoff(OfferShown):
@@ -73,6 +80,14 @@ class WorkHandoff(OfferShown):
     outcome: str | None
 
 
+class PresenceShown(Shown):
+    """Whether the agent is there for work; `routed` where his queue suggests to agents, so that it matters."""
+
+    state: PresenceState
+    reason: str | None
+    routed: bool
+
+
 class CustomerShown(Shown):
     """Who it is, and how surely."""
 
@@ -83,7 +98,7 @@ class CustomerShown(Shown):
 
 
 class InteractionShown(Shown):
-    """The interaction that is being worked on; `spoken` where the agent talks aloud."""
+    """The interaction that is being worked on; `spoken` where the agent talks aloud, `risks` what warns of it."""
 
     interaction_id: str
     channel: str
@@ -93,6 +108,7 @@ class InteractionShown(Shown):
     holder: Holder
     fence: int
     started_at: datetime
+    risks: list[Risk]
     spoken: bool
 
 
@@ -106,7 +122,10 @@ class Rival(Shown):
 
 
 class FactRow(Shown):
-    """One fact as a row; name and journey together say which one it is."""
+    """One fact as a row; name and journey together say which one it is.
+
+    `masked` stands for a value that the caller is not cleared for; `unlock` says what would clear it.
+    """
 
     name: str
     label: str
@@ -117,6 +136,8 @@ class FactRow(Shown):
     origin: Origin | None
     others: list[Rival]
     withheld: bool
+    masked: str | None = None
+    unlock: Unlock | None = None
 
 
 class Askable(Shown):
@@ -157,7 +178,7 @@ class CommitmentShown(Shown):
 
 
 class Entry(Shown):
-    """One event on the timeline; `label` is that of the fact it is about."""
+    """One event on the timeline; `label` is that of the fact it is about, `customer_id` whose timeline it stands on."""
 
     event_id: str
     version: int | None
@@ -169,6 +190,7 @@ class Entry(Shown):
     label: str | None
     data: dict[str, Any]
     marks: list[str]
+    customer_id: str | None = None
 
 
 class Work(Shown):
@@ -187,6 +209,19 @@ class Work(Shown):
     version: int
     as_of: datetime | None = None
     degraded: str | None = None
+
+
+class Beside(Shown):
+    """All that an agent sees of a customer who is none of his work."""
+
+    customer: CustomerShown
+    facts: list[FactRow]
+    missing: list[str]
+    journeys: list[JourneyShown]
+    path: list[str]
+    commitments: list[CommitmentShown]
+    recent: list[Entry]
+    version: int
 
 
 class Already(Shown):
@@ -231,6 +266,11 @@ def offer(handoff: HandoffView) -> OfferShown:
     return OfferShown(**_offer_fields(handoff))
 
 
+def presence(view: AgentView, tenant: Tenant, queue: str) -> PresenceShown:
+    """Show whether an agent is there for work."""
+    return PresenceShown(state=view.state, reason=view.reason, routed=queue in tenant.suggesting)
+
+
 def offers(waiting: Iterable[HandoffView]) -> list[OfferShown]:
     """Show those that still wait: the urgent ones first, then who waits longest."""
     cards = [offer(handoff) for handoff in waiting if handoff.state == "offered"]
@@ -249,20 +289,41 @@ def work(
     """Show a handoff with the context that came along."""
     interaction = _interaction(context, handoff.interaction_id)
     speak = (interaction and interaction.language) or language
-    journeys = _journeys(context, handoff, interaction, tenant, language, speak)
+    current = handoff.journey_id or (interaction.journey_id if interaction else None)
+    journeys = _journeys(context, current, tenant, language, speak)
     return Work(
         handoff=_held(handoff, agent_id, fence),
         customer=_customer(context),
         interaction=_interaction_shown(interaction),
         facts=list(fact_rows(context.facts, tenant, language, journeys)),
-        missing=list(dict.fromkeys(fact.name for journey in journeys for fact in journey.missing)),
+        missing=_missing(journeys),
         journeys=journeys,
-        path=_path(context, handoff),
+        path=_path(context, handoff.channel),
         intent=context.intent.name if context.intent else None,
         commitments=[_promise(promise) for promise in context.commitments],
         recent=entries(context.recent, tenant, language),
         version=context.version,
     )
+
+
+def beside(context: ContextView, tenant: Tenant, language: str) -> Beside:
+    """Show a customer whom no handoff brought here."""
+    journeys = _journeys(context, None, tenant, language, language)
+    return Beside(
+        customer=_customer(context),
+        facts=list(fact_rows(context.facts, tenant, language, journeys)),
+        missing=_missing(journeys),
+        journeys=journeys,
+        path=_path(context, None),
+        commitments=[_promise(promise) for promise in context.commitments],
+        recent=entries(context.recent, tenant, language),
+        version=context.version,
+    )
+
+
+def _missing(journeys: Iterable[JourneyShown]) -> list[str]:
+    """Return what is still to ask, each name once."""
+    return list(dict.fromkeys(fact.name for journey in journeys for fact in journey.missing))
 
 
 def fact_rows(
@@ -288,7 +349,7 @@ def _rows_of(name: str, fact: FactView, label: str) -> Iterator[FactRow]:
         yield FactRow(
             name=name, label=label, value=None if fact.withheld else best.value, journey_id=best.journey_id,
             state=best.state, confidence=best.confidence, origin=best.origin, others=[_rival(line) for line in rest],
-            withheld=fact.withheld,
+            withheld=fact.withheld, masked=fact.masked, unlock=fact.unlock,
         )  # fmt: skip
 
 
@@ -307,7 +368,7 @@ def entry(event: Event, tenant: Tenant, language: str) -> Entry:
     return Entry(
         event_id=event.event_id, version=event.version, type=event.type, at=event.at, party=event.party,
         channel=event.channel, journey_id=event.journey_id, label=_entry_label(event, tenant, language),
-        data=event.data, marks=event.marks,
+        data=event.data, marks=event.marks, customer_id=event.customer_id,
     )  # fmt: skip
 
 
@@ -338,8 +399,9 @@ def told_before(answers: Iterable[Answer], tenant: Tenant, language: str) -> lis
 
 def _offer_fields(handoff: HandoffView) -> dict[str, Any]:
     """Return what card and work view have in common."""
-    shared = {name: getattr(handoff, name) for name in OfferShown.model_fields if name != "chained"}
-    return shared | {"chained": handoff.parent_id is not None}
+    shared = {name: getattr(handoff, name) for name in OfferShown.model_fields if name not in ("chained", "prefers")}
+    prefers = handoff.prefers.agent if handoff.prefers else None
+    return shared | {"chained": handoff.parent_id is not None, "prefers": prefers}
 
 
 def _promise(promise: Commitment) -> CommitmentShown:
@@ -378,11 +440,9 @@ def _interaction_shown(interaction: InteractionView | None) -> InteractionShown 
 
 
 def _journeys(
-    context: ContextView, handoff: HandoffView, interaction: InteractionView | None, tenant: Tenant, language: str,
-    speak: str,
-) -> list[JourneyShown]:  # fmt: skip
+    context: ContextView, current: str | None, tenant: Tenant, language: str, speak: str
+) -> list[JourneyShown]:
     """Show the journeys, the one that is being worked on first, then the freshest."""
-    current = handoff.journey_id or (interaction.journey_id if interaction else None)
     freshest = sorted(context.journeys, key=lambda journey: journey.updated_at, reverse=True)
     shown = [_journey(journey, journey.journey_id == current, tenant, language, speak) for journey in freshest]
     return sorted(shown, key=lambda journey: not journey.current)
@@ -399,8 +459,8 @@ def _journey(journey: JourneyView, current: bool, tenant: Tenant, language: str,
     )  # fmt: skip
 
 
-def _path(context: ContextView, handoff: HandoffView) -> list[str]:
+def _path(context: ContextView, otherwise: str | None) -> list[str]:
     """Return the channels that the customer came by, oldest first, without repeating one after itself."""
     came = [i.channel for i in sorted(context.interactions, key=lambda i: i.started_at)]
-    channels = came or ([handoff.channel] if handoff.channel else [])
+    channels = came or ([otherwise] if otherwise else [])
     return [channel for before, channel in zip([None, *channels], channels, strict=False) if channel != before]

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctxhub.client import Answer, JourneyView, Kind, Started, Telling
+import structlog
+
+from ctxhub.client import (
+    Answer,
+    AssuranceClaim,
+    HookFailed,
+    JourneyView,
+    Kind,
+    Secure,
+    SecureAnswer,
+    Started,
+    Telling,
+)
 from ctxhub_ivr.hearing import Hearing
 from ctxhub_ivr.questions import (
     Known,
@@ -19,6 +31,8 @@ from ctxhub_ivr.questions import (
 )
 from ctxhub_ivr.say import Command
 from ctxhub_ivr.translate import SURE_ENOUGH, State, mark_of
+
+log = structlog.get_logger()
 
 _MOST_LINES = 40
 
@@ -53,18 +67,68 @@ class Asking:
 
     async def pass_over(self, started: Started, journey: JourneyView, name: str) -> bytes:
         """Leave a fact for later and go on behind it."""
-        answers = await self._answers(started, journey)
-        return await self._go_on(started, journey, answers, next_question(answers, name))
+        return await self._go_on_behind(started, journey, name)
 
     async def take_answer(self, started: Started, journey: JourneyView, name: str) -> bytes:
         """Keep an answer; an unclear one is asked for again once, then left for later."""
         hearing = self.hearing
         if hearing.call.is_unclear:
             return await self._unclear(started, journey, Question(name))
+        if name in hearing.secure:
+            return await self._take_secret(started, journey, name, hearing.secure[name])
         await hearing.tell(started, *hearing.teller(started, journey).answer(name))
         answers = await self._answers(started, journey)
         question = next_question(answers, name, inclusive=hearing.call.sureness < SURE_ENOUGH)
         return await self._go_on(started, journey, answers, question)
+
+    async def _take_secret(self, started: Started, journey: JourneyView, name: str, secure: Secure) -> bytes:
+        """Have an answer checked that goes nowhere else; only its result is told."""
+        answer = await self._checked(name, secure)
+        if answer is None:
+            return await self.pass_over(started, journey, name)
+        here, accepted = started, answer.outcome == "accepted"
+        if accepted:
+            here = await self._identified(started, answer, secure)
+        await self.hearing.tell(here, *self.hearing.teller(here, journey).checked(name, answer.result))
+        if not accepted:
+            return await self._unclear(started, journey, Question(name))
+        return await self._go_on_behind(here, journey, name)
+
+    async def _checked(self, name: str, secure: Secure) -> SecureAnswer | None:
+        """Return what the tenant says about what was keyed; None where nobody can tell."""
+        call, state = self.hearing.call, self.hearing.state
+        if secure.hook is None or not call.digits:
+            log.warning("ivr.secret_not_taken", prompt=name, call=call.call_sid)
+            return None
+        try:
+            return await self.hearing.hooks.check_secure(
+                secure.hook, call.operation(state.n, "secure", name), call_sid=call.call_sid, phone=call.phone,
+                prompt=name, kind=secure.kind, keyed=call.digits,
+            )  # fmt: skip
+        except HookFailed as error:
+            log.warning("ivr.hook_failed", hook="secure", prompt=name, call=call.call_sid, reason=str(error))
+            return None
+
+    async def _identified(self, started: Started, answer: SecureAnswer, secure: Secure) -> Started:
+        """Know the caller as whom the tenant says; by a PIN or a code surely, by a card number as a claim."""
+        hearing = self.hearing
+        if hearing.is_alone:
+            return started
+        if answer.customer_id and answer.customer_id != started.customer_id:
+            claim = AssuranceClaim(level=1 if secure.kind == "pan" else 2, method=secure.kind)
+            place = started.interaction.interaction_id
+            await hearing.hub.interactions.identify(
+                started.customer_id, place, to=answer.customer_id, assurance=claim
+            )  # fmt: skip
+            started = await hearing.started()
+        if secure.kind != "pan":
+            await hearing.tell(started, hearing.teller(started).raised(2, secure.kind))
+        return started
+
+    async def _go_on_behind(self, started: Started, journey: JourneyView, name: str) -> bytes:
+        """Go on behind a fact that is known now."""
+        answers = await self._answers(started, journey)
+        return await self._go_on(started, journey, answers, next_question(answers, name))
 
     async def take_confirmation(self, started: Started, journey: JourneyView, name: str, said: Command | None) -> bytes:
         """Keep whether a value is right; a wrong one is asked for, one that has changed meanwhile is read out again."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from ctxhub.client import Answer, ContextHub, JourneyView, Kind, Started, Telling
+from ctxhub.client import Answer, ContextHub, Hook, JourneyView, Kind, Secure, Started, Telling
 from ctxhub_ivr.hooks import Hooks
 from ctxhub_ivr.pages import Pages
-from ctxhub_ivr.settings import Hook
 from ctxhub_ivr.translate import Call, State, Teller, start_of
 
 
@@ -22,6 +22,7 @@ class Hearing:
     state: State
     pin_hook: Hook | None = None
     sms_hook: Hook | None = None
+    secure: Mapping[str, Secure] = field(default_factory=dict)
 
     @property
     def is_alone(self) -> bool:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hmac
-import json
-import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ctxhub_ivr.settings import Hook
-
-
-class HookFailed(Exception):
-    """The tenant's system did not answer as agreed; the message never holds what was sent."""
+from ctxhub.client import Hook, HookFailed, SecureAnswer, SignedHooks
 
 
 class PinAnswer(BaseModel):
@@ -33,43 +21,28 @@ class PinAnswer(BaseModel):
 
 
 @dataclass(frozen=True)
-class Hooks:
+class Hooks(SignedHooks):
     """Calls hooks; `now` gives the time in seconds."""
 
-    deadline: float
-    now: Callable[[], float]
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
-
-    async def check_pin(self, hook: Hook, message_id: str, *, call_sid: str, phone: str | None, pin: str) -> PinAnswer:
-        """Ask whether the PIN is right; `HookFailed` when nobody can tell."""
-        answer = await self._post(hook, message_id, {"call_sid": call_sid, "phone": phone, "pin": pin})
+    async def check_pin(
+        self, hook: Hook, message_id: str, *, call_sid: str, phone: str | None, pin: str, claimed: str | None = None
+    ) -> PinAnswer:
+        """Ask whether the PIN is right, that of a customer who was `claimed`; `HookFailed` when nobody can tell."""
+        whose = {"customer_id": claimed} if claimed else {}
+        answer = await self.post(hook, message_id, {"call_sid": call_sid, "phone": phone, "pin": pin} | whose)
         try:
             return PinAnswer.model_validate_json(answer.content)
         except ValidationError:
             # The cause is dropped: it would repeat what the other side sent, which may hold the PIN.
             raise HookFailed("the PIN hook's answer is not as agreed") from None
 
+    async def check_secure(
+        self, hook: Hook, message_id: str, *, call_sid: str, phone: str | None, prompt: str, kind: str, keyed: str
+    ) -> SecureAnswer:
+        """Have checked what was keyed in secret; `HookFailed` when nobody can."""
+        asked = {"call_sid": call_sid, "phone": phone, "prompt": prompt, "secure": kind, "keyed": keyed}
+        return await self.check(hook, message_id, asked)
+
     async def send_sms(self, hook: Hook, message_id: str, *, to: str, link: str, text: str) -> None:
         """Have a text message sent; `HookFailed` when it was not taken."""
-        await self._post(hook, message_id, {"to": to, "link": link, "text": text})
-
-    async def _post(self, hook: Hook, message_id: str, payload: dict[str, Any]) -> httpx.Response:
-        body = json.dumps(payload, ensure_ascii=False).encode()
-        headers = signed_headers(hook.secret, message_id, int(self.now()), body)
-        try:
-            async with asyncio.timeout(self.deadline), httpx.AsyncClient(verify=self.tls) as client:
-                answer = await client.post(hook.url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise HookFailed(f"the hook can't be reached ({type(error).__name__})") from None
-        if not answer.is_success:
-            raise HookFailed(f"the hook answered {answer.status_code}")
-        return answer
-
-
-def signed_headers(secret: bytes | None, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Sign a body by Standard Webhooks; a message that is repeated keeps its id."""
-    headers = {"content-type": "application/json", "webhook-id": message_id, "webhook-timestamp": str(timestamp)}
-    if secret is None:
-        return headers
-    mac = hmac.new(secret, f"{message_id}.{timestamp}.".encode() + body, sha256)
-    return headers | {"webhook-signature": f"v1,{base64.b64encode(mac.digest()).decode()}"}
+        await self.post(hook, message_id, {"to": to, "link": link, "text": text})

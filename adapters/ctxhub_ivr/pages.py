@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ctxhub.client import HandoffView, Kind, Tenant
+from ctxhub.client import HandoffView, Kind, QueueView, Tenant, said_at
 from ctxhub_ivr import menu, say, twiml
 from ctxhub_ivr.settings import IvrChannel
 from ctxhub_ivr.translate import PIN_TRIES, State, mark_of, sip_uri, task_of
@@ -16,6 +17,8 @@ from ctxhub_ivr.translate import PIN_TRIES, State, mark_of, sip_uri, task_of
 # A document has at most 64 KB, whatever is in it.
 _MOST_FACTS = 40
 _LONGEST_VALUE = 150
+_TIME_TO_BEGIN = 3
+_PAUSE_WHILE_WAITING = 15
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,36 @@ class Pages:
         lines += self._says_if(self.has_link, "link_choice")
         return self._one_key("menu", state, [*lines, *self._always()], self.tenant.journeys)
 
+    def begin(self, state: State, expects_code: bool) -> bytes:
+        """Offer to go on, in one fixed sentence, the same to everybody; and wait for a code where one is dialled."""
+        prompts = self._spoken([self._says("welcome"), *self._says_if(self.channel.continuation, "continue_choice")])
+        more = {"finishOnKey": "#"} if expects_code else {"finishOnKey": "", "numDigits": "1"}
+        verb = twiml.keys(self._action("begin", state), prompts, self.language, timeout=_TIME_TO_BEGIN, **more)
+        return twiml.document(verb)
+
+    def wait(self, state: State, opening: Sequence[str]) -> bytes:
+        """Let the caller hear something while waiting, and listen for a key."""
+        prompts = [*self._spoken(opening), twiml.pause(_PAUSE_WHILE_WAITING)]
+        more = {"finishOnKey": "", "numDigits": "1"}
+        return twiml.document(twiml.keys(self._action("wait", state), prompts, self.language, timeout=1, **more))
+
+    def wait_with_link(self, state: State, opening: Sequence[str], link: Link) -> bytes:
+        """Let the caller wait on after a link was sent, or is sent within the call."""
+        message = [twiml.sms(link.text, link.to)] if link.within_call else []
+        on = twiml.redirect(self._action("wait", state))
+        return twiml.document(*message, *self._spoken(opening), twiml.pause(_PAUSE_WHILE_WAITING), on)
+
     def pin(self, state: State, opening: Sequence[str] = ()) -> bytes:
         """Ask for the PIN, by keys alone."""
         prompts = self._spoken([*opening, self._says("pin")])
         more = {"input": "dtmf", "finishOnKey": "#", "timeout": "10"}
         return twiml.document(twiml.gather(self._action("pin", state), prompts, self.language, **more))
+
+    def who(self, state: State, way: str, opening: Sequence[str] = ()) -> bytes:
+        """Ask by what it can be found out who it is, by keys alone; the same whoever calls."""
+        prompts = self._spoken([*opening, self._says(f"who_{way}")])
+        more = {"input": "dtmf", "finishOnKey": "#", "timeout": "10"}
+        return twiml.document(twiml.gather(self._action("who", state), prompts, self.language, **more))
 
     def resume(self, state: State, opening: Sequence[str], kinds: Sequence[Kind]) -> bytes:
         """Offer journeys to go on with."""
@@ -64,9 +92,10 @@ class Pages:
         return self._one_key("resume", state, lines, kinds)
 
     def ask(self, state: State, name: str, opening: Sequence[str] = ()) -> bytes:
-        """Ask for a fact."""
+        """Ask for a fact; for a secret one by keys alone, since what is spoken is written down by the platform."""
         question = self._says("ask", label=self._fact_label(name))
-        return self._question(state.next_about(name), [*opening, question])
+        by_keys = {"input": "dtmf", "timeout": "10"} if name in self.channel.prompts else {}
+        return self._question(state.next_about(name), [*opening, question], **by_keys)
 
     def confirm(self, state: State, name: str, value: Any, opening: Sequence[str] = ()) -> bytes:
         """Ask whether a value is right."""
@@ -86,6 +115,26 @@ class Pages:
         """Bring the caller to a human, with the token."""
         verb = self._towards_humans(state, handoff)
         return twiml.document(*self._spoken([self._says("queue")]), verb)
+
+    def closed(self, state: State, handoff: HandoffView, queue: QueueView) -> bytes:
+        """Say that nobody is there, offer to call back where that is possible, and let wait who wants to."""
+        verb, lines = self._towards_humans(state, handoff), self._closed_lines(queue)
+        if not any(one.kind == "callback" for one in queue.alternatives):
+            return twiml.document(*self._spoken(lines), verb)
+        prompts = self._spoken([*lines, self._says("callback_choice")])
+        return twiml.document(
+            twiml.one_key(self._action("callback", state), prompts, self.language, unless_silent=True), verb
+        )
+
+    def _closed_lines(self, queue: QueueView) -> list[str]:
+        """Say when somebody will be there, as far as that is known."""
+        if queue.opens_at is None:
+            return self.says("closed")
+        return self.says("closed_until", when=self.said_at(queue.opens_at, queue.queue))
+
+    def said_at(self, at: datetime, queue: str) -> str:
+        """Say a time by the clock of a queue."""
+        return said_at(at, self.tenant.clock_of(queue), self.language)
 
     def goodbye(self, opening: Sequence[str] = ()) -> bytes:
         """End the call."""
@@ -123,10 +172,10 @@ class Pages:
             return self.says("human_choice")
         return [self._says("complaint_choice", key=menu.COMPLAINT_KEY), self._says("human_alone")]
 
-    def _question(self, state: State, lines: Sequence[str]) -> bytes:
+    def _question(self, state: State, lines: Sequence[str], **more: str) -> bytes:
         """Listen for the answer to one question."""
         action = self._action("fact", state)
-        return twiml.document(twiml.gather(action, self._spoken(lines), self.language, finishOnKey="#"))
+        return twiml.document(twiml.gather(action, self._spoken(lines), self.language, finishOnKey="#", **more))
 
     def _towards_humans(self, state: State, handoff: HandoffView | None) -> Element:
         """Dial or enqueue; without a handoff the caller comes without context."""
@@ -137,7 +186,8 @@ class Pages:
         if channel.workflow_sid:
             task = task_of(token, channel.queue, self.language, degraded=handoff is None)
             return twiml.enqueue_task(channel.workflow_sid, task, action)
-        return twiml.enqueue(channel.queue, action)
+        waits = handoff is not None and channel.link_while_waiting and self.has_link
+        return twiml.enqueue(channel.queue, action, self._action("wait", state) if waits else None)
 
     def _one_key(self, step: str, state: State, lines: Sequence[str], kinds: Iterable[Kind]) -> bytes:
         """Listen for one key, or the name of one of the kinds."""

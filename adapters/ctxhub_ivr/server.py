@@ -27,6 +27,7 @@ from ctxhub.client import (
     TooMany,
     Unavailable,
     Unknown,
+    secure_prompts,
 )
 from ctxhub_ivr import twiml
 from ctxhub_ivr.alone import Alone, Memory, Remembering
@@ -52,12 +53,16 @@ _ALONE_WITHIN = 1.0
 _OVER = {"completed", "busy", "failed", "no-answer", "canceled"}
 _STEPS: dict[str, Callable[[Dialogue], Awaitable[bytes]]] = {
     "voice": Dialogue.voice,
+    "begin": Dialogue.begin,
+    "wait": Dialogue.wait,
     "menu": Dialogue.menu,
+    "who": Dialogue.who,
     "pin": Dialogue.pin,
     "resume": Dialogue.resume,
     "fact": Dialogue.fact,
     "done": Dialogue.done,
     "queue": Dialogue.queue,
+    "callback": Dialogue.callback,
 }
 
 
@@ -165,7 +170,8 @@ class Exchange:
         pages = self._pages_of(tenant, channel, webhook)
         pages = replace(pages, has_pin=pin is not None, has_link=sms is not None or channel.sms)
         state, known = State.from_query(webhook.query), self.memory.of(call.call_sid)
-        return Remembering(hub, self.hooks, pages, call, state, pin, sms, known)
+        secure = secure_prompts(channel.prompts, self.settings.environ)
+        return Remembering(hub, self.hooks, pages, call, state, pin, sms, secure, known)
 
     def _pages_of(self, tenant: Tenant, channel: IvrChannel, webhook: Webhook) -> Pages:
         """Return who writes the documents, in the language of the call."""
@@ -264,7 +270,9 @@ def _alone(hearing: Remembering) -> Alone:
     known.was_alone = True
     pages = replace(hearing.pages, has_pin=False, has_link=False, first=first)
     now = datetime.now(UTC)
-    return Alone(hearing.hub, hearing.hooks, pages, hearing.call, hearing.state, known=known, now=now)
+    return Alone(
+        hearing.hub, hearing.hooks, pages, hearing.call, hearing.state, secure=hearing.secure, known=known, now=now
+    )  # fmt: skip
 
 
 async def _bounded_body(request: Request) -> bytes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ctxhub.client import Hook, SecurePrompt, hook_at
 from ctxhub_ivr.signature import Secrets
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s#]+$")]
@@ -40,10 +39,16 @@ class IvrChannel(BaseModel):
     workflow_sid: str | None = None
     pin_hook: _Url | None = None
     pin_hook_secret_env: str | None = None
+    #: By fact: questions whose answers are secret.
+    prompts: dict[str, SecurePrompt] = {}
     sms_hook: _Url | None = None
     sms_hook_secret_env: str | None = None
     sms: bool = False
     chat_link: _Url | None = None
+    #: Whether every caller is offered to go on where he was, before the menu.
+    continuation: bool = False
+    #: Whether callers who wait in a queue of the platform may have a link to the chat sent.
+    link_while_waiting: bool = False
     #: Read by the hub's numbers: whether this channel tells what it asks.
     instrumented: bool | None = None
 
@@ -58,38 +63,12 @@ class IvrChannel(BaseModel):
         return Secrets(environ.get(self.auth_token_env or "") or None, keys)
 
 
-@dataclass(frozen=True)
-class Hook:
-    """An address of the tenant's that we call, and the secret that we sign with, if there is one."""
-
-    url: str
-    secret: bytes | None = field(repr=False)
-
-
 def pin_hook(channel: IvrChannel, environ: Mapping[str, str]) -> Hook | None:
     """Return who checks PINs, or None: a PIN never goes out unsigned."""
-    hook = _hook(channel.pin_hook, channel.pin_hook_secret_env, environ)
+    hook = hook_at(channel.pin_hook, channel.pin_hook_secret_env, environ)
     return hook if hook and hook.secret else None
 
 
 def sms_hook(channel: IvrChannel, environ: Mapping[str, str]) -> Hook | None:
     """Return who sends text messages; unsigned only where no secret is named."""
-    return _hook(channel.sms_hook, channel.sms_hook_secret_env, environ)
-
-
-def _hook(url: str | None, secret_env: str | None, environ: Mapping[str, str]) -> Hook | None:
-    """Return a hook, unless it has no address or its secret is named but not set."""
-    secret = environ.get(secret_env) if secret_env else None
-    if url is None or (secret_env and not secret):
-        return None
-    return Hook(url, _secret_bytes(secret) if secret else None)
-
-
-def _secret_bytes(secret: str) -> bytes:
-    """Read a secret as Standard Webhooks write it: bytes behind `whsec_`, else the text itself."""
-    if not secret.startswith("whsec_"):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        return secret.encode()
+    return hook_at(channel.sms_hook, channel.sms_hook_secret_env, environ)

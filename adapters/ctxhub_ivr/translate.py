@@ -11,15 +11,21 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from ctxhub.client import (
+    AlternativeView,
+    AskedCallback,
+    AskedNumber,
     AssuranceClaim,
+    Attestation,
     HandoffHint,
     Identifier,
     OfferRequest,
     Party,
     Ref,
     Start,
+    Started,
     Target,
     Telling,
+    cleaned,
     told,
 )
 
@@ -31,7 +37,9 @@ UNCLEAR_BELOW = 0.3
 _PHONE = re.compile(r"\+[1-9]\d{5,14}")
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{1,30}")
 _CALL_SID = re.compile(r"[!-~]{1,64}")
+_CODE = re.compile(r"[0-9]{8}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE)
+_VERSTAT = re.compile(r"TN-Validation-(Passed|Failed)(?:-([ABC]))?")
 _MOST_SIP_HEADERS = 1023
 _MOST_LEFT = 1500
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[0-9A-Za-z]{2,8})*")
@@ -120,11 +128,13 @@ class Call:
 
     call_sid: str
     phone: str | None = None
+    called: str | None = None
     digits: str = ""
     speech: str = ""
     confidence: float | None = None
     token: str | None = None
     outcome: str = ""
+    attestation: Attestation | None = None
 
     @classmethod
     def from_params(cls, params: Iterable[tuple[str, str]], query: str = "") -> Call | None:
@@ -133,14 +143,16 @@ class Call:
         given = dict(pairs)
         if not _CALL_SID.fullmatch(given.get("CallSid", "")):
             return None
-        phone = given.get("From", "")
+        phone, called = given.get("From", ""), given.get("To", "")
         return cls(
             call_sid=given["CallSid"],
             phone=phone if _PHONE.fullmatch(phone) else None,
+            called=called if _PHONE.fullmatch(called) else None,
             digits=given.get("Digits", "").strip(),
             speech=given.get("SpeechResult", "").strip(),
             confidence=_confidence(given.get("Confidence")),
             token=token_in([*parse_qsl(query), *pairs]),
+            attestation=attestation_of(given.get("StirVerstat", "")),
             outcome=given.get("DialCallStatus") or given.get("QueueResult") or given.get("CallStatus", ""),
         )
 
@@ -165,7 +177,8 @@ class Call:
         return not self.said or self.sureness < UNCLEAR_BELOW
 
     def operation(self, n: int, what: str, *content: Any) -> str:
-        """Name one effect of one step, alike whenever the webhook is repeated."""
+        """Name one effect of one step, alike whenever the webhook is repeated; no digest is made of a card number."""
+        content = cleaned(list(content)).value
         digest = sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
         return f"{self.call_sid}:{n}:{what}:{digest}"
 
@@ -189,6 +202,14 @@ class Teller:
         sureness = {} if call.sureness == 1.0 else {"confidence": call.sureness}
         stated = self._of_journey("fact.stated", "customer", name=name, value=call.said, **sureness)
         return [self._collected(name), stated]
+
+    def checked(self, name: str, result: dict[str, str]) -> list[Telling]:
+        """Tell what became of something keyed in secret: its result, and where it was accepted that it is known."""
+        keyed = self._of_journey("input.collected", "customer", prompt=name, value=result, mode="dtmf")
+        if result["outcome"] != "accepted":
+            return [keyed]
+        shown = f"•••• {result['last4']}" if "last4" in result else result.get("card_ref", result["outcome"])
+        return [keyed, self._of_journey("fact.verified", "system", name=name, value=shown)]
 
     def confirmed(self, name: str, value: Any) -> list[Telling]:
         """Tell that a value was said to be right."""
@@ -218,9 +239,9 @@ class Teller:
         """Tell that the caller wants something else just now."""
         return self._of_journey("journey.declined", "customer")
 
-    def raised(self, level: int) -> Telling:
-        """Tell that the caller is known by the PIN."""
-        return self._of_call("assurance.raised", "system", level=level, method="pin")
+    def raised(self, level: int, method: str = "pin") -> Telling:
+        """Tell that the caller is known by the PIN, or by a code sent before."""
+        return self._of_call("assurance.raised", "system", level=level, method=method)
 
     def pin_refused(self) -> Telling:
         """Warn that the PIN was wrong to the last try."""
@@ -259,7 +280,7 @@ class Teller:
 def start_of(call: Call, language: str, *, with_token: bool = False) -> Start:
     """Say what is known as a call begins, and again at each of its steps: the hub finds it by its CallSid.
 
-    The number calling is a mere claim. A token is handed in once, by the first webhook.
+    The number calling is a mere claim. A token and the number called are handed in once, by the first webhook.
     """
     fields: dict[str, Any] = {
         "channel": "ivr",
@@ -271,9 +292,21 @@ def start_of(call: Call, language: str, *, with_token: bool = False) -> Start:
     if call.phone:
         fields["identifiers"] = [Identifier(type="phone", value=call.phone, strength="claimed")]
         fields["assurance"] = AssuranceClaim(level=1, method="ani")
+    if call.attestation:
+        fields["attestation"] = call.attestation
+    if with_token and call.called:
+        fields["dnis"] = call.called
     if with_token and call.token:
         fields["handoff"] = HandoffHint(token=call.token)
     return Start(**fields)
+
+
+def attestation_of(verstat: str) -> Attestation | None:
+    """Read what the network says of the number calling, such as `TN-Validation-Passed-A`; None for nothing."""
+    found = _VERSTAT.fullmatch(verstat)
+    if found is None:
+        return None
+    return Attestation(result="passed" if found[1] == "Passed" else "failed", level=found[2])
 
 
 def offer_to(
@@ -292,6 +325,18 @@ def offer_to(
     )
 
 
+def call_back(
+    queue: str, window: AlternativeView, phone: str, started: Started, journey_id: str | None
+) -> OfferRequest:
+    """Promise a call to the number that is calling, within a window."""
+    number = AskedNumber(value=phone)
+    return OfferRequest(
+        customer_id=started.customer_id, interaction_id=started.interaction.interaction_id, journey_id=journey_id,
+        reason="asked to be called back", to=Target(queue=queue), kind="callback",
+        callback=AskedCallback.model_validate({"from": window.from_, "until": window.until, "number": number}),
+    )  # fmt: skip
+
+
 def sip_uri(target: str, token: str | None, uui: str | None, *, degraded: bool = False) -> str:
     """Add the token to a SIP address the way headers travel in it, as far as the platform's limit allows.
 
@@ -305,6 +350,11 @@ def sip_uri(target: str, token: str | None, uui: str | None, *, degraded: bool =
         if part and len("&".join([*parts, part])) <= _MOST_SIP_HEADERS:
             parts.append(part)
     return "?".join([address, "&".join(parts)]) if parts else address
+
+
+def is_code(digits: str) -> bool:
+    """Tell whether what was keyed in may be the code of a handoff."""
+    return _CODE.fullmatch(digits) is not None
 
 
 def mark_of(value: Any) -> str:

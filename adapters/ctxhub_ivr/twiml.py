@@ -45,9 +45,15 @@ def gather(
     return verb
 
 
-def one_key(action: str, prompts: Sequence[Element], language: str, hints: Iterable[str] = ()) -> Element:
-    """Listen for a single key, of which `*` and `#` are two like the others, or for speech."""
-    return gather(action, prompts, language, hints=hints, numDigits="1", finishOnKey="")
+def one_key(
+    action: str, prompts: Sequence[Element], language: str, hints: Iterable[str] = (), unless_silent: bool = False
+) -> Element:
+    """Listen for a single key, of which `*` and `#` are two like the others, or for speech.
+
+    Where silence is not reported, the document goes on behind it.
+    """
+    more = {"actionOnEmptyResult": "false"} if unless_silent else {}
+    return gather(action, prompts, language, hints=hints, numDigits="1", finishOnKey="", **more)
 
 
 def dial_sip(uri: str, action: str) -> Element:
@@ -57,9 +63,15 @@ def dial_sip(uri: str, action: str) -> Element:
     return verb
 
 
-def enqueue(queue: str, action: str) -> Element:
-    """Let the caller wait in a queue of the platform."""
-    return _verb("Enqueue", queue, action=action, method="POST")
+def keys(action: str, prompts: Sequence[Element], language: str, *, timeout: int, **more: str) -> Element:
+    """Listen for keys alone, for so many seconds after the prompts."""
+    return gather(action, prompts, language, **{"input": "dtmf", "timeout": str(timeout)} | more)
+
+
+def enqueue(queue: str, action: str, wait: str | None = None) -> Element:
+    """Let the caller wait in a queue of the platform, with what is heard meanwhile."""
+    heard = {"waitUrl": wait, "waitUrlMethod": "POST"} if wait else {}
+    return _verb("Enqueue", queue, action=action, method="POST", **heard)
 
 
 def enqueue_task(workflow_sid: str, task: str, action: str) -> Element:

@@ -11,8 +11,12 @@ from fastapi.openapi.utils import get_openapi
 
 from ctxhub import __version__
 from ctxhub.api import (
+    agents,
+    audit,
+    callbacks,
     commitments,
     contexts,
+    continuing,
     customers,
     docs,
     events,
@@ -20,14 +24,41 @@ from ctxhub.api import (
     handoffs,
     health,
     interactions,
+    keys,
+    merging,
     numbers,
+    onward,
+    persons,
     problems,
+    refusals,
+    reveals,
     streams,
+    webhooks,
 )
-from ctxhub.errors import CtxhubError, every_error
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-ROUTERS = (interactions, events, contexts, commitments, handoffs, customers, streams, numbers, health, docs, guides)
+ROUTERS = (
+    interactions,
+    events,
+    contexts,
+    commitments,
+    handoffs,
+    continuing,
+    agents,
+    callbacks,
+    customers,
+    reveals,
+    persons,
+    merging,
+    keys,
+    audit,
+    webhooks,
+    streams,
+    numbers,
+    health,
+    docs,
+    guides,
+)
 _DESCRIPTION = (
     "The customer says it once. Every answer about a customer carries its version as ETag; "
     "errors are problem documents."
@@ -46,44 +77,13 @@ def create_api(lifespan: Lifespan) -> FastAPI:
 
 
 def description(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document, with every problem type."""
+    """Return the OpenAPI 3.1 document, with every way in which a call may be refused."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        components.setdefault("schemas", {})["Problem"] = _problem_schema()
         document["security"] = [{"key": []}]
-        for path in document["paths"].values():
-            for operation in path.values():
-                _with_problems(operation)
+        refusals.describe(document, [route for noun in ROUTERS for route in noun.router.routes])
+        onward.lead_on(document)
         app.openapi_schema = document
     return app.openapi_schema
-
-
-def _problem_schema() -> dict[str, Any]:
-    """Describe problem documents, with every code that there is."""
-    codes = [error.code for error in every_error() if error is not CtxhubError]
-    text = {"type": "string"}
-    return {
-        "type": "object",
-        "required": ["type", "title", "status", "code", "detail", "remedy"],
-        "properties": {
-            "type": text | {"format": "uri"},
-            "title": text,
-            "status": {"type": "integer"},
-            "code": text | {"enum": codes},
-            "detail": text,
-            "remedy": text,
-            "errors": {
-                "type": "array",
-                "items": {"type": "object", "properties": {"pointer": text, "detail": text}},
-            },
-        },
-    }
-
-
-def _with_problems(operation: dict[str, Any]) -> None:
-    """Describe an operation's refusals: one kind of document, whatever the status."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    operation["responses"].pop("422", None)
-    operation["responses"]["default"] = {"description": "Refused; `code` says why.", "content": content}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 
+from ctxhub.api import audited
+from ctxhub.api.auth import Tokens, is_token
 from ctxhub.api.problems import guarded
 from ctxhub.errors import Changed, CtxhubError, Forbidden, Invalid, Malformed, Unauthenticated
 from ctxhub.hub.changes import Request as Conditions
@@ -17,10 +19,11 @@ from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.disclosure import Role
 from ctxhub.model.value import Id
-from ctxhub.store.codec import digest, fingerprint
+from ctxhub.store.codec import digest
 from ctxhub.store.contexts import Operation, Who
 
 JSON = "application/json"
+MAX_DEPTH = 64
 _VERSION = re.compile(r'^(?:W/)?"?(\d{1,15})"?$')
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
@@ -30,10 +33,29 @@ class JsonRequest(Request):
 
     async def json(self) -> Any:
         """Return the body as JSON."""
+        body = await self.body()
         try:
-            return orjson.loads(await self.body())
+            found = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Malformed(f"the body is not JSON: {error}") from error
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and not _is_shallow(found):
+            raise Malformed(f"the body is nested deeper than {MAX_DEPTH}")
+        return found
+
+
+def _is_shallow(content: Any) -> bool:
+    """Tell whether nothing is nested deeper than bodies may be."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [part for found in level if type(found) in (dict, list) for part in _parts(found)]
+        if not level:
+            return True
+    return False
+
+
+def _parts(found: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """Return what is in an object or list."""
+    return found.values() if isinstance(found, dict) else found
 
 
 class Route(APIRoute):
@@ -52,9 +74,21 @@ class Route(APIRoute):
 async def answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaitable[Response]]) -> Response:
     """Answer a call, guarded; whoever decided on an older document is shown the present context."""
     try:
-        return await guarded(request, handler)
+        response = await guarded(request, handler)
     except Changed as changed:
         raise await _with_context(request, changed) from changed
+    except Forbidden as refusal:
+        await audited.note_refusal(hub_of(request), request, _known_caller(request), refusal)
+        raise
+    caller = _known_caller(request)
+    if caller is not None:
+        await audited.note(hub_of(request), request, caller, response)
+    return response
+
+
+def _known_caller(request: Request) -> Principal | None:
+    """Return who was found to call, if anybody was."""
+    return getattr(request.state, "caller", None)
 
 
 async def _with_context(request: Request, changed: Changed) -> Changed:
@@ -65,6 +99,7 @@ async def _with_context(request: Request, changed: Changed) -> Changed:
         shown = await hub_of(request).contexts.read(who, caller.reader(await _asking(request)))
     except CtxhubError:
         return changed
+    await audited.note_shown_context(hub_of(request), request, caller, shown.version)
     return Changed(changed.detail, **changed.ids | {"context": shown.value})
 
 
@@ -93,7 +128,19 @@ async def caller_of(request: Request) -> Principal:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise Unauthenticated("the request brings no key")
-    return await hub_of(request).keys.principal(key.strip())
+    principal = await _bearer(request, key.strip())
+    principal.must_reach(getattr(request.scope.get("route"), "path", ""))
+    hub_of(request).limits.count(principal, request.path_params.get("customer_id"))
+    request.state.caller = principal
+    return principal
+
+
+async def _bearer(request: Request, key: str) -> Principal:
+    """Return whose key or token it is."""
+    tokens: Tokens | None = request.app.state.tokens
+    if tokens is not None and is_token(key):
+        return await tokens.principal(key)
+    return await hub_of(request).keys.principal(key)
 
 
 def refuse_unless(principal: Principal, *roles: Role) -> None:
@@ -139,7 +186,9 @@ async def _operation(request: Request, principal: Principal, key: str) -> Operat
     if not _KEY.match(key):
         raise Invalid.field("Idempotency-Key", "has 1 to 255 visible ASCII characters")
     route = getattr(request.scope.get("route"), "path", "")
-    said = fingerprint(request.url.path.encode() + b"\n" + await request.body())
+    # Under a key: what was said may hold a card number, which a plain fingerprint would help to guess.
+    body = (await request.body()).decode("latin-1")
+    said = hub_of(request).lookups.sealed("said", request.url.path, body)[:8]
     return Operation(digest(principal.tenant, principal.name, request.method, route, key), said)
 
 
@@ -163,10 +212,32 @@ async def worked_for(request: Request, principal: Principal, customer_id: str) -
     return who
 
 
+async def worked_in(request: Request, principal: Principal, customer_id: str) -> Who:
+    """Return a customer as `worked_for` does; the interaction in the path must be of a channel that is the caller's."""
+    who = await worked_for(request, principal, customer_id)
+    await hub_of(request).interactions.must_speak(principal, who, request.path_params["interaction_id"])
+    return who
+
+
+def searching(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in the roles named, and counts a look-up by an identifier."""
+
+    async def caller(request: Request) -> Principal:
+        principal = await caller_of(request)
+        refuse_unless(principal, *roles)
+        await hub_of(request).limits.count_lookup(principal)
+        return principal
+
+    return caller
+
+
 HubHere = Annotated[Hub, Depends(_hub_here)]
 Adapter = Annotated[Principal, Depends(allowed("adapter"))]
 Worker = Annotated[Principal, Depends(allowed("adapter", "agent"))]
 Onlooker = Annotated[Principal, Depends(allowed("adapter", "agent", "supervisor"))]
 Supervisor = Annotated[Principal, Depends(allowed("supervisor"))]
+Reviewer = Annotated[Principal, Depends(allowed("agent", "supervisor"))]
 Admin = Annotated[Principal, Depends(allowed())]
+SearchingWorker = Annotated[Principal, Depends(searching("adapter", "agent"))]
+SearchingOnlooker = Annotated[Principal, Depends(searching("adapter", "agent", "supervisor"))]
 InteractionQuery = Annotated[Id | None, Query(description="The interaction that asks.")]

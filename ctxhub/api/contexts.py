@@ -7,11 +7,21 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from ctxhub.api.calls import HubHere, InteractionQuery, Onlooker, Route, Worker, answer, who_of
+from ctxhub.api.calls import (
+    HubHere,
+    InteractionQuery,
+    Onlooker,
+    Route,
+    SearchingOnlooker,
+    Worker,
+    answer,
+    who_of,
+)
 from ctxhub.errors import Invalid
 from ctxhub.hub.asks import Asked
 from ctxhub.hub.contexts import Shown
 from ctxhub.model.brief import Brief, Wanted
+from ctxhub.model.clearance import ReadingFor
 from ctxhub.model.context import ContextView
 from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
@@ -21,6 +31,7 @@ router = APIRouter(prefix="/v1", tags=["context"], route_class=Route)
 
 MOST_VERSIONS = 10**15
 Version = Annotated[int | None, Query(ge=0, le=MOST_VERSIONS)]
+PurposeQuery = Annotated[ReadingFor, Query(description="What it is read for: `quality` never shows what is sensitive.")]
 
 
 class ContextQuery(Value):
@@ -29,12 +40,14 @@ class ContextQuery(Value):
     interaction_id: Id | None = None
     events: Annotated[int, Field(ge=0, le=200, description="How many of the newest events to bring.")] = 20
     min_version: Annotated[int, Field(ge=0, le=MOST_VERSIONS)] | None = None
+    purpose: ReadingFor = "service"
 
 
 class BriefQuery(Wanted):
     """For whom the brief is, in which language, how long it may be, and for which interaction."""
 
     min_version: Annotated[int, Field(ge=0, le=MOST_VERSIONS)] | None = None
+    purpose: ReadingFor = "service"
 
 
 class Lookup(Value):
@@ -64,7 +77,7 @@ async def read(
     customer_id: str, query: Annotated[ContextQuery, Query()], request: Request, hub: HubHere, caller: Onlooker
 ) -> Response:
     """Read the context as the asking interaction may see it; 304 where nothing changed or lapsed."""
-    reader = caller.reader(query.interaction_id)
+    reader = caller.reader(query.interaction_id, query.purpose)
     shown = await hub.contexts.read(who_of(caller, customer_id), reader, query.events, query.min_version)
     return context_answer(shown, request)
 
@@ -77,7 +90,7 @@ async def brief(
 
     It says what the same reader's context shows, and nothing else. 304 where its words would be the same.
     """
-    who, reader = who_of(caller, customer_id), caller.reader(query.interaction_id)
+    who, reader = who_of(caller, customer_id), caller.reader(query.interaction_id, query.purpose)
     told = await hub.briefs.read(who, reader, query, query.min_version)
     if is_held(request, told.brief.version) and told.is_as_before():
         return Response(status_code=304, headers={"ETag": f'"{told.brief.version}"'})
@@ -85,7 +98,7 @@ async def brief(
 
 
 @router.post("/context/lookup", response_model=ContextView)
-async def lookup(body: Lookup, request: Request, hub: HubHere, caller: Onlooker) -> Response:
+async def lookup(body: Lookup, request: Request, hub: HubHere, caller: SearchingOnlooker) -> Response:
     """Read the context of whom an identifier leads to; 409 without ids where it leads to several."""
     who = await hub.customers.lookup(caller.tenant, body.identifier)
     return context_answer(await hub.contexts.read(who, caller.reader(body.interaction_id)), request)
@@ -113,11 +126,12 @@ async def timeline(
     before: Version = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     interaction_id: InteractionQuery = None,
+    purpose: PurposeQuery = "service",
 ) -> Response:
     """Read what happened between two versions (exclusive), oldest first."""
     if after is not None and before is not None and after >= before:
         raise Invalid.field("/after", "must be below `before`")
-    reader = caller.reader(interaction_id)
+    reader = caller.reader(interaction_id, purpose)
     events, more, version = await hub.contexts.timeline(who_of(caller, customer_id), reader, after, before, limit)
     return answer({"events": events, "next": more}, version)
 

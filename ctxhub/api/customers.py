@@ -1,4 +1,4 @@
-"""Routes of customers, keys, and the tenant's declarations."""
+"""Routes of customers and the tenant's declarations."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from ctxhub.api.calls import (
     HubHere,
     Onlooker,
     Route,
+    SearchingWorker,
     Worker,
     answer,
     conditions_of,
     who_of,
     worked_for,
 )
-from ctxhub.errors import Forbidden
-from ctxhub.hub.tenants import DEFAULT
+from ctxhub.hub import asserting
 from ctxhub.model.customer import Identifier
-from ctxhub.model.disclosure import Role
 from ctxhub.model.tenant import Tenant
-from ctxhub.model.value import CustomerId, Id, Name, TenantId, Value
+from ctxhub.model.value import CustomerId, Value
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=Route)
 
@@ -43,24 +42,8 @@ class Identifiers(Value):
     identifiers: list[Identifier]
 
 
-class KeyBody(Value):
-    """A key to be made: for the caller's tenant, or, by the default tenant's admin, for any."""
-
-    name: Name
-    role: Role
-    agent: Id | None = None
-    tenant: TenantId | None = None
-
-
-class Key(Value):
-    """A new key; it is shown this once."""
-
-    key_id: str
-    key: str
-
-
 @router.post("/customers/lookup", response_model=Customer)
-async def lookup(body: IdentifierBody, hub: HubHere, caller: Worker) -> Response:
+async def lookup(body: IdentifierBody, hub: HubHere, caller: SearchingWorker) -> Response:
     """Find a customer by an identifier; 409 without ids where it leads to several."""
     who = await hub.customers.lookup(caller.tenant, body.identifier)
     return answer({"customer_id": who.customer_id})
@@ -71,6 +54,7 @@ async def add_identifier(
     customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Let an identifier lead to a customer."""
+    asserting.identifiers(caller, [body])
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     held, version = await hub.customers.add_identifier(who, body, conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
@@ -95,15 +79,5 @@ async def forget(customer_id: str, request: Request, hub: HubHere, caller: Admin
 
 @router.get("/tenant", response_model=Tenant, tags=["tenant"])
 async def tenant(hub: HubHere, caller: Onlooker) -> Response:
-    """Read what the tenant declares; secrets stand in it by the names of environment variables only."""
-    return answer(hub.tenants.of(caller.tenant).model_dump_json().encode())
-
-
-@router.post("/keys", response_model=Key, status_code=201, tags=["tenant"])
-async def make_key(body: KeyBody, hub: HubHere, caller: Admin) -> Response:
-    """Make a key; it is shown this once."""
-    for_tenant = body.tenant or caller.tenant
-    if for_tenant != caller.tenant and caller.tenant != DEFAULT:
-        raise Forbidden("only the default tenant's admin makes keys for other tenants")
-    key_id, key = await hub.keys.create(for_tenant, body.name, body.role, body.agent)
-    return answer({"key_id": key_id, "key": key}, status=201)
+    """Read what the tenant declares, its agents for colleagues only; secrets stand in it by names of variables."""
+    return answer(hub.tenants.of(caller.tenant).shown(caller.is_colleague).model_dump_json().encode())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from pydantic.config import JsonDict
 
 from ctxhub.api.calls import HubHere, Route, Worker, answer, conditions_of, worked_for
 from ctxhub.model.event import Telling
-from ctxhub.model.value import Value
+from ctxhub.model.value import Id, Value
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=Route)
 
@@ -48,11 +48,16 @@ class Told(Value):
     results: list[Result]
 
 
+Was = Annotated[list[Id], Query(max_length=8, description="whose events they were first: the 308 names it")]
+
+
 @router.post("/customers/{customer_id}/events", response_model=Told)
-async def tell(customer_id: str, body: EventsBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+async def tell(
+    customer_id: str, body: EventsBody, request: Request, hub: HubHere, caller: Worker, was: Was = []  # noqa: B006
+) -> Response:  # fmt: skip
     """Tell what happened; a repeated event gets its first version and changes nothing."""
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
-    return told_answer(await hub.events.tell(who, body.events, conditions))
+    return told_answer(await hub.events.tell(who, body.events, conditions, caller, was))
 
 
 def told_answer(told: dict[str, Any]) -> Response:

@@ -11,8 +11,9 @@ from pydantic.config import JsonDict
 from ctxhub.api.calls import HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_for
 from ctxhub.hub.handoffs import Shown
 from ctxhub.model.context import ContextView
-from ctxhub.model.handoff import HandoffView, OfferRequest, QueueView, Target
+from ctxhub.model.handoff import Draft, HandoffView, OfferRequest, Target
 from ctxhub.model.interaction import InteractionView
+from ctxhub.model.queue import QueueView
 from ctxhub.model.value import Fence, Id, Name, Text, Value
 
 router = APIRouter(prefix="/v1", tags=["handoffs"], route_class=Route)
@@ -50,17 +51,25 @@ class HeldBody(AgentBody):
 
 
 class CompleteBody(HeldBody):
-    """How the work ended."""
+    """How the work ended: in words, and by one of the queue's codes."""
 
     outcome: Name | None = None
+    disposition: Name | None = None
+
+
+class DraftBody(HeldBody):
+    """What an agent has written so far for the end of the work."""
+
+    draft: Draft
 
 
 class ReturnBody(HeldBody):
-    """Where it goes back to, at which step, and what to know."""
+    """Where it goes back to, at which step, what to know, and what a bot is to say first."""
 
     to: Target | None = None
     step: Name | None = None
     note: Text | None = None
+    say: Text | None = None
 
 
 class TokenBody(Value):
@@ -70,10 +79,11 @@ class TokenBody(Value):
 
 
 class Offered(Value):
-    """The offer, with what lets the customer go on elsewhere, and the queue it waits in."""
+    """The offer, with what lets the customer go on elsewhere, its queue, and the customer's other live interactions."""
 
     handoff: HandoffView
     queue: QueueView | None
+    live: list[InteractionView] = []
 
 
 class Accepted(Value):
@@ -136,7 +146,8 @@ async def waiting(
     state: Literal["offered", "accepted"] = "offered",
 ) -> Response:
     """List the handoffs of a queue, first in line first."""
-    found = await hub.handoffs.waiting(caller.tenant, queue, state)
+    caller.must_serve(queue)
+    found = await hub.handoffs.waiting(caller.tenant, queue, state, caller.is_colleague)
     return answer({"handoffs": [handoff.model_dump(mode="json") for handoff in found]})
 
 
@@ -170,8 +181,15 @@ async def cancel(handoff_id: str, request: Request, hub: HubHere, caller: Worker
 async def complete(handoff_id: str, body: CompleteBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Finish the work; the floor goes back to the bot where the interaction goes on."""
     conditions = await conditions_of(request, caller)
-    done = await hub.handoffs.complete(caller, handoff_id, body.agent_id, body.fence, body.outcome, conditions)
-    return _one(done)
+    said = (body.agent_id, body.fence, body.outcome)
+    return _one(await hub.handoffs.complete(caller, handoff_id, *said, conditions, body.disposition))
+
+
+@router.put("/handoffs/{handoff_id}/draft", response_model=One)
+async def draft(handoff_id: str, body: DraftBody, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Keep what an agent has written so far; whoever holds it gets it back with the handoff."""
+    conditions = await conditions_of(request, caller)
+    return _one(await hub.handoffs.draft(caller, handoff_id, body.agent_id, body.fence, body.draft, conditions))
 
 
 @router.post("/handoffs/{handoff_id}/return", response_model=Returned)
@@ -179,7 +197,7 @@ async def give_back(handoff_id: str, body: ReturnBody, request: Request, hub: Hu
     """Return the interaction to whoever had it, or to whom is named, at a step."""
     conditions = await conditions_of(request, caller)
     said = (body.agent_id, body.fence, body.to, body.step, body.note)
-    return _answer(await hub.handoffs.give_back(caller, handoff_id, *said, conditions))
+    return _answer(await hub.handoffs.give_back(caller, handoff_id, *said, conditions, body.say))
 
 
 @router.post("/handoffs/{handoff_id}/renew", response_model=One)
@@ -199,5 +217,6 @@ async def receipt(handoff_id: str, body: AgentBody, request: Request, hub: HubHe
 @router.get("/queues/{queue}", response_model=QueueView, tags=["queues"])
 async def queue(queue: Annotated[Name, Path()], hub: HubHere, caller: Onlooker) -> Response:
     """Show a queue now."""
+    caller.must_serve(queue)
     shown = await hub.queues.show(caller.tenant, queue)
     return answer(shown.model_dump_json().encode())

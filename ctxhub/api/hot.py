@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctxhub.api.calls import JsonRequest, answered, caller_of, conditions_of, hub_of, refuse_unless, who_of, worked_for
 from ctxhub.api.contexts import ContextQuery, context_answer
-from ctxhub.api.events import EventsBody, told_answer
+from ctxhub.api.events import EventsBody, Was, told_answer
 from ctxhub.api.problems import problem_response
 from ctxhub.errors import CtxhubError, Invalid
 from ctxhub.model.event import faults
-from ctxhub.model.value import Value
 
-Checked = TypeVar("Checked", bound=Value)
+Checked = TypeVar("Checked")
 _EVENTS = TypeAdapter(EventsBody)
+_WAS: TypeAdapter[list[str]] = TypeAdapter(Was)
 _QUERY = TypeAdapter(ContextQuery)
 
 
@@ -40,7 +40,9 @@ async def _tell(request: JsonRequest) -> Response:
     refuse_unless(caller, "adapter", "agent")
     body = _checked(_EVENTS, await request.json())
     who = await worked_for(request, caller, request.path_params["customer_id"])
-    return told_answer(await hub_of(request).events.tell(who, body.events, await conditions_of(request, caller)))
+    conditions = await conditions_of(request, caller)
+    was = _checked(_WAS, request.query_params.getlist("was"))
+    return told_answer(await hub_of(request).events.tell(who, body.events, conditions, caller, was))
 
 
 async def _read(request: JsonRequest) -> Response:
@@ -49,7 +51,7 @@ async def _read(request: JsonRequest) -> Response:
     refuse_unless(caller, "adapter", "agent", "supervisor")
     query = _checked(_QUERY, dict(request.query_params))
     who = who_of(caller, request.path_params["customer_id"])
-    reader = caller.reader(query.interaction_id)
+    reader = caller.reader(query.interaction_id, query.purpose)
     return context_answer(await hub_of(request).contexts.read(who, reader, query.events, query.min_version), request)
 
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
-from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_for
+from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_in
 from ctxhub.errors import Ambiguous, CustomerUnknown
+from ctxhub.hub import asserting
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.context import Started
@@ -111,7 +112,9 @@ async def redeem(body: RedeemBody, request: Request, hub: HubHere, caller: Adapt
 @router.post("/interactions/lookup", response_model=Found)
 async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
     """Find an interaction by another system's name."""
-    return _found(*await hub.interactions.lookup(caller.tenant, body.ref))
+    who, view, version = await hub.interactions.lookup(caller.tenant, body.ref)
+    caller.must_speak_on(view.channel)
+    return _found(who, view, version)
 
 
 @router.get("/interactions")
@@ -119,6 +122,7 @@ async def open_on(
     hub: HubHere, caller: Onlooker, channel: Annotated[str, Query(max_length=40)], state: str = "open"
 ) -> Response:
     """List the open interactions of a channel, oldest first."""
+    caller.must_speak_on(channel)
     found = await hub.interactions.open_on(caller.tenant, channel) if state == "open" else []
     return answer({"interactions": found})
 
@@ -128,7 +132,7 @@ async def add_refs(
     customer_id: str, interaction_id: str, body: RefsBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Add other systems' names for an interaction."""
-    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
     view, version = await hub.interactions.add_refs(who, interaction_id, body.refs, conditions)
     return _found(who, view, version)
 
@@ -138,7 +142,7 @@ async def end(
     customer_id: str, interaction_id: str, body: EndBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """End an interaction; whoever waited in a queue for a human has left."""
-    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
     view, version = await hub.interactions.end(who, interaction_id, body.outcome, body.disposition, conditions)
     return _found(who, view, version)
 
@@ -148,8 +152,10 @@ async def identify(
     customer_id: str, interaction_id: str, body: IdentifyBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
+    asserting.claim(caller, body.assurance)
+    asserting.identifiers(caller, body.identifiers or [])
     to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
-    who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
+    who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
     return _found(*await hub.interactions.identify(who, interaction_id, to, body.assurance, conditions))
 
 

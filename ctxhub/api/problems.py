@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import orjson
 import structlog
@@ -18,8 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ctxhub.errors import (
     CtxhubError,
     Forbidden,
+    HeadersTooLarge,
     Invalid,
     Malformed,
+    Merged,
     Moved,
     TooLarge,
     Unauthenticated,
@@ -28,18 +31,39 @@ from ctxhub.errors import (
     WrongMediaType,
 )
 from ctxhub.metrics import REQUEST_SECONDS, REQUESTS
+from ctxhub.model.never_kept import cleaned, cleaned_text
 from ctxhub.model.value import rfc3339
 
 log = structlog.get_logger()
 MAX_BODY = 1024 * 1024
 PROBLEM = "application/problem+json"
 _RETRY_AFTER = 1
+_READS = {"GET", "HEAD"}
+JSON = "application/json"
+#: What may repeat a part of the request.
+_MAY_ECHO = ("detail", "errors")
+MAX_QUERY = 8 * 1024
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32 * 1024
+_SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_PRIVATE = (b"cache-control", b"no-store")
+#: What is not a page is never shown in a frame and runs nothing, whatever a browser takes it for.
+_NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _BODIES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
 def problem_response(error: CtxhubError, request: Request | None = None) -> Response:
-    """Turn an error into its problem document, with the headers that go with it."""
-    shown = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in error.ids.items() if v is not None}
+    """Turn an error into its problem document, with the headers that go with it.
+
+    Whoever reads of a customer who is another one now is sent there, which is no problem.
+    """
+    if isinstance(error, Merged) and request is not None:
+        if not request.path_params.get("customer_id"):
+            return problem_response(Unavailable(f"{error.detail}: a merge is under way", **error.ids))
+        if request.method in _READS:
+            return Response(orjson.dumps(error.ids), error.status, _headers(error, request), JSON)
+    told = {k: v for k, v in error.ids.items() if v is not None and k != "policy"}
+    shown = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in told.items()}
     body = {
         "type": f"urn:ctxhub:problem:{error.code}",
         "title": error.title,
@@ -49,6 +73,7 @@ def problem_response(error: CtxhubError, request: Request | None = None) -> Resp
         "remedy": error.remedy,
         **shown,
     }
+    body |= {name: cleaned(body[name]).value for name in _MAY_ECHO if name in body}
     headers = _headers(error, request)
     return Response(orjson.dumps(body, default=str), error.status, headers, PROBLEM)
 
@@ -56,7 +81,7 @@ def problem_response(error: CtxhubError, request: Request | None = None) -> Resp
 def _headers(error: CtxhubError, request: Request | None) -> dict[str, str]:
     """Return what the caller needs beside the document."""
     if isinstance(error, Unavailable) or error.status == 429:
-        return {"Retry-After": str(error.ids.get("retry_after", _RETRY_AFTER))}
+        return {"Retry-After": str(error.ids.get("retry_after", _RETRY_AFTER))} | _rate_limit(error)
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, Moved) and request is not None:
@@ -64,11 +89,22 @@ def _headers(error: CtxhubError, request: Request | None) -> dict[str, str]:
     return {"ETag": f'"{error.ids["version"]}"'} if error.status == 412 else {}
 
 
+def _rate_limit(error: CtxhubError) -> dict[str, str]:
+    """Return which limit was met, as draft-ietf-httpapi-ratelimit-headers spells it."""
+    if "policy" not in error.ids:
+        return {}
+    name, most, window = error.ids["policy"]
+    left = f'"{name}";r=0;t={error.ids["retry_after"]}'
+    return {"RateLimit-Policy": f'"{name}";q={most};w={window}', "RateLimit": left}
+
+
 def _new_home(request: Request, error: Moved) -> str:
-    """Return the same address at the customer to whom it moved."""
+    """Return the same address at the customer to whom it moved; what is told there says to whom it was told first."""
     old = request.path_params.get("customer_id", "")
     path = request.url.path.replace(f"/customers/{old}", f"/customers/{error.ids['customer_id']}", 1)
-    return f"{path}?{request.url.query}" if request.url.query else path
+    came = [f"was={quote(old, safe='')}"] if request.method == "POST" and path.endswith("/events") else []
+    query = "&".join([*filter(None, [request.url.query]), *came])
+    return f"{path}?{query}" if query else path
 
 
 def install(app: FastAPI) -> None:
@@ -122,7 +158,7 @@ async def _not_routed(request: Request, error: Exception) -> Response:
         "title": str(error.detail),
         "status": error.status_code,
         "code": "method_not_allowed",
-        "detail": f"{request.method} {request.url.path} is not there",
+        "detail": cleaned_text(f"{request.method} {request.url.path} is not there"),
         "remedy": "Use a method that the header Allow names.",
     }
     return Response(orjson.dumps(body), error.status_code, dict(error.headers or {}), PROBLEM)
@@ -141,7 +177,7 @@ class Borders:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        watch = _Watch(send)
+        watch = _Watch(send, scope["path"].startswith(self._json_below))
         try:
             await self._passed(scope, receive, watch)
         except _Refused as refused:
@@ -150,7 +186,8 @@ class Borders:
             _counted(scope, watch.status, time.perf_counter() - began)
 
     async def _passed(self, scope: Scope, receive: Receive, watch: _Watch) -> None:
-        """Pass a request on with its body bounded."""
+        """Pass a request on with its head looked at and its body bounded."""
+        _check_head(scope)
         if scope["method"] not in _BODIES:
             await self._app(scope, receive, watch)
             return
@@ -172,17 +209,30 @@ class _Refused(Exception):
 
 
 class _Watch:
-    """Sends on, and notes the status."""
+    """Sends on with the headers that every answer has, and notes the status."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, is_data: bool) -> None:
         self._send = send
+        self._safe = (*_SAFE, _PRIVATE, _NO_PAGE) if is_data else _SAFE
         self.status = 500
 
     async def __call__(self, message: Message) -> None:
         """Send a message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            said = {name.lower() for name, _ in headers}
+            message["headers"] = headers + [header for header in self._safe if header[0] not in said]
         await self._send(message)
+
+
+def _check_head(scope: Scope) -> None:
+    """Refuse a query or headers that are longer than anybody needs."""
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(said) for name, said in headers) > MAX_HEADER_BYTES:
+        raise _Refused(HeadersTooLarge(f"headers are at most {MAX_HEADERS}, and {MAX_HEADER_BYTES} bytes"))
+    if len(scope["query_string"]) > MAX_QUERY:
+        raise _Refused(Invalid(f"a query has at most {MAX_QUERY} bytes"))
 
 
 def _is_json(headers: dict[bytes, bytes]) -> bool:

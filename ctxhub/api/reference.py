@@ -24,6 +24,7 @@ GROUPS = {
     "context": "What the hub knows about a customer, as the asking interaction may see it; and whether to ask.",
     "handoffs": "An interaction on its way to another party or channel, with its context.",
     "queues": "Where customers wait for agents.",
+    "agents": "Who is there for work, what he can do, and what he has.",
     "customers": "Who a customer is, by identifier; and forgetting one.",
     "streams": "Server-sent events. The first is `ready`; `Last-Event-ID` or `after` goes on where it stopped.",
     "tenant": "What a tenant declares, and its keys.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -13,18 +15,32 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from ctxhub.api.calls import HubHere, InteractionQuery, Onlooker, Route, answer, caller_of, hub_of, who_of
-from ctxhub.errors import CtxhubError, Forbidden, Invalid, Unauthenticated
+from ctxhub.api import audited
+from ctxhub.api.calls import (
+    HubHere,
+    InteractionQuery,
+    Onlooker,
+    Route,
+    answer,
+    caller_of,
+    hub_of,
+    refuse_unless,
+    who_of,
+)
+from ctxhub.errors import CtxhubError, Forbidden, Invalid, Moved, Unauthenticated
 from ctxhub.hub.keys import Principal
 from ctxhub.hub.streams import Told
 from ctxhub.metrics import STREAMS_OPEN
-from ctxhub.model.value import Name, Value
+from ctxhub.model.value import Id, Name, Value
 
 router = APIRouter(prefix="/v1", tags=["streams"], route_class=Route)
 
 TICKET_LIVES = 60
 COMMENT_EVERY = 15.0
+#: How often the trail says up to where an open stream was read; a line for each event would be a write for each.
+NOTED_EVERY = timedelta(minutes=5)
 _AFTER = Annotated[str | None, Query(max_length=64, description="The id after which to go on.")]
+_ORIGIN = r"^https?://[0-9A-Za-z.:\[\]-]{1,255}$"
 _TICKET = Annotated[str | None, Query(max_length=128)]
 _STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
@@ -32,7 +48,8 @@ _STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stre
 class TicketBody(Value):
     """The stream that a ticket is for, with its query."""
 
-    for_: Annotated[str, Field(alias="for", pattern=r"^/v1/(customers|queues|channels)/[^/]+/stream(\?.*)?$")]
+    for_: Annotated[str, Field(alias="for", pattern=r"^/v1/(customers|queues|channels|agents)/[^/]+/stream(\?.*)?$")]
+    origin: Annotated[str | None, Field(pattern=_ORIGIN, description="The only origin whose pages may use it.")] = None
 
 
 class Ticket(Value):
@@ -45,7 +62,8 @@ class Ticket(Value):
 async def make_ticket(body: TicketBody, hub: HubHere, caller: Onlooker) -> Response:
     """Make a single-use ticket, for browsers, which can't send a key when they open a stream."""
     ticket = secrets.token_urlsafe(24)
-    record = {"path": unquote(body.for_.partition("?")[0]), "caller": caller.model_dump()}
+    path = unquote(body.for_.partition("?")[0])
+    record = {"path": path, "caller": caller.model_dump(mode="json"), "origin": body.origin}
     await hub.keyring.put_ticket(ticket, record, TICKET_LIVES)
     return answer({"ticket": ticket}, status=201)
 
@@ -72,7 +90,8 @@ async def queue(
 ) -> Response:
     """Follow a queue, after a snapshot of who waits; each event comes at least once."""
     caller = await _caller(request, ticket)
-    told = hub_of(request).streams.queue(caller.tenant, queue, _entry(_last(request, after)))
+    caller.must_serve(queue)
+    told = hub_of(request).streams.queue(caller.tenant, queue, _entry(_last(request, after)), caller.is_colleague)
     return await _stream(request, "queue", told)
 
 
@@ -84,8 +103,22 @@ async def channel(
     caller = await _caller(request, ticket)
     if caller.role == "agent":
         raise Forbidden("an agent's key follows customers and queues")
+    caller.must_speak_on(channel)
     told = hub_of(request).streams.channel(caller.tenant, channel, _entry(_last(request, after)))
     return await _stream(request, "channel", told)
+
+
+@router.get("/agents/{agent_id}/stream", responses=_STREAMED)
+async def agent(
+    agent_id: Annotated[Id, Path()], request: Request, after: _AFTER = None, ticket: _TICKET = None
+) -> Response:
+    """Follow what is suggested or offered to an agent, after a snapshot; while he follows it himself, he is there."""
+    caller = await _caller(request, ticket)
+    refuse_unless(caller, "agent", "supervisor")
+    caller.must_be(agent_id)
+    hub = hub_of(request)
+    told = hub.streams.agent(caller.tenant, agent_id, _entry(_last(request, after)), caller.queues)
+    return await _stream(request, "agent", hub.presences.while_following(caller, agent_id, told))
 
 
 async def _caller(request: Request, ticket: str | None) -> Principal:
@@ -93,9 +126,18 @@ async def _caller(request: Request, ticket: str | None) -> Principal:
     if ticket is None:
         return await caller_of(request)
     record = await hub_of(request).keyring.take_ticket(ticket)
-    if record is None or record["path"] != request.scope["path"]:
+    if record is None or record["path"] != request.scope["path"] or not _comes_from(request, record.get("origin")):
         raise Unauthenticated("the ticket is not good for this stream; each is good once, for a minute")
-    return Principal.model_validate(record["caller"])
+    caller = Principal.model_validate(record["caller"])
+    caller.must_reach(request.scope["route"].path)
+    request.state.caller = caller
+    return caller
+
+
+def _comes_from(request: Request, origin: str | None) -> bool:
+    """Tell whether a ticket is used where it may be: a page of the hub's own address sends no Origin when it reads."""
+    came = request.headers.get("origin") or str(request.base_url).rstrip("/")
+    return origin is None or came == origin
 
 
 def _last(request: Request, after: str | None) -> str | None:
@@ -130,11 +172,47 @@ def _is_number(text: str) -> bool:
 async def _stream(request: Request, kind: str, told: AsyncIterator[Told]) -> Response:
     """Answer with a stream; what refuses it at once becomes a problem document."""
     first = await anext(told)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_sent(kind, first, told), 200, headers, "text/event-stream")
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | _at(first)
+    return StreamingResponse(_sent(kind, first, _noted(request, told)), 200, headers, "text/event-stream")
 
 
-async def _sent(kind: str, first: Told, told: AsyncIterator[Told]) -> AsyncIterator[bytes]:
+def _at(first: Told) -> dict[str, str]:
+    """Return the version at which a customer's stream begins, as every answer about a customer says it."""
+    return {"ETag": f'"{first.data["version"]}"'} if "version" in first.data else {}
+
+
+async def _noted(request: Request, told: AsyncIterator[Told]) -> AsyncGenerator[Told, None]:
+    """Pass on what is told; the trail learns from where to where every few minutes, and as the stream closes."""
+    hub, span = hub_of(request), _Span()
+    noted_at = hub.ways.clock()
+    try:
+        async with aclosing(told):  # type: ignore[type-var]
+            async for each in told:
+                span = span.with_(each)
+                if span.last and hub.ways.clock() - noted_at >= NOTED_EVERY:
+                    await audited.note_stream(hub, request, "stream.read", span.first, span.last)
+                    span, noted_at = _Span(), hub.ways.clock()
+                yield each
+    finally:
+        # Whoever went away cancels the wait for the line, not the writing of it.
+        if span.last:
+            await audited.note_stream(hub, request, "stream.closed", span.first, span.last)
+
+
+class _Span(NamedTuple):
+    """From which id to which a stream was read since that was last noted."""
+
+    first: str = ""
+    last: str = ""
+
+    def with_(self, told: Told) -> _Span:
+        """Return the span with what is told next; `ready` and signs of life show nothing."""
+        if told.id is None or told.type == "ready":
+            return self
+        return _Span(self.first or told.id, told.id)
+
+
+async def _sent(kind: str, first: Told, told: AsyncGenerator[Told, None]) -> AsyncIterator[bytes]:
     """Send what is told, a comment every 15 seconds, and `bye` when the hub goes down."""
     loop = asyncio.get_running_loop()
     STREAMS_OPEN.labels(kind).inc()
@@ -150,10 +228,11 @@ async def _sent(kind: str, first: Told, told: AsyncIterator[Told]) -> AsyncItera
                 yield b": still here\n\n"
         yield _bytes(Told(None, "bye", {}))
     except CtxhubError as error:
-        yield _bytes(Told(None, "bye", {"code": error.code, "detail": error.detail}))
+        where = {"customer_id": error.ids["customer_id"]} if isinstance(error, Moved) else {}
+        yield _bytes(Told(None, "bye", {"code": error.code, "detail": error.detail, **where}))
     finally:
         STREAMS_OPEN.labels(kind).dec()
-        await told.aclose()  # type: ignore[attr-defined]
+        await told.aclose()
 
 
 def _bytes(told: Told) -> bytes:

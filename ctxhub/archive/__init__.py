@@ -7,5 +7,8 @@ knows rows, and nothing of what they say.
 from ctxhub.archive.archive import Archive
 from ctxhub.archive.database import without_password
 from ctxhub.archive.rows import Archived, Copy, Entry, Held, Remembered, Row
+from ctxhub.archive.trails import TrailHead, TrailRow
 
-__all__ = ["Archive", "Archived", "Copy", "Entry", "Held", "Remembered", "Row", "without_password"]
+__all__ = [
+    "Archive", "Archived", "Copy", "Entry", "Held", "Remembered", "Row", "TrailHead", "TrailRow", "without_password",
+]  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from ctxhub.archive import reading, writing
+from ctxhub.archive import reading, trails, writing
 from ctxhub.archive.database import READERS, engines
 from ctxhub.archive.rows import Archived, Copy, Held, Remembered, Row
 from ctxhub.archive.tables import prepare
@@ -81,9 +81,26 @@ class Archive:
         """Delete all of a customer, and let nothing of that life be written any more."""
         await self._write(partial(writing.erase, row=row, born=born, now=now))
 
+    async def blank(self, row: Row, changes: Sequence[tuple[int, bytes, bytes]]) -> int:
+        """Change entries of a timeline, given by version as before and after, where they are still so; how many."""
+        return await self._write(partial(writing.blank, row=row, changes=changes))
+
+    async def write_anew(self) -> None:
+        """Let the files of the database hold nothing that was erased, as far as it can do that itself."""
+        await self._prepared()
+        await self._within(_WRITTEN_WITHIN, self._writing, partial(_asked, self._reader, writing.write_anew))
+
     async def set_aside(self, row: Row, entries: Sequence[tuple[int, bytes, bytes]], now: int) -> int:
         """Keep aside what a timeline has otherwise, given as version, digest, entry; return how many these were."""
         return await self._write(partial(writing.set_aside, row=row, entries=entries, now=now))
+
+    async def besides(self, after: Row, most: int) -> list[tuple[Row, bytes]]:
+        """Return what stands beside documents, in the order of their names after one of them."""
+        return await self._read(partial(reading.besides, after=after, most=most))
+
+    async def put_besides(self, changes: Sequence[tuple[Row, bytes, bytes]]) -> int:
+        """Change what stands beside documents, given as before and after, where it is still so; return how often."""
+        return await self._write(partial(writing.put_besides, changes=changes))
 
     async def document(self, row: Row) -> Archived | None:
         """Return the last document of a customer."""
@@ -116,6 +133,26 @@ class Archive:
         """Return who was archived since an instant, in the order of their names after one of them."""
         ask = partial(reading.versions_since, since=since, live_only=live_only, after=after, most=most)
         return await self._write(ask)  # it may take longer than a channel can wait
+
+    async def trail_head(self, tenant: str) -> trails.TrailHead | None:
+        """Return how a tenant's audit trail stands; None where there is none."""
+        return await self._write(partial(trails.head, tenant=tenant))
+
+    async def append_trail(self, tenant: str, before: int, rows: Sequence[trails.TrailRow], chained: str) -> bool:
+        """Put entries at the end of a trail, after entry number `before`; False where somebody else did meanwhile."""
+        return await self._write(partial(trails.append, tenant=tenant, before=before, rows=rows, chained=chained))
+
+    async def trail_after(self, tenant: str, sequence: int, since: int) -> list[trails.TrailRow]:
+        """Return the next entries of a trail after a number, of those chained since an instant in ms."""
+        return await self._write(partial(trails.rows_after, tenant=tenant, sequence=sequence, since=since))
+
+    async def trail_before(self, tenant: str, at: int) -> trails.TrailRow | None:
+        """Return the last entry of a trail chained before an instant in ms."""
+        return await self._write(partial(trails.last_before, tenant=tenant, at=at))
+
+    async def let_go_of_trail(self, tenant: str, upto: int, start: str) -> None:
+        """Let go of the entries of a trail up to a number; the sealed start stands for them."""
+        await self._write(partial(trails.let_go, tenant=tenant, upto=upto, start=start))
 
     async def _ask_documents(self, rows: Sequence[Row]) -> dict[Row, Archived]:
         """Ask for several documents at once."""

@@ -93,6 +93,18 @@ def names_of(connection: Connection, rows: Sequence[Row]) -> list[tuple[str, str
     return found
 
 
+def besides(connection: Connection, after: Row, most: int) -> list[tuple[Row, bytes]]:
+    """Return what stands beside documents, in the order of their names after one of them."""
+    here = tuple_(documents.c.tenant, documents.c.customer_id)
+    question = (
+        select(documents.c.tenant, documents.c.customer_id, documents.c.beside)
+        .where(here > tuple_(after.tenant, after.customer_id))
+        .order_by(documents.c.tenant, documents.c.customer_id)
+        .limit(most)
+    )
+    return [(Row(tenant, customer_id), beside) for tenant, customer_id, beside in connection.execute(question)]
+
+
 def newest_at(connection: Connection) -> int:
     """Return when something was archived last, in ms; 0 for an archive that has nothing."""
     return int(connection.execute(select(about.c.value).where(about.c.name == WRITTEN_AT)).scalar() or 0)

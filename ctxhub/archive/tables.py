@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ctxhub.settings import CannotStart
 
-SCHEMA = 1
+SCHEMA = 2
 WRITTEN_AT = "written_at"
 _ONE_AT_A_TIME = 0x637478687562
 
@@ -108,8 +108,39 @@ erased = Table(
     sqlite_with_rowid=False,
 )
 
+#: The audit trail of each tenant: chained entries, byte for byte as they were chained; `at` is in ms.
+trail = Table(
+    "ctxhub_trail",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("link", String(32), nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Index("ctxhub_trail_at", "tenant", "at"),
+    sqlite_with_rowid=False,
+)
+
+#: How each tenant's trail stands: its end, how far what was noted is chained, and the sealed start of what is kept.
+trail_heads = Table(
+    "ctxhub_trail_heads",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("link", String(32), nullable=False),
+    Column("chained", String(40), nullable=False),
+    Column("start", String(400), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def _add_trails(connection: Connection) -> None:
+    """Make the tables of audit trails."""
+    metadata.create_all(connection, tables=[trail, trail_heads])
+
+
 #: From each older version of the schema, the step to the next.
-STEPS: dict[int, Callable[[Connection], None]] = {}
+STEPS: dict[int, Callable[[Connection], None]] = {1: _add_trails}
 
 
 def prepare(connection: Connection) -> str:

@@ -175,8 +175,42 @@ def set_aside(connection: Connection, row: Row, entries: Sequence[tuple[int, byt
     return len(aside)
 
 
+def put_besides(connection: Connection, changes: Sequence[tuple[Row, bytes, bytes]]) -> int:
+    """Change what stands beside documents, given as before and after, where it is still so; return how often."""
+    before = documents.c.beside == bindparam("before")
+    put = documents.update().where(_named(documents), before).values(beside=bindparam("after"))
+    done = [
+        connection.execute(
+            put, {"of_tenant": row.tenant, "of_customer_id": row.customer_id, "before": old, "after": new}
+        )
+        for row, old, new in changes
+    ]
+    return sum(result.rowcount for result in done)
+
+
 def erase(connection: Connection, row: Row, born: str, now: int) -> None:
     """Delete all of a customer, and let nothing of that life be written any more."""
     for table in (events, documents, leads, strays):
         _drop(connection, table, [row])
     _upsert(connection, erased, [{"life": life(row, born), "erased_at": now}])
+
+
+def write_anew(connection: Connection) -> None:
+    """Let go of what was erased: SQLite's log goes into its file and is emptied, PostgreSQL frees its rows."""
+    if connection.dialect.name == "postgresql":
+        names = ", ".join(table.name for table in (events, documents, leads, strays))
+        connection.exec_driver_sql(f"VACUUM {names}")
+    else:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
+
+def blank(connection: Connection, row: Row, changes: Sequence[tuple[int, bytes, bytes]]) -> int:
+    """Change entries of a timeline, given by version as before and after, where they are still so; how many."""
+    is_so = and_(events.c.version == bindparam("of_version"), events.c.entry == bindparam("before"))
+    put = events.update().where(_named(events), is_so).values(entry=bindparam("after"))
+    whose = {"of_tenant": row.tenant, "of_customer_id": row.customer_id}
+    done = [
+        connection.execute(put, whose | {"of_version": version, "before": before, "after": after})
+        for version, before, after in changes
+    ]
+    return sum(result.rowcount for result in done)

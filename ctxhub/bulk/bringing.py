@@ -81,8 +81,9 @@ def brought(context: Context | None, person: Brought, told: Told, known: Collect
     introduced_before = told.introduction.event_id in known
     new = [not introduced_before and event.event_id not in known for event in told.links]
     held = with_identifiers(present.identifiers, list(compress(person.identifiers, new)))
-    gained = [is_new and i in held and i not in present.identifiers
-              for i, is_new in zip(person.identifiers, new, strict=True)]  # fmt: skip
+    strengths = {i.what: i.strength for i in present.identifiers}
+    gains = {i.what for i in held if strengths.get(i.what) != i.strength}
+    gained = [is_new and i.what in gains for i, is_new in zip(person.identifiers, new, strict=True)]
     facts = [event for event in told.facts if event.event_id not in known and not _stands(present, event)]
     change = tell(_known(present, person, held), facts, scene)
     introduced = [told.introduction] if context is None else [*compress(told.links, gained)]
@@ -105,7 +106,7 @@ def _stands(context: Context, event: Event) -> bool:
 def _says(fact: Fact, event: Event) -> bool:
     """Tell whether a fact is the one of an event, with the same value, end and at least its sensitivity."""
     data = event.data
-    same_slot = fact.slot == (data["name"], None, event.type.removeprefix("fact."), event.party, None)
+    same_slot = fact.slot == (data["name"], None, event.type.removeprefix("fact."), event.party, None, ())
     same_end = fact.expires_at is None and "expires_in" not in data
     guarded = higher(fact.sensitivity, data["sensitivity"]) == fact.sensitivity
     return same_slot and same_end and guarded and orjson.dumps(fact.value) == orjson.dumps(data["value"])

@@ -145,7 +145,8 @@ class Exporter:
         for standing in await self._whole.customers(whos):
             base = standing.base if self._scope.is_everything else 0
             self.customers += 1
-            yield customer_line(standing, base)
+            opener = self._hub.changes.contexts.opener(standing.who, standing.head.get("key", ""))
+            yield customer_line(standing, base, opener)
             async for line in self._timeline(standing, base):
                 yield line
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ctxhub.bulk.bringing import Brought, brought
-from ctxhub.bulk.record import Fault, Incoming, misshapen, out_of_time
+from ctxhub.bulk.record import Fault, Incoming, IncomingFact, misshapen, out_of_time
 from ctxhub.errors import ContextFull, Invalid, Lapsed, Moved, Unavailable
 from ctxhub.hub.changes import Decision, Present, Request, own
 from ctxhub.hub.events import AHEAD
@@ -75,7 +75,7 @@ class Importer:
 
     def _normal(self, incoming: Incoming) -> list[Identifier]:
         """Return a line's identifiers in their normal form and fixed order."""
-        return self._hub.identity.in_order(self._tenant, incoming.identifiers)
+        return self._hub.identity.as_written(self._tenant, incoming.identifiers)
 
     def _must_be_asked(self, incoming: Incoming) -> bool:
         """Tell whether to ask whom a line's identifiers lead to, which also brings back what was archived."""
@@ -95,7 +95,7 @@ class Importer:
         outcome.faults = [fault for fault in map(misshapen, identifiers) if fault is not None]
         outcome.faults += out_of_time(incoming, self._at, now + AHEAD, now)
         if incoming.customer_id is None and not outcome.faults:
-            outcome.faults = _undecided(owners)
+            outcome.faults = _undecided(owners) if identifiers else [_all_blocked()]
         if outcome.faults or self._dry:
             return
         try:
@@ -115,7 +115,8 @@ class Importer:
         if customer_id is None:
             return
         at = incoming.at or self._at
-        person = Brought(customer_id, named is not None, identifiers, incoming.facts, self._source, at)
+        facts = [fact.but(value=self._without(fact)) for fact in incoming.facts]
+        person = Brought(customer_id, named is not None, identifiers, facts, self._source, at)
         told = person.told()
         ids = [event.event_id for event in told.every]
         scene = Scene(self._hub.tenants.of(self._tenant), self._hub.ways.clock())
@@ -130,8 +131,13 @@ class Importer:
 
         committed = await self._hub.changes.change(Who(self._tenant, customer_id), decide, Request(event_ids=ids))
         if named is not None:
-            held = [identifier for identifier in identifiers if identifier in committed.context.identifiers]
+            noted = {identifier.what for identifier in committed.context.identifiers}
+            held = [identifier for identifier in identifiers if identifier.what in noted]
             await self._link(outcome, named, held)
+
+    def _without(self, fact: IncomingFact) -> Any:
+        """Return a fact's value without what is never kept."""
+        return self._hub.never_kept.of(self._tenant, {"name": fact.name, "value": fact.value})["value"]
 
     async def _found(self, outcome: Outcome, identifiers: list[Identifier]) -> str | None:
         """Return the one customer of identifiers, ours for somebody not yet known; several are a fault."""
@@ -160,6 +166,11 @@ def _undecided(owners: list[Owners]) -> list[Fault]:
 def _several() -> Fault:
     """Return the fault of a line whose identifiers lead to several customers."""
     return Fault("identifiers", "ambiguous: they lead to several customers", "say the customer_id; nobody is merged")
+
+
+def _all_blocked() -> Fault:
+    """Return the fault of a line that names nobody, and only values that the tenant has blocked."""
+    return Fault("identifiers", "all of them are blocked: they lead to nobody", "say the customer_id")
 
 
 async def _insisting(act: Callable[[], Awaitable[Done]]) -> Done:

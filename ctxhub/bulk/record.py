@@ -14,7 +14,7 @@ from ctxhub.model.customer import Identifier
 from ctxhub.model.event import JsonValue, Sensitivity, checked_data, faults
 from ctxhub.model.value import CustomerId, Instant, Name, Value
 
-_E164 = re.compile(r"^\+[1-9]\d{6,14}$")
+_E164 = re.compile(r"^\+[1-9]\d{6,14}(;ext=\d{1,15})?$")
 Told = Literal["verified", "observed"]
 
 

@@ -29,12 +29,14 @@ from ctxhub.bulk.shape import (
     ready,
 )
 from ctxhub.bulk.tables import too_long
+from ctxhub.errors import Unreadable
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.secrets import Secrets
 from ctxhub.model.context import Context
 from ctxhub.settings import CannotStart
 from ctxhub.store.contexts import Who
 from ctxhub.store.indexes import millis
+from ctxhub.store.sealing import DataKey, Destroyed
 from ctxhub.store.whole import Whole
 
 _AT_ONCE = 500
@@ -44,9 +46,10 @@ _SIDE_BY_SIDE = 100
 class _Customer:
     """The customer whose lines are being read."""
 
-    def __init__(self, line: int, ready_: Ready) -> None:
+    def __init__(self, line: int, ready_: Ready, key: DataKey) -> None:
         self.line = line
         self.ready = ready_
+        self.key = key
         self.next = ready_.standing.base + 1
         self.waiting: list[Entry] = []
         self.has_begun = False
@@ -141,14 +144,23 @@ class Restorer:
     async def _begin_customer(self, number: int, line: CustomerLine) -> None:
         """Begin to read a customer; one that has lapsed since is left out."""
         try:
-            found = ready(line)
+            key = self._key_of(line)
+            found = ready(line, key)
         except ValueError as error:
             self._refuse(number, Fault("document", str(error).splitlines()[0], "export it again"))
             return
         if line.until is not None and line.until <= millis(self._hub.ways.clock()):
             self._count(lapsed=1)
             return
-        self._customer = _Customer(number, found)
+        self._customer = _Customer(number, found, key)
+
+    def _key_of(self, line: CustomerLine) -> DataKey:
+        """Return the data key of a customer: its own where it opens here, which the archive needs; else a new one."""
+        sealing, who, wrapped = self._hub.sealing, (line.tenant, line.customer_id), line.head.get("key")
+        try:
+            return sealing.opened(*who, wrapped) if wrapped else sealing.new(*who)
+        except (Unreadable, Destroyed):
+            return sealing.new(*who)
 
     async def _event(self, number: int, line: EventLine) -> None:
         """Take an event of the customer being read; after one that was refused or left out they are passed over."""
@@ -156,7 +168,7 @@ class Restorer:
         if customer is None:
             return
         try:
-            found = entry(line)
+            found = entry(line, customer.key)
         except ValueError as error:
             await self._broken(number, Fault("event", str(error).splitlines()[0], "export it again"))
             return
@@ -196,9 +208,11 @@ class Restorer:
         """Put one customer back."""
         standing, context, document = customer.ready
         if self._may_be_archived:  # whom only the archive has is there too: brought back, he is not written over
-            await self._hub.changes.contexts.load(standing.who)
+            await self._hub.changes.contexts.wherever(standing.who)
         await self._add(customer)
         await self._whole.add(standing.who, [], standing.known)
+        if customer.key.has_sealed:
+            standing.head["key"] = customer.key.wrapped
         taken = await self._whole.put_back(standing, context, document)
         if taken.status == "ok":
             self._count(customers=1, events=standing.version - standing.base)
@@ -220,10 +234,10 @@ class Restorer:
 
     async def _lead_home(self, who: Who, context: Context | None) -> None:
         """Let whatever leads to a customer do so again, where the export can't bring that."""
-        if context is None or not self._derives:
+        if context is None or context.frozen or not self._derives:
             return
         lookups = self._hub.lookups
-        for identifier in context.identifiers:
+        for identifier in context.leading:
             await lookups.link(who.tenant, identifier, who.customer_id, first=False)
         for interaction in context.interactions.values():
             here = (who.customer_id, interaction.interaction_id)

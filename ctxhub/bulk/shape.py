@@ -9,14 +9,9 @@ import orjson
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.value import CustomerId, TenantId, Value
-from ctxhub.store.codec import (
-    document_bytes,
-    event_bytes,
-    event_digest,
-    packed,
-    unpacked,
-)
+from ctxhub.store.codec import context_from, document_bytes, event_bytes, event_digest, sealed_document
 from ctxhub.store.contexts import Who
+from ctxhub.store.sealing import DataKey, Opener
 from ctxhub.store.whole import Found, Kept, Standing
 
 FORMAT = 1
@@ -107,21 +102,26 @@ def read(text: bytes) -> Line:
     return _KINDS.get(kind, PlainLine).model_validate(found)
 
 
-def customer_line(standing: Standing, base: int) -> CustomerLine:
-    """Return a customer's line; `base` is how many versions its events leave out."""
+def customer_line(standing: Standing, base: int, opener: Opener | None) -> CustomerLine:
+    """Return a customer's line, nothing sealed in it; `base` is how many versions its events leave out."""
     known = {name.hex(): text for name, text in standing.known.items() if _version_in(text) <= base}
     head = {name: text for name, text in standing.head.items() if name != "base"}
     return CustomerLine(
         tenant=standing.who.tenant,
         customer_id=standing.who.customer_id,
         head=head | ({"base": str(base)} if base else {}),
-        document=orjson.loads(unpacked(standing.document)) if standing.document else None,
+        document=_document(standing.document, opener) if standing.document else None,
         known=known,
         saved=standing.saved,
         due=standing.due,
         lease=standing.lease,
         until=standing.until,
     )
+
+
+def _document(kept: bytes, opener: Opener | None) -> Any:
+    """Return a document as JSON says it, nothing sealed in it."""
+    return orjson.loads(document_bytes(context_from(kept, opener)))
 
 
 def event_line(event: dict[str, Any], standing: Standing) -> EventLine:
@@ -143,11 +143,11 @@ class Ready(NamedTuple):
     document: bytes
 
 
-def ready(line: CustomerLine) -> Ready:
-    """Return a customer as Redis will keep it; `ValueError` where its document is none."""
+def ready(line: CustomerLine, key: DataKey) -> Ready:
+    """Return a customer as Redis will keep it, sealed with a key; `ValueError` where its document is none."""
     standing = Standing(
         who=Who(line.tenant, line.customer_id),
-        head=line.head,
+        head={name: text for name, text in line.head.items() if name != "key" or text == key.wrapped},
         document=None,
         known={bytes.fromhex(name): text for name, text in line.known.items()},
         saved=line.saved,
@@ -160,7 +160,7 @@ def ready(line: CustomerLine) -> Ready:
     if line.document is None:
         return Ready(standing, None, b"")
     context = Context.model_validate_json(orjson.dumps(line.document))
-    return Ready(standing, context, packed(document_bytes(context)))
+    return Ready(standing, context, sealed_document(context, key)[0])
 
 
 class Entry(NamedTuple):
@@ -172,13 +172,13 @@ class Entry(NamedTuple):
     known: str | None
 
 
-def entry(line: EventLine) -> Entry:
-    """Return an event as Redis will keep it."""
+def entry(line: EventLine, key: DataKey) -> Entry:
+    """Return an event as Redis will keep it, sealed with a key where it tells something sensitive."""
     event = Event.model_validate(line.event)
     version = event.version or 0
     stamp = f"{event.assurance} {event.channel or ''} {','.join(event.marks)} ".encode()
     known = f"{version}:{line.print}" if line.print is not None else None
-    return Entry(version, stamp + event_bytes(event), event_digest(event.event_id), known)
+    return Entry(version, stamp + event_bytes(event, key), event_digest(event.event_id), known)
 
 
 def plain_line(kept: Kept) -> PlainLine:
@@ -199,7 +199,7 @@ def _spelled(content: Any) -> Any:
         return content.decode()
     if isinstance(content, dict):
         return {name.decode(): value.decode() for name, value in content.items()}
-    return [_noted(*one) for one in content]
+    return [_noted(entry_id, fields) for entry_id, fields in content if b"c" in fields]
 
 
 def _noted(entry_id: bytes, fields: Any) -> list[str]:

@@ -11,33 +11,51 @@
 An adapter's process of its own is started by `ctxhub.client.alone`.
 """
 
+from ctxhub.client.agents import Agents
 from ctxhub.client.asks import Asks
 from ctxhub.client.away import Away, Degraded, why
 from ctxhub.client.commitments import Commitments
-from ctxhub.client.contexts import Contexts, Page
-from ctxhub.client.customers import CustomerFound, Customers
+from ctxhub.client.contexts import Contexts, Page, WholePage
+from ctxhub.client.customers import CustomerFound, Customers, Opened, Revealed
 from ctxhub.client.events import Events, Result, Told, told
 from ctxhub.client.feed import Fed, Feeds
-from ctxhub.client.handoffs import Accepted, Handoffs, Offered, Returned
+from ctxhub.client.handoffs import Accepted, Dialled, Handoffs, Offered, Returned, WentOn
 from ctxhub.client.hub import ContextHub
 from ctxhub.client.hubs import Hubs, Stopping
 from ctxhub.client.interactions import Found, Interactions, ListedInteraction, MovedInteraction
+from ctxhub.client.journeys import Journeys
 from ctxhub.client.queues import Queues
+from ctxhub.client.secure import (
+    Hook,
+    HookFailed,
+    Secure,
+    SecureAnswer,
+    SecureKind,
+    SecurePrompt,
+    SignedHooks,
+    hook_at,
+    secure_prompts,
+    signed_headers,
+)
 from ctxhub.client.spool import InUse, RefusedWrite, Spool, SpoolFile, Whose
 from ctxhub.client.tenants import Tenants
 from ctxhub.errors import (
     AlreadyOffered,
     AlreadyUsed,
     Ambiguous,
+    AssuranceNotAllowed,
     AtWork,
     Changed,
+    ClaimedByAnother,
     CommitmentUnknown,
     ContextFull,
     CtxhubError,
     CustomerUnknown,
+    DoNotCall,
     EventIdReused,
     Forbidden,
     HandoffUnknown,
+    HeadersTooLarge,
     HeldByAnother,
     IdempotencyKeyReused,
     InteractionEnded,
@@ -47,8 +65,12 @@ from ctxhub.errors import (
     KeyUnknown,
     Lapsed,
     Malformed,
+    Merged,
+    MergeUnknown,
     Moved,
+    NotPossibleThen,
     NotTheHolder,
+    OnHold,
     OutcomeUnknown,
     Refused,
     SpoolFull,
@@ -58,39 +80,94 @@ from ctxhub.errors import (
     Unauthenticated,
     Unavailable,
     Unknown,
+    Unreadable,
+    VerifiedApart,
     VersionAhead,
     WrongMediaType,
     WrongState,
 )
 from ctxhub.model.brief import Brief, BriefLine
+from ctxhub.model.calendar import Calendar, Closing
+from ctxhub.model.call import Leg
+from ctxhub.model.callback import AskedCallback, AskedNumber, Attempt, AttemptSaid, Callback, Number
+from ctxhub.model.claiming import Claim, ClaimRequest
+from ctxhub.model.clearance import Unlock
 from ctxhub.model.commitment import Commitment, CommitmentState, ListedCommitment
-from ctxhub.model.context import ContextView, Started
+from ctxhub.model.consent import ConsentView
+from ctxhub.model.context import ContextView, SourceStanding, Started
 from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
+from ctxhub.model.dialling import Dial, DialSpec
+from ctxhub.model.elsewhere import Preference
 from ctxhub.model.event import Event, Party, Purpose, Ref, Sensitivity, Telling
 from ctxhub.model.fact import Answer, FactLine, FactView, Origin, Verdict
-from ctxhub.model.handoff import HandoffState, HandoffView, OfferRequest, QueueView, Target
+from ctxhub.model.handoff import Draft, HandoffState, HandoffView, OfferRequest, Target
 from ctxhub.model.interaction import HandoffHint, Holder, Intent, InteractionView, Outcome, Start, Waiting
 from ctxhub.model.journey import Escalation, JourneyView, Offer, ReasonCode, Worker
-from ctxhub.model.tenant import FactSpec, Kind, Policies, QueueSpec, Say, Step, Tenant
+from ctxhub.model.merging import Conflict, Joined, Preview
+from ctxhub.model.never_kept import Cleaned, cleaned
+from ctxhub.model.number_format import NumberFormat
+from ctxhub.model.presence import AgentView, PresenceRequest, PresenceState
+from ctxhub.model.queue import Alternative, AlternativeView, CallbackTerms, QueueView
+from ctxhub.model.retention import Retention
+from ctxhub.model.revealing import RevealedFact
+from ctxhub.model.risk import Attestation, Risk
+from ctxhub.model.routing import AgentSpec, Reason, Suggestion, Weights
+from ctxhub.model.said_time import said_at
+from ctxhub.model.source import SourceFact, SourceSpec
+from ctxhub.model.tenant import (
+    BlockedValue,
+    FactSpec,
+    Identifiers,
+    IdentifierSpec,
+    Kind,
+    Policies,
+    QueueSpec,
+    Say,
+    Step,
+    Tenant,
+)
+from ctxhub.model.webhook import WebhookSpec
 
 __all__ = [
     "Accepted",
+    "AgentSpec",
+    "AgentView",
+    "Agents",
     "AlreadyOffered",
     "AlreadyUsed",
+    "Alternative",
+    "AlternativeView",
     "Ambiguous",
     "Answer",
+    "AskedCallback",
+    "AskedNumber",
     "Asks",
     "Assurance",
     "AssuranceClaim",
+    "AssuranceNotAllowed",
     "AtWork",
+    "Attempt",
+    "AttemptSaid",
+    "Attestation",
     "Away",
+    "BlockedValue",
     "Brief",
     "BriefLine",
+    "Calendar",
+    "Callback",
+    "CallbackTerms",
     "Changed",
+    "Claim",
+    "ClaimRequest",
+    "ClaimedByAnother",
+    "Cleaned",
+    "Closing",
     "Commitment",
     "CommitmentState",
     "CommitmentUnknown",
     "Commitments",
+    "Conflict",
+    "ConsentView",
     "ContextFull",
     "ContextHub",
     "ContextView",
@@ -100,6 +177,11 @@ __all__ = [
     "CustomerUnknown",
     "Customers",
     "Degraded",
+    "Dial",
+    "DialSpec",
+    "Dialled",
+    "DoNotCall",
+    "Draft",
     "Escalation",
     "Event",
     "EventIdReused",
@@ -116,11 +198,16 @@ __all__ = [
     "HandoffUnknown",
     "HandoffView",
     "Handoffs",
+    "HeadersTooLarge",
     "HeldByAnother",
     "Holder",
+    "Hook",
+    "HookFailed",
     "Hubs",
     "IdempotencyKeyReused",
     "Identifier",
+    "IdentifierSpec",
+    "Identifiers",
     "InUse",
     "Intent",
     "InteractionEnded",
@@ -128,38 +215,65 @@ __all__ = [
     "InteractionView",
     "Interactions",
     "Invalid",
+    "Joined",
     "JourneyUnknown",
     "JourneyView",
+    "Journeys",
     "KeyUnknown",
     "Kind",
     "Lapsed",
+    "Leg",
     "ListedCommitment",
     "ListedInteraction",
     "Malformed",
+    "MergeUnknown",
+    "Merged",
     "Moved",
     "MovedInteraction",
+    "NotPossibleThen",
     "NotTheHolder",
+    "Number",
+    "NumberFormat",
     "Offer",
     "OfferRequest",
     "Offered",
+    "OnHold",
+    "Opened",
     "Origin",
     "Outcome",
     "OutcomeUnknown",
     "Page",
     "Party",
     "Policies",
+    "Preference",
+    "PresenceRequest",
+    "PresenceState",
+    "Preview",
     "Purpose",
     "QueueSpec",
     "QueueView",
     "Queues",
+    "Reason",
     "ReasonCode",
     "Ref",
     "Refused",
     "RefusedWrite",
     "Result",
+    "Retention",
     "Returned",
+    "Revealed",
+    "RevealedFact",
+    "Risk",
     "Say",
+    "Secure",
+    "SecureAnswer",
+    "SecureKind",
+    "SecurePrompt",
     "Sensitivity",
+    "SignedHooks",
+    "SourceFact",
+    "SourceSpec",
+    "SourceStanding",
     "Spool",
     "SpoolFile",
     "SpoolFull",
@@ -168,6 +282,7 @@ __all__ = [
     "Started",
     "Step",
     "Stopping",
+    "Suggestion",
     "Target",
     "Telling",
     "Tenant",
@@ -178,13 +293,25 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unknown",
+    "Unlock",
+    "Unreadable",
     "Verdict",
+    "VerifiedApart",
     "VersionAhead",
     "Waiting",
+    "WebhookSpec",
+    "Weights",
+    "WentOn",
+    "WholePage",
     "Whose",
     "Worker",
     "WrongMediaType",
     "WrongState",
+    "cleaned",
+    "hook_at",
+    "said_at",
+    "secure_prompts",
+    "signed_headers",
     "told",
     "why",
 ]

@@ -12,7 +12,7 @@ from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
 from ctxhub.model.value import Value
 
-__all__ = ["Contexts", "Page"]
+__all__ = ["Contexts", "Page", "WholePage"]
 
 
 class Page(Value):
@@ -20,6 +20,13 @@ class Page(Value):
 
     events: list[Event]
     next: int | None = None
+
+
+class WholePage(Value):
+    """Part of all timelines that are a customer's, oldest first; `next` is where the rest begins, None at the end."""
+
+    events: list[Event]
+    next: str | None = None
 
 
 class Contexts:
@@ -86,6 +93,14 @@ class Contexts:
         path = f"/v1/customers/{segment(customer_id)}/timeline"
         params = {"after": after, "before": before, "limit": limit, "interaction_id": interaction_id}
         return read(Page, await self._transport.get(path, params))
+
+    async def whole_timeline(
+        self, customer_id: str, *, after: str | None = None, limit: int = 100, interaction_id: str | None = None
+    ) -> WholePage:
+        """Return what happened, also on the timelines of those merged into the customer; `after` is a page's `next`."""
+        path = f"/v1/customers/{segment(customer_id)}/timeline/whole"
+        params = {"after": after, "limit": limit, "interaction_id": interaction_id}
+        return read(WholePage, await self._transport.get(path, params))
 
 
 def what(identifier: Identifier) -> dict[str, str]:

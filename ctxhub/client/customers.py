@@ -7,15 +7,32 @@ from typing import Any
 from ctxhub.client.contexts import what
 from ctxhub.client.transport import Transport, read, segment
 from ctxhub.model.customer import Identifier
-from ctxhub.model.value import CustomerId, Value
+from ctxhub.model.merging import Joined
+from ctxhub.model.revealing import RevealedFact
+from ctxhub.model.value import CustomerId, Instant, Name, Value
 
-__all__ = ["CustomerFound", "Customers"]
+__all__ = ["CustomerFound", "Customers", "Opened", "Revealed"]
 
 
 class CustomerFound(Value):
     """Whom an identifier leads to."""
 
     customer_id: CustomerId
+
+
+class Revealed(Value):
+    """Values that were masked, as they stand, and the version that tells of the reveal."""
+
+    facts: list[RevealedFact]
+    version: int
+
+
+class Opened(Value):
+    """A customer opened for a while to an agent who has nothing to do with him."""
+
+    agent_id: Name
+    reason: str
+    until: Instant
 
 
 class Customers:
@@ -35,6 +52,37 @@ class Customers:
     async def remove_identifier(self, customer_id: str, identifier: Identifier) -> None:
         """Let an identifier no longer lead to a customer."""
         await self._transport.change("DELETE", _path(customer_id), what(identifier))
+
+    async def preview_merge(self, customer_id: str, source: str) -> Joined:
+        """Return what would come together, and what conflicts, if `source` were this customer; nothing is changed."""
+        return await self._merged(customer_id, {"from": source, "preview": True})
+
+    async def merge(self, customer_id: str, source: str, *, force: bool = False) -> Joined:
+        """Let `source` be this customer from now on; `VerifiedApart` where both are verified under other accounts."""
+        return await self._merged(customer_id, {"from": source} | ({"force": True} if force else {}))
+
+    async def _merged(self, customer_id: str, body: dict[str, Any]) -> Joined:
+        path = f"/v1/customers/{segment(customer_id)}/merge"
+        return read(Joined, await self._transport.change("POST", path, body))
+
+    async def unmerge(self, customer_id: str, merge_id: str) -> Joined:
+        """Undo a merge: both are as they were, with what was told since of what is their own."""
+        path = f"/v1/customers/{segment(customer_id)}/unmerge"
+        return read(Joined, await self._transport.change("POST", path, {"merge_id": merge_id}))
+
+    async def reveal(
+        self, customer_id: str, interaction_id: str, names: list[str], *, reason: str, agent_id: str | None = None
+    ) -> Revealed:
+        """Return masked values to the agent who holds the interaction; the timeline tells who read them and why."""
+        body = {"interaction_id": interaction_id, "names": names, "reason": reason, "agent_id": agent_id}
+        path = f"/v1/customers/{segment(customer_id)}/reveal"
+        return read(Revealed, await self._transport.change("POST", path, body))
+
+    async def open_to(self, customer_id: str, agent_id: str, *, reason: str, minutes: int = 15) -> Opened:
+        """Open a customer to an agent beside his work; supervisors see it, `TooMany` for one who does so too often."""
+        body = {"agent_id": agent_id, "reason": reason, "minutes": minutes}
+        path = f"/v1/customers/{segment(customer_id)}/access"
+        return read(Opened, await self._transport.change("POST", path, body))
 
     async def forget(self, customer_id: str) -> dict[str, Any]:
         """Erase a customer, for an admin only; returns the receipt of what was erased."""

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from ctxhub.client.never_kept import events_without
 from ctxhub.client.transport import Transport, given, read, segment
 from ctxhub.model.event import Party, Telling
 from ctxhub.model.value import Value
@@ -49,7 +50,7 @@ class Events:
         With `if_version` they are told only if the document has not changed since; else `Changed`.
         """
         path = f"/v1/customers/{segment(customer_id)}/events"
-        body = {"events": events}
+        body = {"events": await events_without(self._transport, events)}
         return read(Told, await self._transport.tell("POST", path, body, key=key, if_version=if_version))
 
 

@@ -127,6 +127,10 @@ class Feeds:
         """Follow what a channel must deliver to its customers; after a long gap an event may come again."""
         return self._follow(_Place(f"/v1/channels/{segment(channel)}/stream", after), {})
 
+    def agent(self, agent_id: str, *, after: str | None = None) -> AsyncGenerator[Fed, None]:
+        """Follow what is suggested or offered to an agent; with his own key he is there for as long as he follows."""
+        return self._follow(_Place(f"/v1/agents/{segment(agent_id)}/stream", after), {})
+
     async def _follow(self, place: _Place, params: dict[str, Any]) -> AsyncGenerator[Fed, None]:
         """Feed from one connection after another."""
         pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
+from ctxhub.client.never_kept import fields_without, without
 from ctxhub.client.transport import Transport, given, read, segment
+from ctxhub.model.callback import AttemptSaid
 from ctxhub.model.context import ContextView, Started
-from ctxhub.model.handoff import HandoffState, HandoffView, OfferRequest, QueueView, Target
+from ctxhub.model.customer import Identifier
+from ctxhub.model.handoff import Delivery, Draft, HandoffState, HandoffView, OfferRequest, Target
 from ctxhub.model.interaction import InteractionView, Start
-from ctxhub.model.value import Value
+from ctxhub.model.queue import QueueView
+from ctxhub.model.value import Instant, Value
 
-__all__ = ["Accepted", "Handoffs", "Offered", "Returned"]
+__all__ = ["Accepted", "Dialled", "Handoffs", "Offered", "Returned", "WentOn"]
 
 
 class Offered(Value):
@@ -18,6 +24,20 @@ class Offered(Value):
 
     handoff: HandoffView
     queue: QueueView | None = None
+    live: list[InteractionView] = []
+
+
+class WentOn(Value):
+    """Whether a call that was cut off has its place back, the handoff that waits there, and its queue."""
+
+    place_kept: bool
+    handoff: HandoffView | None = None
+    queue: QueueView | None = None
+
+
+class _Announced(Value):
+    handoff_id: str
+    until: Instant
 
 
 class Accepted(Value):
@@ -36,6 +56,21 @@ class Returned(Value):
     offered: HandoffView
 
 
+class Dialled(Value):
+    """The attempt to make now: the number, and the token that brings the call's context along."""
+
+    handoff: HandoffView
+    attempt: int
+    number: str
+    token: str
+    uui: str
+
+
+class _Attempted(Value):
+    handoff: HandoffView
+    interaction: InteractionView | None = None
+
+
 class _Shown(Value):
     handoff: HandoffView
 
@@ -52,23 +87,59 @@ class Handoffs:
 
     async def offer(self, request: OfferRequest, *, key: str | None = None) -> Offered:
         """Offer an interaction to a queue, an agent, a bot or another channel; one offer at a time."""
+        request = await fields_without(self._transport, request, "reason", "note")
         return read(Offered, await self._transport.change("POST", "/v1/handoffs", request, key=key))
+
+    async def elsewhere(
+        self, handoff_id: str, channel: str, *, delivery: Delivery = "message", expires_in: int = 3600,
+        announce: bool = False, key: str | None = None,
+    ) -> Offered:  # fmt: skip
+        """Offer a waiting customer a way to go on in another channel; `place_kept` says if the place goes along."""
+        body = {"channel": channel, "delivery": delivery, "expires_in": expires_in, "announce": announce}
+        path = f"/v1/handoffs/{segment(handoff_id)}/elsewhere"
+        return read(Offered, await self._transport.change("POST", path, body, key=key))
+
+    async def announce(self, handoff_id: str, identifiers: Sequence[Identifier] | None = None) -> datetime:
+        """Announce a call to an offer to go on by telephone; return until when a call from the number finds it."""
+        named = None if identifiers is None else list(identifiers)
+        return read(_Announced, await self._post(handoff_id, "announce", identifiers=named)).until
 
     async def accept(self, handoff_id: str, agent_id: str) -> Accepted:
         """Take a handoff, and the floor with it; exactly one wins, the others get `HeldByAnother`."""
         return read(Accepted, await self._post(handoff_id, "accept", agent_id=agent_id))
 
+    async def dial(self, handoff_id: str) -> Dialled:
+        """Take the attempt at a callback that is due, and the number with it; exactly one dials."""
+        return read(Dialled, await self._post(handoff_id, "dial"))
+
+    async def attempted(self, handoff_id: str, said: AttemptSaid) -> HandoffView:
+        """Tell what came of an attempt at a callback; told again it changes nothing."""
+        body = said.model_dump(mode="json", exclude_none=True)
+        return read(_Attempted, await self._post(handoff_id, "attempts", **body)).handoff
+
     async def decline(self, handoff_id: str, agent_id: str, reason: str) -> HandoffView:
         """Leave a handoff to others."""
+        reason = await without(self._transport, reason)
         return _shown(await self._post(handoff_id, "decline", agent_id=agent_id, reason=reason))
 
     async def cancel(self, handoff_id: str) -> HandoffView:
         """Take an offer back."""
         return _shown(await self._post(handoff_id, "cancel"))
 
-    async def complete(self, handoff_id: str, agent_id: str, fence: int, outcome: str) -> HandoffView:
-        """Finish a handoff; the floor goes back to the bot while the interaction is open."""
-        return _shown(await self._post(handoff_id, "complete", agent_id=agent_id, fence=fence, outcome=outcome))
+    async def complete(
+        self, handoff_id: str, agent_id: str, fence: int, outcome: str, *, disposition: str | None = None
+    ) -> HandoffView:
+        """Finish a handoff, by a code of its queue; the floor goes back to the bot while the interaction is open."""
+        outcome = await without(self._transport, outcome)
+        body = {"agent_id": agent_id, "fence": fence, "outcome": outcome, "disposition": disposition}
+        return _shown(await self._post(handoff_id, "complete", **body))
+
+    async def draft(self, handoff_id: str, agent_id: str, fence: int, draft: Draft) -> HandoffView:
+        """Keep what an agent has written so far; it comes back with the handoff, wherever that is opened again."""
+        draft = await fields_without(self._transport, draft, "text", "outcome")
+        body = {"agent_id": agent_id, "fence": fence, "draft": draft.model_dump(exclude_none=True)}
+        path = f"/v1/handoffs/{segment(handoff_id)}/draft"
+        return _shown(await self._transport.change("PUT", path, body))
 
     async def give_back(
         self,
@@ -79,9 +150,12 @@ class Handoffs:
         note: str,
         to: Target | None = None,
         step: str | None = None,
+        say: str | None = None,
     ) -> Returned:
-        """Return a handoff to where it came from, or `to` somebody else, to go on at `step`."""
+        """Return a handoff to where it came from, or `to` somebody else, to go on at `step`; a bot first says `say`."""
+        note = await without(self._transport, note)
         body = {"agent_id": agent_id, "fence": fence, "note": note, "to": to, "step": step}
+        body |= {"say": await without(self._transport, say)} if say is not None else {}
         return read(Returned, await self._post(handoff_id, "return", **body))
 
     async def renew(self, handoff_id: str, agent_id: str, fence: int) -> HandoffView:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
+from ctxhub.client.agents import Agents
 from ctxhub.client.asks import Asks
 from ctxhub.client.away import Away
 from ctxhub.client.commitments import Commitments
@@ -18,6 +19,7 @@ from ctxhub.client.events import Events
 from ctxhub.client.feed import Feeds
 from ctxhub.client.handoffs import Handoffs
 from ctxhub.client.interactions import Interactions
+from ctxhub.client.journeys import Journeys
 from ctxhub.client.queues import Queues
 from ctxhub.client.spool import Spool, SpoolFile
 from ctxhub.client.tenants import Tenants
@@ -115,7 +117,9 @@ class ContextHub:
         self.asks = Asks(transport)
         self.commitments = Commitments(transport)
         self.handoffs = Handoffs(transport)
+        self.journeys = Journeys(transport)
         self.queues = Queues(transport)
+        self.agents = Agents(transport)
         self.feeds = Feeds(transport)
         self.tenants = Tenants(transport)
         self.customers = Customers(transport)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from ctxhub.client.handoffs import WentOn
+from ctxhub.client.never_kept import fields_without, without
 from ctxhub.client.transport import Transport, given, read, segment
 from ctxhub.model.context import Started
 from ctxhub.model.customer import AssuranceClaim, Identifier
@@ -46,6 +48,7 @@ class Interactions:
 
     async def start(self, start: Start, *, key: str | None = None) -> Started:
         """Begin an interaction, or find the one that the system began before; brings everything to go on with."""
+        start = await fields_without(self._transport, start, "touchpoint")
         return read(Started, await self._transport.change("POST", "/v1/interactions", start, key=key))
 
     async def lookup(self, ref: Ref) -> Found:
@@ -67,8 +70,13 @@ class Interactions:
     ) -> InteractionView:
         """End an interaction; what happened before its end may still be told."""
         path = f"{_path(customer_id, interaction_id)}/end"
-        body = given({"disposition": disposition, "outcome": outcome})
+        body = await without(self._transport, given({"disposition": disposition, "outcome": outcome}))
         return read(Found, await self._transport.change("POST", path, body)).interaction
+
+    async def go_on(self, customer_id: str, interaction_id: str) -> WentOn:
+        """Take the place back that a call from the same number lost a moment ago, if there is one."""
+        path = f"{_path(customer_id, interaction_id)}/continue"
+        return read(WentOn, await self._transport.change("POST", path, {}))
 
     async def list(self, *, channel: str, state: Literal["open", "ended"] = "open") -> list[ListedInteraction]:
         """List a channel's interactions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctxhub.client.transport import Transport, read, segment
-from ctxhub.model.handoff import QueueView
+from ctxhub.model.queue import QueueView
 
 __all__ = ["Queues"]
 

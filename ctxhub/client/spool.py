@@ -14,6 +14,8 @@ was away: that is found or begun first, and its ids are filled into the events.
 - **Once**: event ids and keys are given before anything is sent, so that sending again changes nothing.
 - **In order**: first in, first out. While something waits, what is told goes behind it.
 - **When it happened**: an event without `at` gets the time at which it was given to the spool.
+- **Never kept**: card numbers, codes and passwords are taken out before anything is written; a card among a start's
+  identifiers is left out, since only the hub can make it unreadable.
 - **Already said**: a bot's `message.sent` is kept as `delivered`; who had the floor is for the hub to judge.
 - **Refused for good** (400, 403, 404, 409, 410, 413, 415, 422): set aside beside the spool, sealed too, logged and
   counted; the rest goes on. Of several events told together only those at fault are set aside. All else is tried again.
@@ -38,6 +40,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from prometheus_client import Counter, Gauge
 
 from ctxhub.client.events import Told
+from ctxhub.client.never_kept import as_spooled, events_without, fields_without
 from ctxhub.client.sealed import InUse, SealedLog
 from ctxhub.client.transport import Pauses, Transport, asked_wait, fit, given, read, segment, written
 from ctxhub.errors import (
@@ -525,14 +528,21 @@ class Spool:
 
     async def _write(self, what: Literal["start", "tell", "end"], whose: Whose, now: bool, **more: Any) -> Any:
         """Send a write and return the answer, or keep it and return None."""
-        write = self._made(what, whose, more)
+        write = await self._without(self._made(what, whose, more))
         if now or self._file is None:
             answer = await self._sent(write)
             if answer is not None:
                 return answer
         assert self._file is not None
-        await self._file.keep(write)
+        await self._file.keep(_as_spooled(write))
         return None
+
+    async def _without(self, write: _Write) -> _Write:
+        """Return a write without what is never kept."""
+        events = await events_without(self._transport, write.events)
+        if events != write.events:
+            write = write.but(events=events)
+        return await fields_without(self._transport, write, "ending") if write.ending else write
 
     def _made(self, what: Literal["start", "tell", "end"], whose: Whose, more: dict[str, Any]) -> _Write:
         """Put a write together; what could never be sent is `Invalid` now."""
@@ -557,7 +567,7 @@ class Spool:
         except (Unavailable, TooMany):
             return None
         except asyncio.CancelledError:
-            self._file.keep_for_who_left(write)
+            self._file.keep_for_who_left(_as_spooled(write))
             raise
 
 
@@ -596,6 +606,12 @@ def _remember(places: dict[tuple[str, ...], _Place], about: tuple[str, ...], sta
 
 def _about(whose: Whose) -> tuple[str, ...]:
     return (whose.of_system, whose.external_id) if isinstance(whose, Start) else (whose,)
+
+
+def _as_spooled(write: _Write) -> _Write:
+    """Return a write as it may stand in a file."""
+    start = as_spooled(write.start) if write.start is not None else None
+    return write if start is write.start else write.but(start=start)
 
 
 def _as_kept(event: Telling, at: datetime) -> Telling:

@@ -29,6 +29,7 @@ class Tenants:
             return self._last
         self._stale_at = now + _FRESH_FOR  # meanwhile others make do with what is known: nobody waits behind another
         self._last = await self._refreshed()
+        self._transport.formats = self._last.formats
         return self._last
 
     async def _refreshed(self) -> Tenant:

@@ -26,6 +26,7 @@ from pydantic_core import PydanticSerializationError
 
 from ctxhub.client.away import Away
 from ctxhub.errors import CtxhubError, Invalid, OutcomeUnknown, TooMany, Unauthenticated, Unavailable, from_problem
+from ctxhub.model.number_format import Formats
 from ctxhub.model.value import Value
 
 V = TypeVar("V", bound=Value)
@@ -124,6 +125,7 @@ class Transport:
     ) -> None:
         self.url = url
         self.away = Away(breaks=breaks)
+        self.formats: Formats | None = None  # as long as nobody has read the tenant's declarations
         self._connections = _Connections(url, stream_url or url, transport)
         self._key = key
         self._timeout = timeout
@@ -133,6 +135,7 @@ class Transport:
         """Return the same transport, on the same connections, with another key."""
         other = copy(self)
         other._key = key
+        other.formats = None  # it may be another tenant's
         return other
 
     @property

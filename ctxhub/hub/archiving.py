@@ -18,7 +18,9 @@ from ctxhub.metrics import ARCHIVED, BROUGHT_BACK, BROUGHT_BACK_SECONDS
 from ctxhub.model.handoff import FINAL
 from ctxhub.model.lapsing import Patience, next_due, with_activity
 from ctxhub.model.lease import Keeping
-from ctxhub.store.codec import context_from, digest, event_digest, event_from, unpacked
+from ctxhub.model.never_kept import REDACTED
+from ctxhub.model.split_number import LOOK_BACK
+from ctxhub.store.codec import digest, event_digest, event_from, hollow_context, unpacked
 from ctxhub.store.contexts import Who
 from ctxhub.store.copies import Copied, Copies, Restored
 from ctxhub.store.indexes import activities, millis
@@ -86,6 +88,7 @@ class Archiving:
     async def _as_rows(self, copied: Sequence[Copied], held: dict[Row, Held], replaces: bool = False) -> list[Copy]:
         """Return copies as the archive takes them."""
         read = [_read(copy, None if replaces else held.get(Row(*copy.who))) for copy in copied]
+        read = [await self._written_anew(copy, entries) + entries for copy, entries in zip(copied, read, strict=True)]
         asked = [(copy.who, [one.digest for one in events]) for copy, events in zip(copied, read, strict=True)]
         prints = await self._copies.prints(asked)
         rows = []
@@ -93,6 +96,15 @@ class Archiving:
             entries = [event._replace(fingerprint=print_) for event, print_ in zip(events, known, strict=True)]
             rows.append(self._as_row(copy, held.get(Row(*copy.who)), entries, replaces))
         return rows
+
+    async def _written_anew(self, copy: Copied, entries: list[Entry]) -> list[Entry]:
+        """Return older entries that were written anew since they were archived: parts of a card number, told since."""
+        if not entries or not any(_is_redacted(entry.entry) for entry in entries):
+            return []
+        first = max(1, entries[0].version - LOOK_BACK)
+        (before,) = await self._copies.copied([(copy.who, first, "")], most=LOOK_BACK)
+        known = range(before.first, entries[0].version)
+        return [_entry(entry, n) for n, entry in zip(known, before.entries, strict=False) if _is_redacted(entry)]
 
     def _as_row(self, copy: Copied, had: Held | None, entries: list[Entry], replaces: bool) -> Copy:
         """Return one copy as the archive takes it."""
@@ -135,7 +147,7 @@ class Archiving:
         """Return what is put back of a customer, and when something of it is due."""
         since = millis(self._clock() - REPEATED_WITHIN)
         newest, remembered = await self.archive.newest(archived.row, archived.version, NEWEST, since)
-        context = context_from(archived.document)
+        context = hollow_context(archived.document)
         fields: dict[str, str] = orjson.loads(archived.beside)
         heard = activities({name.encode(): text.encode() for name, text in fields.items()})
         fields |= {"version": str(archived.version), "document_version": str(archived.document_version)}
@@ -156,6 +168,12 @@ class Archiving:
         """Return entries of a timeline between versions (inclusive), without gaps from the first on."""
         found = await self.archive.entries(Row(*who), first, last)
         return [entry for place, (version, entry) in enumerate(found, first) if version == place]
+
+    async def data_key(self, who: Who) -> str:
+        """Return the data key of a customer as it was archived; empty where there is none."""
+        archived = await self.archive.document(Row(*who))
+        beside: dict[str, str] = orjson.loads(archived.beside) if archived is not None else {}
+        return beside.get("key", "")
 
     async def leads(self, digests: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """Return where look-ups lead, as (customer, interaction or strength), the newest meaning last."""
@@ -196,6 +214,11 @@ def _read(copy: Copied, held: Held | None) -> list[Entry]:
     return [_entry(entry, version) for version, entry in enumerate(copy.entries, copy.first) if version > known]
 
 
+def _is_redacted(entry: bytes) -> bool:
+    """Tell whether something was taken out of an entry."""
+    return REDACTED.encode() in entry.split(b" ", 3)[2].split(b",")
+
+
 def _entry(entry: bytes, version: int) -> Entry:
     """Return one entry as the archive takes it; its fingerprint is still to be found."""
     event = event_from(entry, version)
@@ -210,7 +233,10 @@ def _leads(lookups: Lookups, who: Who, document: dict[str, Any]) -> list[Lead]:
 
 def _is_live(document: dict[str, Any]) -> bool:
     """Tell whether something goes on, waits or is to come: then it must be in Redis without being touched."""
+    if document.get("frozen"):
+        return False
+    joins = any(merge.get("state", "begun") != "done" for merge in document.get("merges", {}).values())
     talks = any(one.get("state", "open") == "open" for one in document.get("interactions", {}).values())
     waits = any(one.get("state", "offered") not in FINAL for one in document.get("handoffs", {}).values())
     rests = any(one.get("state", "active") not in _OVER for one in document.get("journeys", {}).values())
-    return talks or waits or rests or bool(document.get("moves") or document.get("commitments"))
+    return talks or waits or rests or joins or bool(document.get("moves") or document.get("commitments"))

@@ -8,6 +8,7 @@ from ctxhub.hub.once import Once
 from ctxhub.metrics import QUESTIONS_SAVED
 from ctxhub.model.disclosure import Reader, answers
 from ctxhub.model.fact import Answer
+from ctxhub.model.held_card import with_cards
 from ctxhub.model.interaction import find
 from ctxhub.model.value import Value
 from ctxhub.store.contexts import Who
@@ -35,7 +36,7 @@ class Asks:
         asking = reader.but(interaction_id=interaction_id)
         seen, context, version = await self._contexts.sight(who, asking)
         channel = find(context, interaction_id).channel
-        judged = answers(context, seen, names, journey_id, self._clock())
+        judged = with_cards(answers(context, seen, names, journey_id, self._clock()), context, seen)
         known = [answer.name for answer in judged if answer.verdict == "known"]
         QUESTIONS_SAVED.labels(channel).inc(await self._once.count(who, interaction_id, known, "saved", channel))
         return Asked.model_construct(answers=judged, version=version)

@@ -10,25 +10,45 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ctxhub.errors import Changed, CustomerUnknown, OutcomeUnknown
+from ctxhub.errors import Changed, CustomerUnknown, Lapsed, Merged, OutcomeUnknown, Unavailable
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
 from ctxhub.model.lease import Keeping, lease_ends
-from ctxhub.store.contexts import LEFT_ALONE, Contexts, Lease, Loaded, Operation, Plan, Who, pause, reused
+from ctxhub.model.retention import KEPT_FOR_EVER, Retention, with_review
+from ctxhub.store.contexts import (
+    LEFT_ALONE,
+    LIVE,
+    Contexts,
+    Lease,
+    Loaded,
+    Operation,
+    Plan,
+    Who,
+    must_be_live,
+    pause,
+    reused,
+)
 
 Clock = Callable[[], datetime]
 OWN = "hub"
+#: The fingerprint of an event whose content is not kept: any is taken for the same.
+NOT_KEPT = "*"
 
 
 class Decision(NamedTuple):
-    """What a decision comes to: a context, its events with fingerprints, and who was heard in which interaction."""
+    """What a decision comes to: a context, its events with fingerprints, and who was heard in which interaction.
+
+    `anew` are events of the timeline with other data, to be written over what stands there.
+    """
 
     context: Context
     events: Sequence[tuple[Event, str]] = ()
     heard: dict[str, str] = {}
     record: dict[str, Any] = {}
     lookups: Sequence[tuple[str, str]] = ()
+    state: str = LIVE
+    anew: Sequence[dict[str, Any]] = ()
 
 
 class Present(NamedTuple):
@@ -38,10 +58,14 @@ class Present(NamedTuple):
     version: int
     seen: list[tuple[int, str] | None]
     now: datetime
+    has_lapsed: bool = False
+    recent: Sequence[dict[str, Any]] = ()
 
     @property
     def known(self) -> Context:
         """The context of a customer who must be there."""
+        if self.has_lapsed:
+            raise Lapsed("the context has expired")
         if self.context is None:
             raise CustomerUnknown("there is no such customer")
         return self.context
@@ -65,11 +89,19 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """What comes with a change beside the decision: If-Match, Idempotency-Key, and the event ids it is about."""
+    """What comes with a change beside the decision: If-Match, Idempotency-Key, and the event ids it is about.
+
+    A `joining` one is a step of a merge: it may change one who is another customer now, or whose merge is being undone.
+    A decision that wants to know the newest events, as many as `recent`, holds only if none came after them; one of a
+    router only while its fence stands.
+    """
 
     if_match: int | None = None
     operation: Operation | None = None
     event_ids: Sequence[str] = field(default_factory=tuple)
+    joining: bool = False
+    recent: int = 0
+    router_fence: int | None = None
 
 
 PLAIN = Request()
@@ -79,9 +111,11 @@ class Changes:
     """Changes contexts, one at a time for each customer in this process, and safely against all others."""
 
     def __init__(
-        self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta, keeping: Keeping | None = None
-    ) -> None:
+        self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta, keeping: Keeping | None = None,
+        retention: Callable[[str], Retention] = lambda _: KEPT_FOR_EVER,
+    ) -> None:  # fmt: skip
         self.contexts = contexts
+        self._retention = retention
         self._keeping = keeping
         self.clock = clock
         self.patience = patience
@@ -96,6 +130,15 @@ class Changes:
             # It may have struck while a commit was under way.
             raise OutcomeUnknown("too many write to this customer at once", customer_id=who.customer_id) from error
 
+    async def change_at_home(
+        self, who: Who, decide: Callable[[Present], Decision], request: Request = PLAIN
+    ) -> tuple[Who, Committed]:
+        """Apply a decision to a customer's context, or to that of the one it is now; return whose it was."""
+        try:
+            return who, await self.change(who, decide, request)
+        except Merged as merged:
+            return await self.change_at_home(Who(who.tenant, merged.ids["customer_id"]), decide, request)
+
     async def _until_committed(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed:
         """Load, decide and commit until nobody came between."""
         attempt = 0
@@ -109,18 +152,25 @@ class Changes:
     async def _once(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed | None:
         """Load, decide and commit; None if somebody came between."""
         now = self.clock()
-        loaded = await self.contexts.load(who, 0, request.event_ids, request.operation)
+        load = self.contexts.wherever if request.joining else self.contexts.load
+        loaded = await load(who, request.recent, request.event_ids, request.operation)
         if loaded.record is not None and loaded.context is not None:
             record = orjson.loads(loaded.record)
             return Committed(loaded.context, loaded.version, loaded.document_version, record, loaded.seen, [])
+        _must_be_open(loaded, request)
         before, lapsed = self._lapsed(loaded, now)
         _match(who, request, loaded)
-        decision = decide(Present(before, loaded.version, loaded.seen, now))
+        decision = decide(Present(before, loaded.version, loaded.seen, now, loaded.has_lapsed, loaded.recent))
         events = [*((event, OWN) for event in lapsed), *decision.events]
+        told_now = (event for event, _ in events)
+        decision = decision._replace(context=with_review(decision.context, told_now, self._retention(who.tenant)))
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
-        if loaded.context is not None and unchanged and request.operation is None:
+        is_repeat = loaded.state != LIVE and not request.joining
+        if loaded.context is not None and unchanged and (request.operation is None or is_repeat):
             return Committed(before or loaded.context, loaded.version, loaded.document_version, None, loaded.seen, [])
-        plan = self._plan(loaded, decision, events, request.operation, now)
+        if is_repeat:
+            must_be_live(who, loaded.state)
+        plan = self._plan(loaded, decision, events, request, now)
         versions = await self.contexts.commit(who, loaded, plan, now, request.operation)
         told = [event for event, _ in events]
         return Committed(decision.context, *versions, None, loaded.seen, told) if versions else None
@@ -144,11 +194,12 @@ class Changes:
         return LEFT_ALONE if self._keeping is None else Lease(lease_ends(context, now, self._keeping))
 
     def _plan(
-        self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], operation: Operation | None,
+        self, loaded: Loaded, decision: Decision, events: Sequence[tuple[Event, str]], request: Request,
         now: datetime,
     ) -> Plan:  # fmt: skip
         """Return what to write; a document that did not change is left alone."""
         unchanged = loaded.context is not None and decision.context is loaded.context
+        operation = request.operation
         record = f"{operation.fingerprint} {orjson.dumps(decision.record).decode()}" if operation else ""
         return Plan(
             context=None if unchanged else decision.context,
@@ -158,7 +209,17 @@ class Changes:
             lease=self._lease(decision.context, now),
             record=record,
             lookups=decision.lookups,
+            state=decision.state,
+            proves_version=request.recent > 0,
+            anew=decision.anew,
+            router_fence=request.router_fence,
         )
+
+
+def _must_be_open(loaded: Loaded, request: Request) -> None:
+    """Refuse to decide anything while a merge is being undone."""
+    if not request.joining and loaded.context is not None and loaded.context.is_undoing:
+        raise Unavailable("a merge is being undone", customer_id=loaded.context.customer_id, retry_after=1)
 
 
 def _match(who: Who, request: Request, loaded: Loaded) -> None:
@@ -181,6 +242,6 @@ def own(events: Sequence[Event]) -> list[tuple[Event, str]]:
 def fresh(prints: Sequence[tuple[Event, str]], seen: Sequence[tuple[int, str] | None]) -> list[tuple[Event, str]]:
     """Return the events that are new; `EventIdReused` where an id stands for another content."""
     for (event, fingerprint), known in zip(prints, seen, strict=True):
-        if known is not None and known[1] != fingerprint:
+        if known is not None and known[1] not in (fingerprint, NOT_KEPT):
             raise reused(event.event_id)
     return [pair for pair, known in zip(prints, seen, strict=True) if known is None]

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ctxhub.errors import VersionAhead
+from ctxhub.errors import Forbidden, VersionAhead
+from ctxhub.hub.access import Access
 from ctxhub.hub.changes import Changes
 from ctxhub.hub.tenants import Tenants
+from ctxhub.hub.timelines import Timelines
+from ctxhub.model.clearance import JUST_NOW, PROVEN_AGAIN
 from ctxhub.model.context import Context, ContextView
 from ctxhub.model.disclosure import Reader, Sight, sight
 from ctxhub.model.lapsing import lapse, next_due, with_activity
@@ -64,8 +67,10 @@ class Viewed(NamedTuple):
 class Contexts:
     """Reads contexts: one round trip, and of a context seen before only what is new."""
 
-    def __init__(self, changes: Changes, tenants: Tenants) -> None:
+    def __init__(self, changes: Changes, tenants: Tenants, timelines: Timelines, access: Access) -> None:
         self._changes = changes
+        self._timelines = timelines
+        self._access = access
         self._tenants = tenants
         self._seen: OrderedDict[tuple[Who, Reader], _Seen] = OrderedDict()
 
@@ -74,8 +79,11 @@ class Contexts:
         now = self._changes.clock()
         loaded, context = await self._changes.contexts.existing(who, events)
         _refuse_ahead(loaded, min_version)
-        seen = self._view(who, reader, loaded, context, now)
-        recent = in_sight(seen.sight, loaded.recent)
+        try:
+            seen = self._view(who, reader, loaded, context, now)
+        except Forbidden as refusal:
+            seen = self._view(who, await self._access.granted(who, reader, refusal), loaded, context, now)
+        recent = in_sight(seen.sight, await self._timelines.recent(who, context, loaded.recent, events))
         head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
         json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
         return Shown(json, loaded.version, loaded.document_version, seen.lapsed)
@@ -86,12 +94,13 @@ class Contexts:
         loaded, context = await self._changes.contexts.existing(who, events)
         _refuse_ahead(loaded, min_version)
         present = self.present(loaded, context, now)
-        seen = sight(present, reader, tenant, now)
+        seen = await self._sight(who, present, reader, now)
         view = context_view(present, seen, tenant, now, reader.interaction_id).but(
             version=loaded.version, document_version=loaded.document_version
         )
         since = datetime.fromisoformat(loaded.recent[-1]["at"]) if loaded.recent else None
-        return Viewed(view, in_sight(seen, loaded.recent), since, _has_lapsed(context, present, now))
+        recent = await self._timelines.recent(who, context, loaded.recent, events)
+        return Viewed(view, in_sight(seen, recent), since, _has_lapsed(context, present, now))
 
     def _view(self, who: Who, reader: Reader, loaded: Loaded, context: Context, now: datetime) -> _Seen:
         """Return the view of a document, made once while nothing in it lapses."""
@@ -117,6 +126,11 @@ class Contexts:
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
+    def drop(self, who: Who) -> None:
+        """Hold no view of a customer any more."""
+        for key in [key for key in self._seen if key[0] == who]:
+            del self._seen[key]
+
     def present(self, loaded: Loaded, context: Context, now: datetime) -> Context:
         """Return the context without what has lapsed by now."""
         active = with_activity(context, loaded.activities, self._changes.patience)
@@ -128,25 +142,48 @@ class Contexts:
         facts = [fact.expires_at for fact in context.facts if fact.expires_at and fact.expires_at > now]
         surely = [i.assurance.until for i in context.interactions.values() if i.assurance.until]
         ends = [due] if due else []
-        return min([now + _AT_MOST, *ends, *facts, *(until for until in surely if until > now)])
+        stale = [raised + JUST_NOW for raised in _proven(context)]
+        stale += [journey.claim.until for journey in context.journeys.values() if journey.claim]
+        return min([now + _AT_MOST, *ends, *facts, *(until for until in [*surely, *stale] if until > now)])
 
     async def timeline(
         self, who: Who, reader: Reader, after: int | None, before: int | None, limit: int
     ) -> tuple[list[dict[str, Any]], int | None, int]:
         """Return events in sight between two versions, where to go on, and the present version."""
         loaded, context = await self._changes.contexts.existing(who)
-        seen = sight(context, reader, self._tenants.of(who.tenant), self._changes.clock())
+        seen = await self._sight(who, context, reader, self._changes.clock())
         back = after is None and before is not None
         start = max(0, (before or 0) - 1 - limit) if back else after or 0
         events = await self._changes.contexts.timeline(who, start, before, limit)
         more = (start + 1 if start else None) if back else _on(events, limit, before, loaded.version)
         return in_sight(seen, events), more, loaded.version
 
+    async def whole(
+        self, who: Who, reader: Reader, after: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None, int]:
+        """Return events in sight of all timelines that are this customer's, where to go on, and the present version."""
+        loaded, context = await self._changes.contexts.existing(who)
+        seen = await self._sight(who, context, reader, self._changes.clock())
+        events, more = await self._timelines.page(who, context, after, limit)
+        return in_sight(seen, events), more, loaded.version
+
+    async def _sight(self, who: Who, context: Context, reader: Reader, now: datetime) -> Sight:
+        """Return what a reader may see; an agent who has nothing to do with the customer may have broken the glass."""
+        tenant = self._tenants.of(who.tenant)
+        try:
+            return sight(context, reader, tenant, now)
+        except Forbidden as refusal:
+            return sight(context, await self._access.granted(who, reader, refusal), tenant, now)
+
+    def seen(self, who: Who, context: Context, reader: Reader, now: datetime) -> Sight:
+        """Return what the interaction of a reader sees of a context at hand, whoever reads."""
+        return sight(context, reader.but(role="adapter"), self._tenants.of(who.tenant), now)
+
     async def sight(self, who: Who, reader: Reader) -> tuple[Sight, Context, int]:
         """Return what a reader may see now, of which context, at which version."""
         loaded, context = await self._changes.contexts.existing(who)
         now = self._changes.clock()
-        seen = sight(context, reader, self._tenants.of(who.tenant), now)
+        seen = await self._sight(who, context, reader, now)
         return seen, self.present(loaded, context, now), loaded.version
 
 
@@ -170,7 +207,16 @@ def _holds(seen: _Seen, commit: str, tenant: Tenant, now: datetime) -> bool:
 def _has_lapsed(context: Context, present: Context, now: datetime) -> bool:
     """Tell whether something in a document has lapsed since it was written."""
     surely = [i.assurance.until for i in context.interactions.values() if i.is_open and i.assurance.until]
-    return _standing(context) != _standing(present) or any(until <= now for until in surely)
+    stale = any(raised + JUST_NOW <= now for raised in _proven(context))
+    return _standing(context) != _standing(present) or any(until <= now for until in surely) or stale
+
+
+def _proven(context: Context) -> list[datetime]:
+    """Return when customers proved who they are whose proof, while it is new, clears what is sensitive."""
+    if not any(fact.sensitivity == "sensitive" for fact in context.facts):
+        return []
+    levels = [i.assurance for i in context.interactions.values() if i.is_open and i.assurance.level == PROVEN_AGAIN]
+    return [assurance.raised_at for assurance in levels if assurance.raised_at]
 
 
 def _standing(context: Context) -> tuple[Any, ...]:

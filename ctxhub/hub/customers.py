@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxhub.hub.archiving import Archiving
+from ctxhub.errors import Invalid
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
+from ctxhub.hub.forgetting import Forgetting
 from ctxhub.hub.identity import Identity
-from ctxhub.model.customer import Identifier, with_identifiers
+from ctxhub.model.customer import MOST_IDENTIFIERS, Identifier, has_room, with_identifiers
 from ctxhub.model.event import Event
 from ctxhub.store.contexts import Who
 from ctxhub.store.lookups import Lookups
@@ -16,10 +17,8 @@ from ctxhub.store.lookups import Lookups
 class Customers:
     """Knows by what a customer is found."""
 
-    def __init__(
-        self, changes: Changes, identity: Identity, lookups: Lookups, archiving: Archiving | None = None
-    ) -> None:
-        self._archiving = archiving
+    def __init__(self, changes: Changes, identity: Identity, lookups: Lookups, forgetting: Forgetting) -> None:
+        self._forgetting = forgetting
         self._changes = changes
         self._identity = identity
         self._lookups = lookups
@@ -31,8 +30,11 @@ class Customers:
     async def add_identifier(
         self, who: Who, identifier: Identifier, request: Request = PLAIN
     ) -> tuple[list[Identifier], int]:
-        """Let an identifier lead to a customer, beside whoever else it leads to."""
+        """Let an identifier lead to a customer, beside whoever else it leads to; a blocked value changes nothing."""
         normal = self._identity.normal(who.tenant, identifier)
+        if not await self._identity.may_link(who, normal):
+            loaded, context = await self._changes.contexts.existing(who)
+            return list(context.identifiers), loaded.version
         committed = await self._with(who, normal, True, request)
         if committed.replayed is None:
             await self._lookups.link(who.tenant, normal, who.customer_id, first=False)
@@ -53,6 +55,8 @@ class Customers:
 
         def decide(present: Present) -> Decision:
             context = present.known
+            if add and not has_room(context.identifiers, identifier):
+                raise Invalid.field("/value", f"a customer has at most {MOST_IDENTIFIERS} identifiers")
             rest = tuple(held for held in context.identifiers if held.what != identifier.what)
             now_held = with_identifiers(context.identifiers, [identifier]) if add else rest
             if now_held == context.identifiers:
@@ -64,32 +68,8 @@ class Customers:
         return await self._changes.change(who, decide, request)
 
     async def forget(self, who: Who, request: Request = PLAIN) -> dict[str, Any]:
-        """Erase a customer: context, timeline, and whatever leads there; say what was erased."""
-        await self._changes.change(who, lambda present: Decision(present.known), Request(request.if_match))
-        loaded, context = await self._changes.contexts.existing(who)
-        if self._archiving is not None:
-            # First: killed after this, whoever archives next finds it erased there and completes it here.
-            await self._archiving.erase(who, loaded.born)
-            await self._changes.contexts.mark_erased(who, loaded.born)
-        for identifier in context.identifiers:
-            await self._lookups.unlink(who.tenant, identifier, who.customer_id)
-        for interaction in context.interactions.values():
-            await self._lookups.drop_interaction(
-                who.tenant, interaction.system, interaction.external_id,
-                [(ref.system, ref.kind, ref.id) for ref in interaction.refs],
-            )  # fmt: skip
-        await self._lookups.drop_handoffs(list(context.handoffs))
-        await self._changes.contexts.forget(who, context)
-        return {
-            "customer_id": who.customer_id,
-            "erased": {
-                "events": loaded.version,
-                "facts": len(context.facts),
-                "interactions": len(context.interactions),
-                "handoffs": len(context.handoffs),
-                "identifiers": len(context.identifiers),
-            },
-        }
+        """Erase a customer: context, timeline, and whatever leads there; the receipt says what was erased."""
+        return await self._forgetting.forget(who, request)
 
 
 def _event(verb: str, identifier: Identifier, present: Present) -> Event:

@@ -2,66 +2,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from ctxhub.errors import Invalid
+from ctxhub.errors import CustomerUnknown, Invalid
+from ctxhub.hub import asserting
 from ctxhub.hub.changes import Changes, Committed, Decision, Present, Request, fresh, own
+from ctxhub.hub.keys import Principal
+from ctxhub.hub.never_kept import NeverKept, Watched, are_parts, counted, marked, watched
+from ctxhub.hub.reported import Reported
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
+from ctxhub.model.calling import BY_AGENT
+from ctxhub.model.context import Context
 from ctxhub.model.event import Event, Telling, checked_data, default_party
-from ctxhub.model.telling import Scene, derived_id, level_without_interaction, tell
+from ctxhub.model.never_kept import cleaned
+from ctxhub.model.number_format import Formats
+from ctxhub.model.split_number import LOOK_BACK
+from ctxhub.model.telling import Scene, derived_id, level_without_interaction, stamped, tell
 from ctxhub.store.codec import fingerprint
-from ctxhub.store.contexts import Appended, NotOpen, Outcome, Who, reused
+from ctxhub.store.contexts import Appended, Contexts, Loaded, NotOpen, Outcome, Raced, Who, pause, reused
 
 AHEAD = timedelta(minutes=5)
 BACK = timedelta(days=30)
+_NOTHING_NEW: dict[str, Any] = {"version": 0, "results": [], "etag": 0}
 Prints = list[tuple[Event, str]]
 
 
 class Events:
     """Takes what channels tell."""
 
-    def __init__(self, changes: Changes, tenants: Tenants) -> None:
+    def __init__(self, changes: Changes, tenants: Tenants, never_kept: NeverKept, reported: Reported) -> None:
+        self._reported = reported
         self._changes = changes
         self._tenants = tenants
+        self._never_kept = never_kept
 
-    async def tell(self, who: Who, tellings: list[Telling], request: Request) -> dict[str, Any]:
-        """Keep what was told, all or nothing; a repeated event gets its first version and changes nothing."""
+    async def tell(
+        self, who: Who, tellings: list[Telling], request: Request, caller: Principal | None = None,
+        was: Sequence[str] = (),
+    ) -> dict[str, Any]:  # fmt: skip
+        """Keep what was told, all or nothing; a repeated event gets its first version and changes nothing.
+
+        Without a `caller` it is the hub itself that tells. `was` names the customers to whom the teller came first and
+        who are this one now: what was told there is not told again.
+        """
         now = self._changes.clock()
-        told = [_checked(telling, number, now) for number, telling in enumerate(tellings)]
+        formats = self._never_kept.formats(who.tenant)
+        told = [_checked(telling, number, now, formats) for number, telling in enumerate(tellings)]
+        if caller is not None:
+            asserting.events(caller, [event for event, _ in told])
+            told = [(_by(caller, event), print_) for event, print_ in told]
+        known = await self._told_there(who, told, was) if was else {}
+        rest = [(event, print_) for event, print_ in told if event.event_id not in known]
+        answer = await self._kept(who, rest, now, request, caller) if rest else _NOTHING_NEW
+        return _with_known(told, answer, known) if known else answer
+
+    async def _kept(
+        self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None
+    ) -> dict[str, Any]:
+        """Append where that is enough, else decide."""
         if request.if_match is None and all(event.commutes for event, _ in told):
             try:
-                return await self._append(who, told, now, request)
+                return await self._append_watched(who, told, now, request, caller)
             except NotOpen:
                 pass  # only the context tells whether silence closed it, or it happened before the end
-        return await self._decide(who, told, request)
+        return await self._decide(who, told, request, caller)
 
-    async def _append(self, who: Who, told: Prints, now: datetime, request: Request) -> dict[str, Any]:
+    async def _told_there(self, who: Who, told: Prints, was: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return, of what was told to those who are this customer now, the result of the first time."""
+        ids, known = [event.event_id for event, _ in told], dict[str, dict[str, Any]]()
+        for other in (Who(who.tenant, customer_id) for customer_id in was):
+            try:
+                loaded = await self._changes.contexts.wherever(other, 0, ids)
+                leads = await _leads(self._changes.contexts, other, loaded, {who.customer_id, *was})
+            except CustomerUnknown:
+                continue
+            fresh(told, loaded.seen if leads else [None] * len(told))
+            seen = zip(ids, loaded.seen, strict=True) if leads else ()
+            again = {key: before[0] for key, before in seen if before is not None}
+            known |= {key: {"event_id": key, "version": n, "duplicate": True} for key, n in again.items()}
+        return known
+
+    async def _append_watched(
+        self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None
+    ) -> dict[str, Any]:
+        """Append; what may be a part of a card number only after a look at the newest events, and right behind them."""
+        if not are_parts(told):
+            return await self._append(who, told, now, request, caller)
+        attempt = 0
+        while True:
+            loaded = await self._changes.contexts.load(who, LOOK_BACK)
+            seen = watched(loaded.recent, told, self._never_kept.formats(who.tenant))
+            if seen.redactions:
+                return await self._decide(who, told, request, caller)
+            try:
+                return await self._append(who, seen.told, now, request, caller, loaded.version)
+            except Raced:
+                attempt += 1
+                await pause(attempt)
+
+    async def _append(
+        self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None, on: int | None = None
+    ) -> dict[str, Any]:
         """Append in one round trip."""
         appended = [_appended(event, print_) for event, print_ in told]
-        outcome = await self._changes.contexts.append(who, appended, now, request.operation)
+        channels = caller.channels if caller is not None else ()
+        outcome = await self._changes.contexts.append(who, appended, now, request.operation, on, channels)
         return _appended_answer(told, outcome)
 
-    async def _decide(self, who: Who, told: Prints, request: Request) -> dict[str, Any]:
+    async def _decide(self, who: Who, told: Prints, request: Request, caller: Principal | None) -> dict[str, Any]:
         """Decide on the context and commit."""
         tenant = self._tenants.of(who.tenant)
+        looks_back = LOOK_BACK if are_parts(told) else 0
 
         def decide(present: Present) -> Decision:
-            context = present.known
             new = _once_each(fresh(told, present.seen))
-            change = tell(context, [event for event, _ in new], Scene(tenant, present.now))
+            seen = watched(present.recent, new, tenant.formats) if looks_back else Watched(new, [], [])
+            context, new = seen.clean(present.known), seen.told
+            _must_speak(caller, context, new)
+            scene = Scene(tenant, present.now, self._reported.handoff_ids(who))
+            change = tell(context, [event for event, _ in new], scene)
             prints = {event.event_id: print_ for event, print_ in new}
             events = [(event, prints[event.event_id]) if event.event_id in prints else own([event])[0]
-                      for event in change.events]  # fmt: skip
+                      for event in [*change.events, *_placed(context, seen.redactions, present.now)]]  # fmt: skip
             record = {"flags": "".join("1" if known else "0" for known in present.seen)}
-            return Decision(change.context, events, _heard(change.events, prints.keys()), record)
+            lookups = self._reported.lookups(who, present.known, change.context)
+            heard = _heard(change.events, prints.keys())
+            return Decision(change.context, events, heard, record, lookups, anew=seen.anew)
 
         ids = [event.event_id for event, _ in told]
         operation = request.operation
-        committed = await self._changes.change(who, decide, Request(request.if_match, operation, ids))
+        committed = await self._changes.change(
+            who, decide, Request(request.if_match, operation, ids, recent=looks_back)
+        )
+        await self._reported.name(who, [event for event, _ in told], committed.context)
         return _decided_answer(told, committed, await self._found_before(who, told, committed))
 
     async def _found_before(self, who: Who, told: Prints, committed: Committed) -> dict[str, str]:
@@ -76,13 +154,47 @@ class Events:
         return {e: kept["journey_id"] for (e, _), span in zip(again, spans, strict=True) for kept in span}
 
 
+def _must_speak(caller: Principal | None, context: Context, new: Prints) -> None:
+    """Refuse a key that tells of an interaction of a channel that is not its own."""
+    if caller is None:
+        return
+    for event, _ in new:
+        caller.must_speak_in(context, event.interaction_id)
+
+
+async def _leads(contexts: Contexts, other: Who, loaded: Loaded, to: set[str]) -> bool:
+    """Tell whether a customer is one of these now, or an interaction of it went there."""
+    if loaded.context is None:
+        return False
+    return not to.isdisjoint(loaded.context.moved.values()) or await contexts.home(other) != other
+
+
+def _with_known(told: Prints, answer: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer of what was new together with what had been told elsewhere, in the order in which it came."""
+    new = iter(answer["results"])
+    results = [known.get(event.event_id) or next(new) for event, _ in told]
+    version = answer["version"] or max(result["version"] for result in results)
+    return {"version": version, "results": results, "etag": answer["etag"] or version}
+
+
+def _by(caller: Principal, event: Event) -> Event:
+    """Return an event with the mark of an agent's key where it is about a call: nobody lets himself in that way."""
+    own = caller.role == "agent" and event.type.startswith("call.")
+    return event.but(marks=[*event.marks, BY_AGENT]) if own else event
+
+
 def _finds(event: Event) -> bool:
     """Tell whether an event goes on with an open journey rather than begin another."""
     return event.type == "journey.started" and bool(event.data.get("find"))
 
 
-def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
-    """Return a told event, checked, with the fingerprint of what it says."""
+def _placed(context: Context, redactions: list[Event], now: datetime) -> list[Event]:
+    """Return the hub's own events with the channel and the assurance of their interaction."""
+    return [stamped(context, event, now) for event in redactions]
+
+
+def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()) -> tuple[Event, str]:
+    """Return a told event, checked and without what is never kept, with the fingerprint of what it says then."""
     pointer = f"/events/{number}"
     at = telling.at or now
     if at > now + AHEAD:
@@ -99,6 +211,11 @@ def _checked(telling: Telling, number: int, now: datetime) -> tuple[Event, str]:
         data=checked_data(telling.type, telling.data, pointer),
     )
     _must_name(telling, pointer)
+    clean = cleaned(event.data, formats)
+    if clean.findings:
+        counted(clean.findings)
+        event = marked(event.but(data=clean.value))
+        telling = telling.but(data=clean.value)
     # Whoever tells it again, perhaps out of a spool, may not know any more that no time was named at first.
     said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id", "at"})
     return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))

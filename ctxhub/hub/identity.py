@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import phonenumbers
+import structlog
 
-from ctxhub.errors import Ambiguous, CustomerUnknown
+from ctxhub.errors import Ambiguous, CustomerUnknown, Invalid
+from ctxhub.hub.cards import Cards, is_card
 from ctxhub.hub.tenants import Tenants
+from ctxhub.metrics import IDENTIFIERS_IGNORED
 from ctxhub.model.customer import Identifier
+from ctxhub.model.identifier import NoNumber, NotNormal, blocked_forms, normal_form
+from ctxhub.model.tenant import Tenant
 from ctxhub.store.contexts import Who
 from ctxhub.store.lookups import Lookups, Owners
+
+log = structlog.get_logger()
+FIELD = "/identifiers"
 
 
 class Found(NamedTuple):
@@ -22,36 +29,74 @@ class Found(NamedTuple):
     linked: Sequence[Identifier] = ()
 
 
+NOBODY = Found(None, False)
+SEVERAL = Found(None, True)
+
+
 class Identity:
     """Finds customers by what they are known by; an identifier that leads to several picks none."""
 
-    def __init__(self, lookups: Lookups, tenants: Tenants) -> None:
+    def __init__(self, lookups: Lookups, tenants: Tenants, cards: Cards) -> None:
+        self._cards = cards
         self._lookups = lookups
         self._tenants = tenants
 
-    def normal(self, tenant: str, identifier: Identifier) -> Identifier:
-        """Return an identifier in its normal form: phone numbers as E.164, e-mail in lower case."""
-        if identifier.type == "phone":
-            return identifier.but(value=_e164(identifier.value, self._tenants.of(tenant).default_region))
-        if identifier.type == "email":
-            return identifier.but(value=identifier.value.strip().lower())
-        return identifier.but(value=identifier.value.strip())
+    def normal(self, tenant: str, identifier: Identifier, pointer: str = "") -> Identifier:
+        """Return an identifier in its normal form, a card's without its number; `Invalid` for none of its type."""
+        if is_card(identifier):
+            return self._cards.blind(tenant, identifier)
+        region = self._tenants.of(tenant).default_region
+        try:
+            return identifier.but(value=normal_form(identifier.type, identifier.value, region))
+        except NotNormal as error:
+            raise Invalid.field(f"{pointer}/value", str(error)) from error
 
     def in_order(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Identifier]:
-        """Return identifiers in their normal form and fixed order: verified first, then by type and value."""
-        normal = {i.what: i for i in (self.normal(tenant, identifier) for identifier in identifiers)}
-        return sorted(normal.values(), key=lambda i: (i.strength != "verified", i.type, i.value))
+        """Return those that may lead to somebody, in their normal form and fixed order: verified first, then by type.
+
+        Blocked values, and what a telephone system tells where it knows no number, lead nowhere, which is no fault.
+        """
+        return self._unblocked(tenant, list(self._normal(tenant, identifiers)))
+
+    def as_written(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Identifier]:
+        """Return the same as `in_order`, but what is none of its type as it is written, for its writer to be told."""
+        region = self._tenants.of(tenant).default_region
+        forms = [
+            self.normal(tenant, identifier) if is_card(identifier) else _or_as_it_is(identifier, region)
+            for identifier in identifiers
+        ]
+        return self._unblocked(tenant, forms)
+
+    def _normal(self, tenant: str, identifiers: Sequence[Identifier]) -> Iterator[Identifier]:
+        """Yield identifiers in their normal form, without what a telephone system tells where it knows no number."""
+        for number, identifier in enumerate(identifiers):
+            try:
+                yield self.normal(tenant, identifier, f"{FIELD}/{number}")
+            except Invalid as error:
+                if not isinstance(error.__cause__, NoNumber):
+                    raise
+                _ignored(identifier.type, "no_number")
+
+    def _unblocked(self, tenant: str, normal: Sequence[Identifier]) -> list[Identifier]:
+        """Return identifiers and what issuers call cards, each once, in their order, without those that are blocked."""
+        declared = self._tenants.of(tenant)
+        blocked = blocked_forms(declared.identifiers, declared.default_region)
+        normal = [*normal, *(ref for identifier in normal for ref in self._cards.by_ref(identifier))]
+        for identifier in normal:
+            if identifier.what in blocked:
+                _ignored(identifier.type, "blocked")
+        by_what = {identifier.what: identifier for identifier in normal if identifier.what not in blocked}
+        return sorted(by_what.values(), key=lambda i: (i.strength != "verified", i.type, i.value))
 
     async def find(self, tenant: str, identifiers: Sequence[Identifier]) -> Found:
-        """Return the customer to whom the first identifier that leads anywhere leads."""
-        for owners in await self._lookups.owners(tenant, identifiers) if identifiers else []:
-            if owners:
-                return _found(owners)
-        return Found(None, False)
+        """Return the customer to whom the first identifier leads that is good alone, else two that agree."""
+        owners = await self._lookups.owners(tenant, identifiers) if identifiers else []
+        return _picked(self._tenants.of(tenant), identifiers, owners)
 
     async def must_find(self, tenant: str, identifier: Identifier) -> Who:
         """Return the customer of an identifier; `Ambiguous`, without ids, where it leads to several."""
-        found = await self.find(tenant, [self.normal(tenant, identifier)])
+        self.normal(tenant, identifier, "/identifier")
+        found = await self.find(tenant, self.in_order(tenant, [identifier]))
         if found.ambiguous:
             raise Ambiguous("the identifier leads to several customers")
         if found.customer_id is None:
@@ -59,36 +104,82 @@ class Identity:
         return Who(tenant, found.customer_id)
 
     async def owners(self, tenant: str, identifier: Identifier) -> Owners:
-        """Return all customers to whom an identifier leads."""
-        return (await self._lookups.owners(tenant, [self.normal(tenant, identifier)]))[0]
+        """Return all customers to whom an identifier leads; nobody where that is more than it may lead to."""
+        (owners,) = await self._lookups.owners(tenant, [identifier])
+        return {} if len(owners) > self._tenants.of(tenant).identifier(identifier.type).most else owners
+
+    async def may_link(self, who: Who, identifier: Identifier) -> bool:
+        """Tell whether an identifier may lead to a customer: a blocked value to nobody, others only to so many."""
+        if not self.in_order(who.tenant, [identifier]):
+            return False
+        (owners,) = await self._lookups.owners(who.tenant, [identifier])
+        return len(owners) <= self._tenants.of(who.tenant).identifier(identifier.type).most or who.customer_id in owners
+
+    async def link(self, tenant: str, identifier: Identifier, customer_id: str) -> bool:
+        """Let an identifier lead to a customer beside others; False where it leads to too many already, for ever."""
+        if not await self.may_link(Who(tenant, customer_id), identifier):
+            return False
+        await self._lookups.link(tenant, identifier, customer_id, first=False)
+        return True
 
     async def settle(self, tenant: str, identifiers: Sequence[Identifier], named: str | None, ours: str) -> Found:
         """Return who it is, linking identifiers on the way: beside others for a named one, else to nobody's loss."""
         if named is not None:
-            for identifier in identifiers:
-                await self._lookups.link(tenant, identifier, named, first=False)
-            return Found(named, False, identifiers)
+            linked = [identifier for identifier in identifiers if await self.link(tenant, identifier, named)]
+            return Found(named, False, linked)
         found = await self.find(tenant, identifiers)
-        customer_id, linked = found.customer_id or ours, []
-        for identifier in [] if found.ambiguous else identifiers:
+        if found.ambiguous:
+            return Found(ours, True)
+        return await self._first(tenant, identifiers, found.customer_id, ours)
+
+    async def _first(self, tenant: str, identifiers: Sequence[Identifier], known: str | None, ours: str) -> Found:
+        """Let identifiers that nobody has lead to a customer; where somebody was faster with one, to that one."""
+        declared, customer_id, linked = self._tenants.of(tenant), known or ours, []
+        for identifier in identifiers:
             owners = await self._lookups.link(tenant, identifier, customer_id, first=True)
-            first = _found(owners)
-            if found.customer_id is None and first.customer_id is not None:
-                found, customer_id = first, first.customer_id
+            first = _picked(declared, [identifier], [owners])
+            if known is None and first.customer_id is not None:
+                known = customer_id = first.customer_id
             linked += [identifier] if customer_id in owners else []
-        return Found(customer_id, found.ambiguous, linked)
+        return Found(customer_id, False, linked)
 
 
-def _found(owners: Owners) -> Found:
-    """Return whom an identifier's owners name: a verified one outranks those who only claim it."""
+def _picked(declared: Tenant, identifiers: Sequence[Identifier], owners: Sequence[Owners]) -> Found:
+    """Return whom identifiers name, the first that leads anywhere: one good alone, or else two types that agree."""
+    found = [
+        (identifier.type, _found(led, declared.identifier(identifier.type).most))
+        for identifier, led in zip(identifiers, owners, strict=True)
+    ]
+    alone = [who for type_, who in found if declared.identifier(type_).alone]
+    first = next((who for who in alone if who != NOBODY), NOBODY)
+    return first if first != NOBODY else _agreed([pair for pair in found if not declared.identifier(pair[0]).alone])
+
+
+def _agreed(found: Sequence[tuple[str, Found]]) -> Found:
+    """Return the one customer to whom identifiers of at least two types lead, none of them good alone."""
+    named = {(type_, who.customer_id) for type_, who in found if who.customer_id is not None}
+    customers = {customer_id for _, customer_id in named}
+    return Found(customers.pop(), False) if len(customers) == 1 and len(named) > 1 else NOBODY
+
+
+def _found(owners: Owners, most: int) -> Found:
+    """Return whom an identifier's owners name: a verified one outranks those who only claim it, unless too many do."""
+    if not owners:
+        return NOBODY
     verified = [customer for customer, strength in owners.items() if strength == "verified"]
     candidates = verified or list(owners)
-    return Found(candidates[0], False) if len(candidates) == 1 else Found(None, True)
+    return Found(candidates[0], False) if len(candidates) == 1 and len(owners) <= most else SEVERAL
 
 
-def _e164(value: str, region: str | None) -> str:
-    """Return a phone number as E.164; what is no number stays as it is."""
+def _or_as_it_is(identifier: Identifier, region: str | None) -> Identifier:
+    """Return an identifier in its normal form, or as it is where it has none."""
     try:
-        return phonenumbers.format_number(phonenumbers.parse(value, region), phonenumbers.PhoneNumberFormat.E164)
-    except phonenumbers.NumberParseException:
-        return value.strip()
+        return identifier.but(value=normal_form(identifier.type, identifier.value, region))
+    except NotNormal:
+        return identifier.but(value=identifier.value.strip())
+
+
+def _ignored(type_: str, reason: str) -> None:
+    """Count what was left out, without its value."""
+    IDENTIFIERS_IGNORED.labels(reason).inc()
+    log.info("identifier.ignored", type=type_, reason=reason)

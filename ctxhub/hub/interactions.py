@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,47 +18,59 @@ from ctxhub.errors import (
     Invalid,
     Lapsed,
     Moved,
+    TooMany,
+    Unknown,
 )
+from ctxhub.hub import asserting
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.contexts import Contexts
+from ctxhub.hub.dialling import Dialling
+from ctxhub.hub.guessing import Guesses
 from ctxhub.hub.identity import Found, Identity
 from ctxhub.hub.keys import Principal
+from ctxhub.hub.never_kept import NeverKept
 from ctxhub.hub.once import Once
-from ctxhub.hub.secrets import Secrets
+from ctxhub.hub.reported import Reported
+from ctxhub.hub.secrets import Secrets, uui
+from ctxhub.hub.sources import Sources
 from ctxhub.hub.tenants import Tenants
+from ctxhub.model import continuing, lapsing, moving
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import interaction as interactions
-from ctxhub.model import lapsing, moving
+from ctxhub.model.calling import arrived, call_of, head, legs_of, meant
 from ctxhub.model.context import Context
-from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, with_identifiers
+from ctxhub.model.continuing import Rules
+from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, has_room, with_identifiers
+from ctxhub.model.dialling import SPOKEN
 from ctxhub.model.event import Event, Ref
+from ctxhub.model.fact import SHARED_FROM
 from ctxhub.model.handoff import Handoff
+from ctxhub.model.identifier import PHONE
 from ctxhub.model.interaction import InteractionView, Outcome, Start
 from ctxhub.model.journey import Offer
 from ctxhub.model.telling import shared
+from ctxhub.model.tenant import CALLS, LEG
 from ctxhub.model.view import live, offers
 from ctxhub.store.contexts import Who
 from ctxhub.store.lists import Lists
 from ctxhub.store.lookups import Lookups
 
-CODE_TRIES = 5
-CODE_TRIES_PER_HOUR = 10
-HOUR = timedelta(hours=1)
 _RESUME = "\x1e"  # no fact's name begins like that, so that an offer and a saved question never count as one
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """The handoff that brings an interaction in, and whether its token or only its code was shown."""
+    """The handoff that brings an interaction in, and whether its token, only its code, or a mere number was shown."""
 
     who: Who
     handoff_id: str
     by_code: bool = False
+    by_number: bool = False
 
-    def of(self, context: Context) -> Handoff:
-        """Return the handoff as it carries: a code carries no more than a message."""
+    def of(self, context: Context, code_level: int, now: datetime) -> Handoff:
+        """Return the handoff as it carries: a code no more than a message, or than the tenant lets a fresh one."""
         handoff = context.handoff(self.handoff_id)
-        return handoff.but(delivery="message") if self.by_code else handoff
+        return handoffs.by_code(handoff, code_level, now) if self.by_code else handoff
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,15 @@ class Interactions:
         lists: Lists,
         secrets: Secrets,
         once: Once,
+        never_kept: NeverKept,
+        reported: Reported,
+        dialling: Dialling,
+        sources: Sources,
     ) -> None:
+        self._reported = reported
+        self._sources = sources
+        self._never_kept = never_kept
+        self._dialling = dialling
         self._changes = changes
         self._contexts = contexts
         self._tenants = tenants
@@ -94,11 +115,16 @@ class Interactions:
         self._lists = lists
         self._secrets = secrets
         self._once = once
+        self._guesses = Guesses(lookups)
 
     async def start(
         self, principal: Principal, request: Start, conditions: Request = PLAIN
     ) -> tuple[dict[str, Any], bool, int]:
         """Find or start an interaction; a bad handoff is told of and never refuses the call."""
+        request = self._never_kept.within(principal.tenant, request, "touchpoint")
+        principal.must_speak_on(request.channel)
+        asserting.leg(principal, request.agent_id)
+        asserting.start(principal, request)
         await self._lookups.must_be_same(principal.tenant, conditions.operation)
         arrival, problem = await self._arrival_or_problem(principal.tenant, request)
         try:
@@ -106,19 +132,23 @@ class Interactions:
         except (AlreadyUsed, Lapsed, HandoffUnknown) as error:
             begun = await self._begun(principal, request, None, error, conditions)
         await self._lookups.remember(principal.tenant, conditions.operation)
-        return await self._answer(principal, begun)
+        return await self._answer(principal, begun, request.channel)
 
     async def redeem(
         self, principal: Principal, request: Start, conditions: Request = PLAIN
     ) -> tuple[dict[str, Any], int]:
         """Let a token or code bring an interaction in; a bad one is refused."""
+        request = self._never_kept.within(principal.tenant, request, "touchpoint")
+        principal.must_speak_on(request.channel)
+        asserting.leg(principal, request.agent_id)
+        asserting.start(principal, request)
         await self._lookups.must_be_same(principal.tenant, conditions.operation)
         arrival = await self._arrival(principal.tenant, request)
         if arrival is None:
             raise Invalid.field("/token", "name a token, or a code with identifiers")
         begun = await self._begun(principal, request, arrival, None, conditions)
         await self._lookups.remember(principal.tenant, conditions.operation)
-        answer, _, version = await self._answer(principal, begun)
+        answer, _, version = await self._answer(principal, begun, request.channel)
         return answer, version
 
     async def _arrival_or_problem(self, tenant: str, request: Start) -> tuple[Arrival | None, CtxhubError | None]:
@@ -142,20 +172,42 @@ class Interactions:
         loaded = await self._changes.contexts.load(arrival.who)
         if loaded.context is None:
             raise HandoffUnknown(f"there is no handoff {arrival.handoff_id}", handoff_id=arrival.handoff_id)
-        came = arrival.of(self._contexts.present(loaded, loaded.context, self._changes.clock()))
+        now, policies = self._changes.clock(), self._tenants.of(arrival.who.tenant).policies
+        came = arrival.of(self._contexts.present(loaded, loaded.context, now), policies.code_level, now)
         here = (request.of_system, request.external_id)
         if here not in [(joined.system, joined.external_id) for joined in came.joined]:
-            handoffs.redeemable(came, *here)
+            handoffs.redeemable(came, *here, handoffs.call_goes_on(loaded.context, came))
 
     async def _brought(self, tenant: str, request: Start) -> Arrival | None:
         """Return the handoff that a request's token or code stands for."""
         if request.handoff is None:
-            return None
+            return await self._by_name(tenant, request)
         if request.handoff.token is not None:
             return await self.by_token(tenant, request.handoff.token)
         if request.handoff.code is not None:
             return await self._by_code(tenant, request, request.handoff.code)
         return None
+
+    async def _by_name(self, tenant: str, request: Start) -> Arrival | None:
+        """Return the handoff of the call that a leg on the telephone names, where another system routes it."""
+        if request.channel not in CALLS:
+            return None
+        own_ = [request.own_ref] if request.channel == LEG else []
+        for ref in [*request.refs, *filter(None, own_)]:
+            found = await self._lookups.ref(tenant, ref.system, ref.kind, ref.id)
+            arrival = await self._leads_into(Who(tenant, found[0]), found[1], request) if found else None
+            if arrival is not None:
+                return arrival
+        return None
+
+    async def _leads_into(self, who: Who, interaction_id: str, request: Start) -> Arrival | None:
+        """Return the handoff of a call that goes on, for a leg of it that is not the call itself."""
+        home = await self._changes.contexts.home(who)
+        context = (await self._changes.contexts.load(home)).context
+        if context is not None and interaction_id in context.moved:
+            return await self._leads_into(Who(who.tenant, context.moved[interaction_id]), interaction_id, request)
+        handoff = call_of(context, interaction_id, request.of_system, request.external_id) if context else None
+        return Arrival(home, handoff.handoff_id) if handoff is not None else None
 
     async def by_token(self, tenant: str, token: str) -> Arrival:
         """Return the handoff that a token stands for; `HandoffUnknown` for one that stands for none."""
@@ -170,10 +222,17 @@ class Interactions:
         """Return the open handoff with a code among the customers of the identifiers; tries are counted."""
         if not request.identifiers:
             raise Invalid.field("/identifiers", "a code needs an identifier it is bound to")
-        call = ("interaction", request.of_system, request.external_id)
-        await self._lookups.count_try(tenant, call, CODE_TRIES, HOUR)
+        try:
+            return await self._guessed(tenant, request, code)
+        except (HandoffUnknown, TooMany) as refused:
+            await self._guesses.failed(tenant, refused)
+            raise
+
+    async def _guessed(self, tenant: str, request: Start, code: str) -> Arrival:
+        """Return the handoff with a code, if that is still to be looked at."""
+        await self._guesses.count_interaction(tenant, request)
         for identifier in self._identity.in_order(tenant, request.identifiers):
-            await self._lookups.count_try(tenant, ("identifier", *identifier.what), CODE_TRIES_PER_HOUR, HOUR)
+            await self._guesses.count_identifier(tenant, request, identifier)
             for customer_id in await self._identity.owners(tenant, identifier):
                 arrival = await self._with_code(Who(tenant, customer_id), identifier, code)
                 if arrival is not None:
@@ -184,7 +243,7 @@ class Interactions:
         """Return a customer's handoff with this code, bound to this identifier."""
         loaded = await self._changes.contexts.load(who)
         bound = self._secrets.bound(*identifier.what)
-        for handoff in loaded.context.handoffs.values() if loaded.context else ():
+        for handoff in handoffs.with_codes(loaded.context) if loaded.context else ():
             right = hmac.compare_digest(self._secrets.code(handoff.handoff_id), code)
             if right and bound in handoff.bound:
                 return Arrival(who, handoff.handoff_id, by_code=True)
@@ -202,12 +261,15 @@ class Interactions:
         tenant, system, external_id = principal.tenant, request.of_system, request.external_id
         known = await self._lookups.external(tenant, system, external_id)
         if known is not None:
+            await self.must_speak(principal, Who(tenant, known[0]), known[1])
             try:
                 return await self._known(Who(tenant, known[0]), known[1], request, arrival, problem, conditions)
             except _NotBegun:
                 pass  # whoever said where it leads was killed before it began
         ours = self._secrets.provisional_id(tenant, system, external_id)
+        arrival = arrival or await self._by_number(tenant, request)
         identifiers = self._identity.in_order(tenant, request.identifiers)
+        request = request.but(identifiers=identifiers)
         found = await self._who(tenant, request, identifiers, arrival, ours)
         proposed = (found.customer_id or ours, self._secrets.interaction_id(tenant, system, external_id))
         customer_id, interaction_id = await self._lookups.claim_external(tenant, system, external_id, *proposed)
@@ -215,21 +277,29 @@ class Interactions:
         decide = self._starting(who, request, interaction_id, [] if found.ambiguous else list(found.linked), arrival)
         once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
         try:
-            committed = await self._changes.change(who, decide, once)
+            who, committed = await self._changes.change_at_home(who, decide, once)
         except (AlreadyUsed, Lapsed, HandoffUnknown):
             if arrival is not None:  # somebody was faster with the token: whoever comes now is not its customer
                 await self._lookups.drop_interaction(tenant, system, external_id, [])
             raise
+        if who.customer_id != customer_id:
+            await self._lookups.set_external(tenant, system, external_id, who.customer_id, interaction_id)
         if request.refs:
-            await self._lookups.set_refs(tenant, _names(request.refs), customer_id, interaction_id)
+            await self._lookups.set_refs(tenant, _names(request.refs), who.customer_id, interaction_id)
+        await self._dialling.settled(tenant, committed.events)
         return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)
+
+    async def _by_number(self, tenant: str, request: Start) -> Arrival | None:
+        """Return the handoff that a call comes for by the number called or calling, if there is one."""
+        coming = await self._dialling.arriving(tenant, request)
+        return Arrival(coming.who, coming.handoff.handoff_id, by_number=True) if coming is not None else None
 
     async def _who(
         self, tenant: str, request: Start, identifiers: list[Identifier], arrival: Arrival | None, ours: str
     ) -> Found:
         """Say who it is: by the handoff, by name, by identifiers, or nobody yet."""
         if arrival is not None:
-            return Found(arrival.who.customer_id, False, identifiers)
+            return Found(arrival.who.customer_id, False, () if arrival.by_number else identifiers)
         return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
 
     async def _known(
@@ -243,7 +313,7 @@ class Interactions:
     ) -> Begun:
         """Return an interaction that began before; a token that it brings now counts from now on."""
         if arrival is not None and arrival.who != who:
-            await self.identify(who, interaction_id, arrival.who.customer_id, await self._surely_another(who))
+            await self.identify(who, interaction_id, arrival.who.customer_id, None)
             who = arrival.who
         decide = self._starting(who, request, interaction_id, None, arrival)
         try:
@@ -253,10 +323,11 @@ class Interactions:
             return await self._known(home, interaction_id, request, arrival, problem, conditions)
         refs = [ref for ref in request.refs if ref in committed.context.interaction(interaction_id).refs]
         await self._lookups.set_refs(who.tenant, _names(refs), who.customer_id, interaction_id)
+        await self._dialling.settled(who.tenant, committed.events)
         return Begun(who, interaction_id, False, False, problem, arrival)
 
     async def _surely_another(self, who: Who) -> AssuranceClaim | None:
-        """Return what is left of being a known customer for one whom a token names: nothing; nobody yet keeps it."""
+        """Return what is left of being a known customer for one who is another: nothing; nobody yet keeps it."""
         _, context = await self._changes.contexts.existing(who)
         return AssuranceClaim(level=0) if context.known else None
 
@@ -268,32 +339,72 @@ class Interactions:
         Without identifiers that were `linked` it must have begun.
         """
 
+        tenant = self._tenants.of(who.tenant)
+        policies = tenant.policies
+        ids = self._reported.handoff_ids(who)
+
         def decide(present: Present) -> Decision:
             context = present.context or Context(customer_id=who.customer_id, created_at=present.now)
+            before = context
             _must_be_here(context, interaction_id, arrival)
             if interaction_id not in context.interactions:
                 _must_be_new(present, interaction_id, linked)
-            context = _introduced(context, request, linked or [])
-            via = arrival.of(context) if arrival else None
+            context = _introduced(context, request, linked or [], present.now)
+            via = arrival.of(context, policies.code_level, present.now) if arrival else None
+            brings = None if arrival is None or arrival.by_number else via
             events: list[Event] = []
             brought: dict[str, Any] = {}
+            lookups: list[tuple[str, str]] = []
             if interaction_id not in context.interactions:
-                context, events = interactions.start(context, request, interaction_id, present.now, via)
-            elif via is not None:
-                context, brought = _joined(context, interaction_id, via, present.now)
+                context, events = interactions.start(
+                    context, request, interaction_id, present.now, brings, policies.fraud_queue
+                )
+                context = self._calling(context, request, interaction_id)
+            elif brings is not None:
+                context, brought = _joined(context, interaction_id, brings, present.now)
             if via is not None and not _came_before(via, context, interaction_id):
                 context, more = handoffs.redeem(
                     context, via.handoff_id, context.interactions[interaction_id], present.now
                 )
                 events = [*events, more[0].but(data=more[0].data | brought), *more[1:]]
+                rules = Rules(tenant, self._changes.patience.grace, present.now)
+                place = self.place(who, via.place_of, interaction_id)
+                moved = continuing.go_on(context, via.place_of, interaction_id, place, rules)
+                context, events = moved.change.context, [*events, *moved.change.events]
+                lookups = self.lookups_of(who, moved.handoff_id)
+            if via is not None and request.agent_id is not None:
+                context, more = arrived(
+                    context, via, context.interactions[interaction_id], request.agent_id, present.now, ids
+                )
+                events = [*events, *more]
             if present.context is not None and context == present.context:
                 context = present.context
-            return Decision(context, own(events), {interaction_id: "t"} if events else {})
+            lookups = [*lookups, *self._reported.lookups(who, before, context)]
+            return Decision(context, own(events), _heard(events, interaction_id), {}, lookups)
 
         return decide
 
-    async def _answer(self, principal: Principal, begun: Begun) -> tuple[dict[str, Any], bool, int]:
-        """Bring back everything the channel needs."""
+    def place(self, who: Who, waiting_id: str | None, interaction_id: str) -> str:
+        """Return the id that the handoff always gets by which an interaction takes the place of a waiting one."""
+        return self._secrets.handoff_id(*who, f"place:{waiting_id}:{interaction_id}")
+
+    def lookups_of(self, who: Who, handoff_id: str | None) -> list[tuple[str, str]]:
+        """Return the look-ups of a handoff that takes a place, to be written with it."""
+        if handoff_id is None:
+            return []
+        return self._lookups.handoff_lookups(who, handoff_id, self._secrets.token(handoff_id))
+
+    def _calling(self, context: Context, request: Start, interaction_id: str) -> Context:
+        """Note under a key from which number a call comes, to know it again if it is cut off."""
+        phones = [identifier for identifier in request.identifiers if identifier.type == PHONE]
+        if request.channel not in SPOKEN or len(phones) != 1:
+            return context
+        ani = self._secrets.bound(*phones[0].what)
+        return context.with_interaction(context.interaction(interaction_id).but(ani=ani))
+
+    async def _answer(self, principal: Principal, begun: Begun, channel: str) -> tuple[dict[str, Any], bool, int]:
+        """Bring back everything the channel needs, with what sources say in time."""
+        asked = await self._sources.ask(begun.who, begun.interaction_id, channel) if begun.created else []
         reader = principal.reader(begun.interaction_id).but(role="adapter")
         shown = await self._contexts.read(begun.who, reader)
         seen, context, _ = await self._contexts.sight(begun.who, reader)
@@ -307,6 +418,7 @@ class Interactions:
             "customer_id": begun.who.customer_id,
             "known": context.known,
             "ambiguous": begun.ambiguous,
+            "find_out": [] if interaction.level(now) >= SHARED_FROM else tenant.find_out,
             "context": shown.value,
             "resume": [o.model_dump(mode="json") for o in resume],
             "live": [i.model_dump(mode="json") for i in live(context, seen, begun.interaction_id, now)],
@@ -315,10 +427,26 @@ class Interactions:
             answer["handoff_problem"] = {"code": begun.problem.code, "detail": begun.problem.detail}
         if begun.arrival is not None:
             handoff = context.handoff(begun.arrival.handoff_id)
-            answer["handoff"] = handoffs.view(handoff, begun.who.customer_id, interaction.channel).model_dump(
-                mode="json"
-            )
+            shown_ = handoffs.view(handoff, begun.who.customer_id, interaction.channel)
+            # A number is a claim: it brings the customer to the place, and none of the words.
+            shown_ = shown_.but(note=None, journey_id=None) if begun.arrival.by_number else shown_
+            answer["handoff"] = shown_.model_dump(mode="json")
+            answer |= self._place_taken(begun, context, handoff)
+        if asked:
+            answer["sources"] = asked
         return answer, begun.created, shown.version
+
+    def _place_taken(self, begun: Begun, context: Context, via: Handoff) -> dict[str, Any]:
+        """Say whether the place of a waiting handoff was kept, and where it is, to whoever goes on with it."""
+        if via.place_of is None:
+            return {}
+        there = context.handoffs.get(self.place(begun.who, via.place_of, begun.interaction_id))
+        if there is None:
+            return {"place_kept": False}
+        channel = context.interaction(begun.interaction_id).channel
+        token = self._secrets.token(there.handoff_id)
+        shown = handoffs.view(there, begun.who.customer_id, channel).but(token=token, uui=uui(token))
+        return {"place_kept": True, "place": shown.model_dump(mode="json")}
 
     async def _count_offers(self, who: Who, interaction: interactions.Interaction, resume: Sequence[Offer]) -> None:
         """Count the journeys that a channel was told are worth resuming."""
@@ -327,21 +455,29 @@ class Interactions:
             counter = ("resume", "offered", interaction.channel, kind)
             await self._once.count(who, interaction.interaction_id, names, *counter)
 
+    async def must_speak(self, principal: Principal, who: Who, interaction_id: str) -> None:
+        """Refuse a key that is bound to other channels than an interaction's, wherever that is now."""
+        if not principal.channels:
+            return
+        with suppress(Unknown, Lapsed):  # whoever goes on is told so
+            principal.must_speak_on((await self._viewed(who, interaction_id))[1].channel)
+
     async def lookup(self, tenant: str, ref: Ref) -> tuple[Who, InteractionView, int]:
         """Return the interaction that another system's name stands for."""
         found = await self._lookups.ref(tenant, ref.system, ref.kind, ref.id)
         found = found or (await self._lookups.external(tenant, ref.system, ref.id) if ref.kind == "call" else None)
         if found is None:
             raise InteractionUnknown("no interaction goes by that name")
-        return await self._viewed(Who(tenant, found[0]), found[1])
+        return await self._viewed(Who(tenant, found[0]), found[1], ref)
 
-    async def _viewed(self, who: Who, interaction_id: str) -> tuple[Who, InteractionView, int]:
-        """Return an interaction as shown, wherever it is now."""
-        loaded, context = await self._changes.contexts.existing(who)
+    async def _viewed(self, who: Who, interaction_id: str, ref: Ref | None = None) -> tuple[Who, InteractionView, int]:
+        """Return an interaction as shown, wherever it is now; of one found by a name the one that this means."""
         try:
+            loaded, context = await self._changes.contexts.existing(who)
             interaction = interactions.find(context, interaction_id)
+            interaction = meant(context, interaction, ref) if ref is not None else interaction
         except Moved as moved:
-            return await self._viewed(Who(who.tenant, moved.ids["customer_id"]), interaction_id)
+            return await self._viewed(Who(who.tenant, moved.ids["customer_id"]), interaction_id, ref)
         return who, interactions.view(interaction, self._changes.clock()), loaded.version
 
     async def add_refs(
@@ -365,9 +501,14 @@ class Interactions:
     async def end(
         self, who: Who, interaction_id: str, outcome: Outcome | None, disposition: str | None, request: Request = PLAIN
     ) -> tuple[InteractionView, int]:
-        """End an interaction; again changes nothing."""
+        """End an interaction; again changes nothing. While an agent holds it, by one of the codes of the queue."""
+        disposition = self._never_kept.of(who.tenant, disposition)
+        tenant = self._tenants.of(who.tenant)
 
         def decide(present: Present) -> Decision:
+            held = present.known.held_handoff(interaction_id)
+            if held is not None and held.agent_id is not None and present.known.interaction(interaction_id).is_open:
+                handoffs.must_be_allowed(disposition, tenant.dispositions(handoffs.queue_behind(present.known, held)))
             change = lapsing.end(
                 present.known, interaction_id, present.now, outcome=outcome, disposition=disposition
             )  # fmt: skip
@@ -391,17 +532,21 @@ class Interactions:
         self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None, request: Request = PLAIN
     ) -> tuple[Who, InteractionView, int]:
         """Move an interaction to whom it really is; killed at any step, it is completed when it is next due."""
+        to = (await self._changes.contexts.home(Who(who.tenant, to), at_hand=True)).customer_id
         now = self._changes.clock()
-        assurance = _assured(claim, now)
         if to == who.customer_id:
-            await self._changes.change(who, _raising(interaction_id, assurance), request)
+            await self._changes.change(who, _raising(interaction_id, _assured(claim, now)), request)
             return await self._viewed(who, interaction_id)
+        assurance = _assured(claim or await self._surely_another(who), now)
 
         def depart(present: Present) -> Decision:
             if present.known.moved.get(interaction_id) == to:
                 return Decision(present.known)
-            change = moving.depart(present.known, interaction_id, to, present.now, assurance)
-            return Decision(change.context, own(change.events))
+            context, events = present.known, []
+            for one in _whole_call(context, interaction_id):
+                context, more = moving.depart(context, one, to, present.now, assurance)
+                events += more
+            return Decision(context, own(events))
 
         await self._changes.change(who, depart, request)
         await self.complete_moves(who)
@@ -412,9 +557,13 @@ class Interactions:
         _, context = await self._changes.contexts.existing(who)
         for move in context.moves.values():
             moved = moving.bundle(context, move.interaction_id)
-            home = Who(who.tenant, move.to)
+            home = await self._changes.contexts.home(Who(who.tenant, move.to))
+            if home == who:
+                await self._changes.change(who, _staying(move.interaction_id))
+                continue
             once = Request(event_ids=[moving.arrival(moved)])
-            await self._changes.change(home, _adopting(home, moved, move, who.customer_id), once)
+            adopting = _adopting(home, moved, move, who.customer_id)
+            home, _ = await self._changes.change_at_home(home, adopting, once)
             await self._repoint(who, home, moved)
             await self._changes.change(who, _releasing(move.interaction_id))
 
@@ -428,6 +577,17 @@ class Interactions:
         for identifier in moved.identifiers:
             await self._lookups.unlink(who.tenant, identifier, who.customer_id)
             await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+
+
+def _whole_call(context: Context, interaction_id: str) -> list[str]:
+    """Return an interaction and, of a call, all its legs: who it is, it is on all of them."""
+    interaction = context.interactions.get(interaction_id)
+    if interaction is None:
+        return [interaction_id]
+    first = head(context, interaction).interaction_id
+    legs = legs_of(context, first) & context.interactions.keys() if handoffs.has_call(context, first) else set()
+    beside = ({first} | legs) - {interaction_id} if legs else set()
+    return [interaction_id, *sorted(beside - context.moves.keys())]
 
 
 class _NotBegun(Exception):
@@ -453,9 +613,12 @@ def _began(committed: Committed) -> bool:
     return any(event.type == "interaction.started" for event in committed.events)
 
 
-def _introduced(context: Context, request: Start, linked: list[Identifier]) -> Context:
+def _introduced(context: Context, request: Start, linked: list[Identifier], now: datetime) -> Context:
     """Return the context with who it is and what leads there; what it knows already stays as it is."""
-    identifiers = with_identifiers(context.identifiers, linked)
+    merged = {held.what for merge in context.merges.values() for held in merge.identifiers}
+    source = f"{request.channel}/{request.of_system}"
+    fresh = [one.seen(source, now) for one in linked if one.what not in merged and has_room(context.identifiers, one)]
+    identifiers = with_identifiers(context.identifiers, fresh)
     known = context.known or request.customer_id == context.customer_id
     if known == context.known and identifiers == context.identifiers:
         return context
@@ -475,8 +638,9 @@ def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) 
         handoff_id=via.handoff_id,
         assurance=assurance,
         journey_id=interaction.journey_id or via.journey_id,
+        risks=tuple(dict.fromkeys((*interaction.risks, *source.risks))),
     )
-    context = shared(context.with_interaction(joined), interaction_id, assurance.at(now).level)
+    context = shared(context.with_interaction(joined), interaction_id, joined.level(now))
     return interactions.arrive(context, interaction_id, source, now)
 
 
@@ -485,14 +649,22 @@ def _came_before(via: Handoff, context: Context, interaction_id: str) -> bool:
     interaction = context.interaction(interaction_id)
     if any(came.interaction_id == interaction_id for came in via.joined):
         return True
-    return handoffs.redeemable(via, interaction.system, interaction.external_id)
+    goes_on = handoffs.call_goes_on(context, via)
+    return handoffs.redeemable(via, interaction.system, interaction.external_id, goes_on)
+
+
+def _heard(events: list[Event], interaction_id: str) -> dict[str, str]:
+    """Return that somebody was heard in an interaction, and in each whose call an arrival concerns."""
+    concerned = [event.interaction_id for event in events if event.interaction_id is not None]
+    return dict.fromkeys([interaction_id, *concerned], "t") if events else {}
 
 
 def _assured(claim: AssuranceClaim | None, now: datetime) -> Assurance | None:
     """Return the assurance that a channel asserts for a moved interaction."""
     if claim is None:
         return None
-    return Assurance(level=claim.level, method=claim.method, until=now + timedelta(seconds=claim.expires_in))
+    until = now + timedelta(seconds=claim.expires_in)
+    return Assurance(level=claim.level, method=claim.method, until=until, raised_at=now if claim.level else None)
 
 
 def _raising(interaction_id: str, assurance: Assurance | None) -> Callable[[Present], Decision]:
@@ -500,13 +672,14 @@ def _raising(interaction_id: str, assurance: Assurance | None) -> Callable[[Pres
 
     def decide(present: Present) -> Decision:
         interaction = interactions.find(present.known, interaction_id)
-        if assurance is None or assurance.level <= interaction.level(present.now):
+        if assurance is None or assurance.level <= interaction.assurance.at(present.now).level:
             return Decision(present.known)
-        context = present.known.with_interaction(interaction.but(assurance=assurance))
+        raised = interaction.but(assurance=assurance)
+        context = present.known.with_interaction(raised)
         event_id = f"{interaction_id}:identified:{present.version}"
         data = {"level": assurance.level, "method": assurance.method}
         event = interactions.happened(interaction, "identified", event_id, present.now, data)
-        return Decision(shared(context, interaction_id, assurance.level), own([event]))
+        return Decision(shared(context, interaction_id, raised.level(present.now)), own([event]))
 
     return decide
 
@@ -522,6 +695,11 @@ def _adopting(home: Who, moved: moving.Bundle, move: Any, source: str) -> Callab
         return Decision(change.context, own(change.events))
 
     return decide
+
+
+def _staying(interaction_id: str) -> Callable[[Present], Decision]:
+    """Return the decision by which an interaction stays, since it was to go to one who is this very customer now."""
+    return lambda present: Decision(moving.stay(present.known, interaction_id).context)
 
 
 def _releasing(interaction_id: str) -> Callable[[Present], Decision]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ctxhub.archive import Held, Row
-from ctxhub.errors import Lapsed, Moved
+from ctxhub.errors import CustomerUnknown, Lapsed
 from ctxhub.hub.archiving import Archiving
 from ctxhub.hub.changes import Clock
 from ctxhub.metrics import RELEASED
@@ -45,10 +45,10 @@ class Leases:
         return len(whos)
 
     async def _here(self, who: Who) -> Loaded | None:
-        """Return a customer as Redis has it; None for one who is not live there."""
+        """Return a customer as Redis has it, also one who is another one now; None for one who is not there."""
         try:
             loaded = await self._contexts.peek(who)
-        except (Moved, Lapsed):
+        except (Lapsed, CustomerUnknown):
             return None
         return loaded if loaded.context is not None else None
 

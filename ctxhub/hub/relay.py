@@ -7,8 +7,8 @@ so that they are told at least once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from ctxhub.hub.changes import Clock
 from ctxhub.hub.numbers import Counting
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.feed import Feeds, Hints, Noted
+from ctxhub.store.handlings import Handling, Handlings
 from ctxhub.store.outbox import Outbox, Written
 
 log = structlog.get_logger()
@@ -27,7 +28,9 @@ CONSUMERS = ("telling",)
 ARCHIVE_PAUSE = 2.0  # what a customer does meanwhile is archived at once, for a fraction of the work
 RELEASE_PAUSE = 0.5
 AT_ONCE = 200
-_OF_QUEUES = ("handoff.", "commitment.", "journey.")
+_OF_QUEUES = ("handoff.", "call.", "callback.", "commitment.", "journey.", "risk.")
+#: What is between the hub and its agents: no channel has anything to tell its customer of that.
+_OF_AGENTS = ("handoff.suggested", "handoff.opened")
 _DELIVERED = ("message.sent", "message.delivered", "message.failed", "handoff.", "interaction.")
 
 
@@ -45,7 +48,9 @@ class Relay:
         counting: Counting,
         tick: timedelta,
         lease: timedelta,
+        handlings: Handlings,
         archivist: Archivist | None = None,
+        outside: Callable[[Sequence[tuple[Who, dict[str, Any]]]], Awaitable[None]] | None = None,
     ) -> None:
         self._outbox = outbox
         self._contexts = contexts
@@ -57,6 +62,8 @@ class Relay:
         self._tick = tick.total_seconds()
         self._lease = lease
         self._archivist = archivist
+        self._handlings = handlings
+        self._outside = outside
         self._consumers = CONSUMERS if archivist is None else (*CONSUMERS, CONSUMER)
         self._has_told = False
         self._fences: dict[str, int] = {}
@@ -65,6 +72,16 @@ class Relay:
     def consumers(self) -> tuple[str, ...]:
         """Everybody who is told what the outboxes note, and without whom nothing is trimmed."""
         return self._consumers
+
+    @property
+    def held(self) -> list[str]:
+        """The partitions whose lease this process has."""
+        return list(self._fences)
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this process does what only one of all needs to do: the one that has the first partition."""
+        return min(self._outbox.partitions) in self._fences
 
     async def run(self) -> None:
         """Work until cancelled; then give the leases up, so that another takes over at once."""
@@ -167,12 +184,17 @@ class Relay:
         return more
 
     async def _tell_batch(self, partition: str, fence: int, cursor: str, batch: list[Written]) -> bool:
-        """Tell feeds of a batch, then count it and move the cursor in one step."""
+        """Tell feeds and the outside of a batch, then count it and move the cursor in one step."""
         told = await self._contexts.spans([(written.who, written.first, written.last) for written in batch])
         pairs = [(written.who, event) for written, events in zip(batch, told, strict=True) for event in events]
         feeds = [entry for who, event in pairs for entry in _entries(who, event)]
         if feeds:
             await self._feeds.tell(feeds)
+        handled = [handling for who, event in pairs for handling in _handled(who, event)]
+        if handled:
+            await self._handlings.note(handled)
+        if self._outside is not None:
+            await self._outside(pairs)
         counts = self._counting.tallies(pairs)
         return await self._outbox.advance(
             partition, fence, CONSUMERS[0], (cursor, batch[-1].entry_id), counts, self._consumers
@@ -180,20 +202,38 @@ class Relay:
 
 
 def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, Noted]]:
-    """Return the feeds that an event belongs to: its queue's, and its channel's where customers are to be told."""
+    """Return the feeds that an event belongs to: its queue's, its agents', its channel's where it is for customers."""
     noted = Noted(who, event["version"])
     found = []
     if event["type"].startswith(_OF_QUEUES):
         found += [(f"queue:{queue}", noted) for queue in _queues(event["data"])]
-    if event.get("channel") and event["type"].startswith(_DELIVERED):
+        found += [(f"agent:{agent_id}", noted) for agent_id in _agents(event)]
+    if event.get("channel") and event["type"].startswith(_DELIVERED) and event["type"] not in _OF_AGENTS:
         found.append((f"channel:{event['channel']}", noted))
     return found
+
+
+def _handled(who: Who, event: dict[str, Any]) -> list[Handling]:
+    """Return what an event tells of how long an agent of a queue had a customer."""
+    data = event["data"]
+    if not event["type"].startswith("handoff.") or "handled" not in data or not data.get("queue"):
+        return []
+    at = datetime.fromisoformat(event["at"])
+    return [Handling(who.tenant, data["queue"], event["event_id"], data["agent_id"], at, data["handled"])]
 
 
 def _queues(data: dict[str, Any]) -> set[str]:
     """Return the queues that an event concerns: where a handoff waits, who owns a journey or promise, and who did."""
     named = {data.get("queue"), data.get("from_queue")}
     return {queue for queue in named if queue}
+
+
+def _agents(event: dict[str, Any]) -> set[str]:
+    """Return the agents to whom something is suggested or offered, or no more."""
+    data = event["data"]
+    suggested = {data.get("agent_id"), data.get("from_agent")} if event["type"] in _OF_AGENTS else set()
+    offered = (data.get("to") or {}).get("agent") if event["type"] in ("handoff.offered", "handoff.rerouted") else None
+    return {agent_id for agent_id in (*suggested, offered) if agent_id}
 
 
 def _name(work: Callable[[], Awaitable[Any]]) -> str:

@@ -39,7 +39,13 @@ class Tenants:
         """Return a tenant's declarations; one without a file declares nothing."""
         self._refresh()
         found = self._read.get(tenant)
-        return found.tenant if found else self._plain.setdefault(tenant, Tenant(tenant=tenant))
+        return found.tenant if found else self._without_a_file(tenant)
+
+    def _without_a_file(self, tenant: str) -> Tenant:
+        """Return a tenant that declares nothing: the same value each time."""
+        if tenant not in self._plain:
+            self._plain[tenant] = Tenant(tenant=tenant)
+        return self._plain[tenant]
 
     def declared(self, tenant: str) -> Tenant:
         """Return the declarations of a tenant that must have a file, or be the default one."""

@@ -1,5 +1,1 @@
 """Eyes in the terminal: show a customer, follow what happens, forget a customer; by a running hub's own API."""
-
-from ctxhub.looking.commands import add_commands
-
-__all__ = ["add_commands"]

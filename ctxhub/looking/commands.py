@@ -1,4 +1,4 @@
-"""The commands `show`, `follow` and `forget`, and what can be said to them."""
+"""What the commands `show`, `follow` and `forget` do."""
 
 from __future__ import annotations
 
@@ -7,63 +7,21 @@ import json
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 from ctxhub.client import ContextHub, ContextView, Fed, Identifier
 from ctxhub.looking.following import Follower
 from ctxhub.looking.paper import Paper
 from ctxhub.looking.portrait import Portrait, draw
-from ctxhub.looking.reaching import ENVIRONMENT, ask, asked_for, found, hub_of
-from ctxhub.looking.words import LANGUAGES, language_here
+from ctxhub.looking.reaching import ask, asked_for, found, hub_of
+from ctxhub.looking.words import language_here
 from ctxhub.settings import CannotStart
 
-__all__ = ["add_commands"]
-
-_RECENT = 20
+__all__ = ["follow", "forget", "show"]
 
 
-def add_commands(commands: Any) -> None:
-    """Add the commands to those of `ctxhub`."""
-    show = commands.add_parser("show", help="show what a running hub knows about a customer")
-    show.add_argument("--events", type=_count, default=_RECENT, metavar="N", help="how many recent events")
-    show.set_defaults(command=_show)
-    follow = commands.add_parser("follow", help="follow what happens to a customer, in a queue or on a channel")
-    follow.add_argument("--queue", metavar="Q", help="follow who waits in a queue instead")
-    follow.add_argument("--channel", metavar="C", help="follow what a channel must deliver instead")
-    follow.add_argument("--after", type=_count, metavar="VERSION", help="begin after this version; none: now")
-    follow.set_defaults(command=_follow)
-    forget = commands.add_parser("forget", help="erase a customer; prints the receipt")
-    forget.add_argument("--yes", action="store_true", help="do not ask first")
-    forget.set_defaults(command=_forget)
-    for parser in (show, follow, forget):
-        _add_whom_and_where(parser)
-    for parser in (show, follow):
-        parser.add_argument("--json", action="store_true", help="as JSON; one line for each event when following")
-        parser.add_argument("--lang", choices=LANGUAGES, help="the language of the page; none: the terminal's")
-
-
-def _add_whom_and_where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("customer_id", nargs="?")
-    by = parser.add_mutually_exclusive_group()
-    by.add_argument("--phone", dest="identifier", action="store_const", const="phone", help="find by a phone number")
-    by.add_argument("--identifier", metavar="TYPE", help="find by an identifier of this type, such as account")
-    parser.add_argument("--url", help="where the hub is")
-    parser.add_argument("--data", type=Path, help="the folder whose admin.key to use")
-    parser.epilog = f"A number or identifier is read from the terminal or stdin, not from the arguments. {ENVIRONMENT}"
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("it must be at least 0")
-    return number
-
-
-# Show
-
-
-def _show(arguments: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> int:
+    """Show what a hub knows about a customer."""
     paper = Paper(arguments.lang or language_here())
     portrait = ask(arguments, _portrait(arguments, asked_for(arguments), paper.language))
     if arguments.json:
@@ -85,7 +43,8 @@ async def _portrait(arguments: argparse.Namespace, who: str | Identifier, langua
 # Follow
 
 
-def _follow(arguments: argparse.Namespace) -> int:
+def follow(arguments: argparse.Namespace) -> int:
+    """Follow what happens until nobody looks any more."""
     _refuse_two_things(arguments)
     who = None if arguments.queue or arguments.channel else asked_for(arguments)
     ask(arguments, _followed(arguments, who, Follower(Paper(arguments.lang or language_here()), arguments.json)))
@@ -126,7 +85,8 @@ async def _feed(
 # Forget
 
 
-def _forget(arguments: argparse.Namespace) -> int:
+def forget(arguments: argparse.Namespace) -> int:
+    """Erase a customer, and print the receipt."""
     context = ask(arguments, _looked_at(arguments, asked_for(arguments)))
     if not arguments.yes and not _is_sure(context):
         print("ctxhub: nothing was erased", file=sys.stderr)

@@ -12,14 +12,12 @@ from typing import Any, TypeVar
 
 from ctxhub import log
 from ctxhub.client import ContextHub, Identifier, Unavailable
+from ctxhub.looking.command import CLIENT_KEY
 from ctxhub.settings import CannotStart, Settings
 
-__all__ = ["ENVIRONMENT", "ask", "asked_for", "found", "hub_of"]
+__all__ = ["ask", "asked_for", "found", "hub_of"]
 
 Answer = TypeVar("Answer")
-
-_CLIENT_KEY = "CTXHUB_KEY"
-ENVIRONMENT = f"The key comes from {_CLIENT_KEY}, else CTXHUB_ADMIN_KEY, else <data>/admin.key."
 
 
 def hub_of(arguments: argparse.Namespace) -> ContextHub:
@@ -42,13 +40,13 @@ def ask(arguments: argparse.Namespace, what: Coroutine[Any, Any, Answer]) -> Ans
 
 
 def _key(settings: Settings) -> str:
-    if key := os.environ.get(_CLIENT_KEY):
+    if key := os.environ.get(CLIENT_KEY):
         return key
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     with suppress(FileNotFoundError):
         return (settings.data / "admin.key").read_text().strip()
-    raise CannotStart(f"no key: set {_CLIENT_KEY}, or name the hub's data folder with --data")
+    raise CannotStart(f"no key: set {CLIENT_KEY}, or name the hub's data folder with --data")
 
 
 def asked_for(arguments: argparse.Namespace) -> str | Identifier:

@@ -262,6 +262,7 @@ def _tried(scene: Scene) -> Iterator[Point]:
     yield from _asked_again(scene)
     yield from _handed_on(scene)
     yield from _notes(scene)
+    yield from _silent(scene)
     for event in _first(scene.of_type("message.failed"), 1):
         yield _past(event, "not_delivered", 6)
     for event in _first(scene.of_type("journey.completed", "journey.abandoned"), _MOST_PAST):
@@ -336,6 +337,16 @@ def _notes(scene: Scene) -> Iterator[Point]:
     for event in _first(scene.of_type("note.added"), _MOST_NOTES):
         note = Said("quoted", Told(event["data"].get("text", ""), event.get("party", "agent")))
         yield _past(event, "noted", 7, note=note)
+
+
+def _silent(scene: Scene) -> Iterator[Point]:
+    """Tell which of the company's systems said nothing when they were asked last."""
+    heard: set[str] = set()
+    for event in scene.of_type("source.answered", "source.missed"):
+        source = event["data"]["source"]
+        if source not in heard and event["type"] == "source.missed":
+            yield _past(event, "no_source", 6, source=Said("id", source))
+        heard.add(source)
 
 
 def _chain(scene: Scene) -> Iterator[Point]:

@@ -39,6 +39,7 @@ _DESK: dict[Tongue, dict[str, str]] = {
         "left_queue": "Left {queue} {age}, before anybody answered.",
         "let_lapse": "{party} let the work lapse {age}.",
         "not_delivered": "A message to the customer could not be delivered {age}.",
+        "no_source": "Did not answer {age}: {source}.",
         "noted": "Note {age}: {note}.",
         "finished": "Finished earlier, {age}: {kind}.",
         "given_up": "Given up earlier, {age}: {kind}.",
@@ -78,6 +79,7 @@ _DESK: dict[Tongue, dict[str, str]] = {
         "nobody_came": "{age}转接{queue}无人应答。",
         "left_queue": "{age}客户在{queue}排队时离开，未接通。",
         "let_lapse": "{age}{party}未继续处理，已超时释放。",
+        "no_source": "{age}未应答的系统：{source}。",
         "not_delivered": "{age}有一条发给客户的消息未送达。",
         "noted": "{age}的备注：{note}。",
         "finished": "此前已办结（{age}）：{kind}。",
@@ -114,7 +116,7 @@ _SUPERVISED: dict[Tongue, dict[str, str]] = {
         "repeats_once": "已知信息被重复询问1次。",
     },
 }
-_NOT_FOR_BOTS = {"identity", "no_identity", "noted", "came_by", "let_lapse", "nobody_came"}
+_NOT_FOR_BOTS = {"identity", "no_identity", "noted", "no_source", "came_by", "let_lapse", "nobody_came"}
 _SPOKEN: dict[Tongue, dict[str, str]] = {
     "en": {
         "matter": "You came to us about {kind}.",

@@ -33,7 +33,7 @@ class Commitment(Value):
     origin: Origin
 
     @property
-    def turns_at(self) -> datetime | None:
+    def changes_at(self) -> datetime | None:
         """When time makes something else of it; None once it is overdue."""
         if self.state == "open" and self.warn_at is not None:
             return self.warn_at
@@ -91,9 +91,9 @@ def next_due(context: Context, commitment_id: str) -> datetime | None:
 def _next(context: Context, commitment_id: str) -> _Turn | None:
     """Return what time makes of a promise next; one that is moving to another customer waits until it is there."""
     promise = context.commitments[commitment_id]
-    if promise.turns_at is None or promise.origin.interaction_id in context.moves:
+    if promise.changes_at is None or promise.origin.interaction_id in context.moves:
         return None
-    return _Turn(promise.turns_at, "overdue" if promise.turns_at >= promise.due_at else "due_soon")
+    return _Turn(promise.changes_at, "overdue" if promise.changes_at >= promise.due_at else "due_soon")
 
 
 def _turned(context: Context, promise: Commitment, turn: _Turn) -> Change:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from ctxhub.errors import HandoffUnknown, InteractionUnknown, JourneyUnknown
 from ctxhub.model.commitment import Commitment
-from ctxhub.model.customer import Assurance, Identifier
+from ctxhub.model.consent import Consent, ConsentView
+from ctxhub.model.customer import Assurance, Identifier, with_identifiers
 from ctxhub.model.event import Event
 from ctxhub.model.fact import Fact, FactView
 from ctxhub.model.handoff import Handoff, HandoffView
 from ctxhub.model.interaction import Intent, Interaction, InteractionView
 from ctxhub.model.journey import Journey, JourneyView, Offer
-from ctxhub.model.value import CustomerId, Instant, Value
+from ctxhub.model.source import SourceState
+from ctxhub.model.value import CustomerId, Id, Instant, Name, Text, Value
 
 KEEP_ENDED = timedelta(days=30)
 KEEP_FINAL = timedelta(hours=24)
@@ -30,6 +32,47 @@ class Move(Value):
     assurance: Assurance | None = None
 
 
+class Hold(Value):
+    """A legal hold: as long as it lasts nothing of the customer is erased or lapses; why, since when, and by whom."""
+
+    reason: Text
+    at: Instant
+    by: Name
+
+
+MergeState = Literal["begun", "adopted", "done", "undoing"]
+
+
+class Merge(Value):
+    """Another customer who is this one now, what leads here by that, and the merges it had taken in before."""
+
+    merge_id: Id
+    source: CustomerId
+    at: Instant
+    state: MergeState = "begun"
+    identifiers: tuple[Identifier, ...] = ()
+    inner: tuple[Id, ...] = ()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Tell whether it is neither done nor undone."""
+        return self.state != "done"
+
+
+class LastServed(Value):
+    """Which agent had a customer last, kept when the handoff itself is long over."""
+
+    agent_id: Id
+    at: Instant
+
+
+class Frozen(Value):
+    """Says of a customer that it is another one now, by which merge; all else stays as it was."""
+
+    merge_id: Id
+    to: CustomerId
+
+
 class Context(Value):
     """All that the hub knows about one customer; a change of it is a pure function that returns a `Change`."""
 
@@ -42,8 +85,25 @@ class Context(Value):
     interactions: dict[str, Interaction] = {}
     handoffs: dict[str, Handoff] = {}
     commitments: dict[str, Commitment] = {}
+    consents: tuple[Consent, ...] = ()
     moves: dict[str, Move] = {}
     moved: dict[str, CustomerId] = {}
+    hold: Hold | None = None
+    review_at: Instant | None = None
+    merges: dict[str, Merge] = {}
+    served: LastServed | None = None
+    frozen: Frozen | None = None
+
+    @property
+    def leading(self) -> tuple[Identifier, ...]:
+        """What leads here: its own identifiers, and those of the customers merged into it."""
+        merged = [identifier for merge in self.merges.values() for identifier in merge.identifiers]
+        return with_identifiers(self.identifiers, merged) if merged else self.identifiers
+
+    @property
+    def is_undoing(self) -> bool:
+        """Tell whether a merge is being undone: until that is over, nothing else is decided."""
+        return any(merge.state == "undoing" for merge in self.merges.values())
 
     def interaction(self, interaction_id: str) -> Interaction:
         """Return an interaction; `InteractionUnknown` where there is none."""
@@ -85,31 +145,48 @@ class Context(Value):
         return self._with(facts=tuple(facts))
 
     def open_offer(self, interaction_id: str) -> Handoff | None:
-        """Return the interaction's open offer, if there is one."""
-        mine = (h for h in self.handoffs.values() if h.interaction_id == interaction_id)
-        return next((handoff for handoff in mine if handoff.state == "offered"), None)
+        """Return the interaction's open offer, if there is one; a link or a callback beside it is none."""
+        mine = (h for h in self.handoffs.values() if h.interaction_id == interaction_id and h.state == "offered")
+        return next((handoff for handoff in mine if handoff.place_of is None and handoff.callback is None), None)
 
     def held_handoff(self, interaction_id: str) -> Handoff | None:
         """Return the accepted handoff whose holder has the interaction's floor, if there is one."""
         mine = (h for h in self.handoffs.values() if h.interaction_id == interaction_id)
-        return next((handoff for handoff in mine if handoff.state == "accepted" and handoff.redeemed is None), None)
+        return next((handoff for handoff in mine if handoff.has_floor), None)
 
     def pruned(self, now: datetime) -> Context:
         """Return the context without what has lapsed or is long over; what a handoff or a move needs stays."""
         needed = {h.interaction_id for h in self.handoffs.values() if not h.is_final} | self.moves.keys()
         ended = [i for i in self.interactions.values() if not i.is_open]
         stale = {i.interaction_id for i in ended if i.ended_at and now - i.ended_at > KEEP_ENDED}
-        surplus = sorted(ended, key=lambda i: i.ended_at or now)[: max(0, len(ended) - MOST_ENDED)]
-        gone = (stale | {i.interaction_id for i in surplus}) - needed
+        gone = (stale | _surplus(ended, now)) - needed
+        over = {k for k, h in self.handoffs.items() if h.final_at and now - h.final_at > KEEP_FINAL}
         return self._with(
             facts=tuple(fact for fact in self.facts if fact.lives(now) and fact.origin.scope not in gone),
+            consents=tuple(c for c in self.consents if c.lives(now) and c.origin.scope not in gone),
             interactions={k: i for k, i in self.interactions.items() if k not in gone},
-            handoffs={k: h for k, h in self.handoffs.items() if not (h.final_at and now - h.final_at > KEEP_FINAL)},
+            handoffs={k: h for k, h in self.handoffs.items() if k not in over},
+            served=_last_served(self.served, [self.handoffs[k] for k in over]),
         )
 
     def _with(self, **changes: Any) -> Context:
         """Return the context with some fields changed."""
         return self.model_copy(update=changes)
+
+
+def _last_served(before: LastServed | None, over: list[Handoff]) -> LastServed | None:
+    """Return which agent had the customer last, by what is known and by handoffs that are let go of."""
+    had = [LastServed(agent_id=h.agent_id, at=h.final_at) for h in over if h.agent_id and h.final_at]
+    return max([*([before] if before else []), *had], key=lambda served: (served.at, served.agent_id), default=None)
+
+
+def _surplus(ended: list[Interaction], now: datetime) -> set[str]:
+    """Return the oldest of too many ended interactions, counted for each customer that was merged by itself."""
+    sides: dict[tuple[str, ...], list[Interaction]] = {}
+    for interaction in ended:
+        sides.setdefault(interaction.adopted, []).append(interaction)
+    by_age = [sorted(side, key=lambda i: i.ended_at or now) for side in sides.values()]
+    return {i.interaction_id for side in by_age for i in side[: max(0, len(side) - MOST_ENDED)]}
 
 
 class ContextView(Value):
@@ -126,20 +203,35 @@ class ContextView(Value):
     interactions: list[InteractionView] = []
     handoffs: list[HandoffView] = []
     commitments: list[Commitment] = []
+    consents: dict[str, ConsentView] = {}
     intent: Intent | None = None
     steering: dict[str, Any] = {}
     recent: list[Event] = []
 
 
+class SourceStanding(Value):
+    """How a source stands that was asked as an interaction began."""
+
+    source: Name
+    state: SourceState
+
+
 class Started(Value):
-    """The answer to a start: everything a channel needs to go on."""
+    """The answer to a start: everything a channel needs to go on.
+
+    `place_kept` says of one who waited elsewhere whether waiting goes on here; `place` is the handoff that waits now.
+    """
 
     interaction: InteractionView
     customer_id: CustomerId
     known: bool
     ambiguous: bool = False
+    find_out: list[str] = []
     context: ContextView
     resume: list[Offer] = []
     live: list[InteractionView] = []
     handoff_problem: dict[str, Any] | None = None
     handoff: HandoffView | None = None
+    place_kept: bool | None = None
+    place: HandoffView | None = None
+    sources: list[SourceStanding] = []

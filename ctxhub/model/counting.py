@@ -129,7 +129,7 @@ def _handed(event: Event) -> Found:
     yield _here(event, 1, "handoffs", state, channel, offered_to)
     if state == "accepted":
         yield _here(event, _millis(data.get("waited", 0)), "waited_ms", channel)
-    first = not data.get("lapses")
+    first = not data.get("lapses") and "went_on_as" not in data  # the wait goes on by another handoff
     if state in _DECISIONS and first and data.get("state") != "offered":
         yield _here(event, 1, "decided", channel, offered_to, state)
     if state == "rerouted" and data.get("from_kind") == "channel":

@@ -10,10 +10,23 @@ import orjson
 from pydantic import AfterValidator, Field, StrictBool, ValidationError
 
 from ctxhub.errors import Invalid
-from ctxhub.model.value import MAX_TEXT_BYTES, Channel, Confidence, Fence, Id, Instant, Level, Name, Text, Value
+from ctxhub.model.value import (
+    MAX_TEXT_BYTES,
+    Channel,
+    Confidence,
+    CustomerId,
+    Fence,
+    Id,
+    Instant,
+    Level,
+    Name,
+    Text,
+    Value,
+)
 
 Party = Literal["customer", "bot", "agent", "system"]
 Sensitivity = Literal["public", "internal", "personal", "sensitive"]
+RiskLevel = Literal["low", "medium", "high"]
 Purpose = Literal["ask", "confirm", "step_up", "conflict", "expired", "regulatory"]
 
 if TYPE_CHECKING:
@@ -83,13 +96,14 @@ class IntentData(Value):
 
 
 class FactData(Value):
-    """One named thing, told or learned."""
+    """One named thing, told or learned; `source` is the system that knew it, where that is another than who tells."""
 
     name: Name
     value: JsonValue
     confidence: Confidence = 1.0
     sensitivity: Sensitivity = "personal"
     expires_in: Seconds | None = None
+    source: Id | None = None
 
 
 class RejectionData(Value):
@@ -121,13 +135,18 @@ class JourneyStepData(Value):
 
     step: Name
     happened: StrictBool | None = None
+    fence: Fence | None = None
 
 
 class JourneyData(Value):
-    """A task rests, goes on or ends; the hub tells the same, with `by: hub`, of one nobody touched for long."""
+    """A task rests, goes on or ends; the hub tells the same, with `by: hub`, of one nobody touched for long.
+
+    `fence` is that of the claim under which it was done.
+    """
 
     reason: Text | None = None
     happened: StrictBool | None = None
+    fence: Fence | None = None
 
 
 class AssuranceData(Value):
@@ -145,10 +164,17 @@ class RevocationData(Value):
 
 
 class RiskData(Value):
-    """A warning of fraud or the like."""
+    """A warning of fraud or the like; it caps what is disclosed at once, and no channel hears of it."""
 
     kind: Name
-    level: Literal["low", "medium", "high"] = "medium"
+    level: RiskLevel = "medium"
+
+
+class RiskClearedData(Value):
+    """A warning stands no longer; without a kind, none does."""
+
+    kind: Name | None = None
+    reason: Text
 
 
 class CommitmentData(Value):
@@ -167,12 +193,38 @@ class CommitmentEndData(Value):
     reason: Text | None = None
 
 
+class ConsentData(Value):
+    """What the customer allows for a purpose, or no longer; `text_version` names the words that were agreed to."""
+
+    purpose: Literal["recording", "marketing", "profiling", "sensitive", "keeping", "calls"]
+    text_version: Name | None = None
+    expires_in: Seconds | None = None
+
+
 class CallData(Value):
-    """What the telephone system reports."""
+    """What the telephone system reports; `agent_id` is whom it is about, `role` as what that agent takes part."""
 
     ref: Ref | None = None
     agent_id: Id | None = None
     reason: Text | None = None
+    role: Literal["consulted", "joined", "monitoring"] | None = None
+
+
+class TransferData(CallData):
+    """A call is given away: to an agent, a queue, or back to a bot at a step, which says a sentence."""
+
+    queue: Name | None = None
+    bot: Id | None = None
+    step: Name | None = None
+    say: Text | None = None
+
+
+class QueuedData(CallData):
+    """Where a call stands, as its router tells; the wait is in seconds."""
+
+    queue: Name | None = None
+    position: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = None
+    expected_wait: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] | None = None
 
 
 class NoteData(Value):
@@ -209,20 +261,35 @@ TOLD: dict[str, type[Value]] = {
     "assurance.raised": AssuranceData,
     "assurance.revoked": RevocationData,
     "risk.flagged": RiskData,
+    "risk.cleared": RiskClearedData,
     "commitment.made": CommitmentData,
     "commitment.kept": CommitmentEndData,
     "commitment.broken": CommitmentEndData,
+    **{f"consent.{verb}": ConsentData for verb in ("granted", "denied", "withdrawn")},
     **{f"call.{verb}": CallData for verb in _CALLS},
+    "call.transferred": TransferData,
+    "call.queued": QueuedData,
     **{f"recording.{verb}": CallData for verb in _RECORDINGS},
     "note.added": NoteData,
 }
 
-_SPOKEN_BY_CUSTOMER = {"message.received", "input.collected", "fact.stated", "fact.confirmed", "intent.detected"}
-_APPENDED = ("message.", "call.", "recording.", "x.")
+_SPOKEN_BY_CUSTOMER = {
+    "message.received", "input.collected", "fact.stated", "fact.confirmed", "intent.detected", "consent.granted",
+    "consent.denied", "consent.withdrawn",
+}  # fmt: skip
+_APPENDED = ("message.", "x.")
+
+
+def _is_none(value: object) -> bool:
+    """Tell whether there is nothing to show."""
+    return value is None
 
 
 class Event(Value):
-    """One thing that happened; `version` and what the hub adds are set when it is kept."""
+    """One thing that happened; `version` and what the hub adds are set when it is kept.
+
+    `customer_id` says on whose timeline it stands, and so whose `version` that is, where that may be another's.
+    """
 
     event_id: Id
     type: Id
@@ -235,6 +302,7 @@ class Event(Value):
     assurance: Level = 0
     version: int | None = None
     marks: list[str] = []
+    customer_id: Annotated[CustomerId | None, Field(exclude_if=_is_none)] = None
 
     @property
     def commutes(self) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from ctxhub.model.clearance import SHARED_FROM as SHARED_FROM
+from ctxhub.model.clearance import Unlock
 from ctxhub.model.event import Party, Sensitivity
 from ctxhub.model.value import Channel, Confidence, Id, Instant, Level, Name, Value
 
@@ -13,18 +17,28 @@ Verdict = Literal["known", "confirm", "ask", "withheld"]
 
 STATES: tuple[State, ...] = ("verified", "confirmed", "stated", "observed", "inferred", "rejected")
 SENSITIVITIES: tuple[Sensitivity, ...] = ("public", "internal", "personal", "sensitive")
-SHARED_FROM = 2
 SURE_ENOUGH = 0.8
 
 
+def _is_empty(value: tuple[str, ...] | None) -> bool:
+    """Tell whether there is nothing to show."""
+    return not value
+
+
 class Origin(Value):
-    """Where something came from: who told it, when, in which interaction, and how surely known they were."""
+    """Where something came from: who told it, when, in which interaction, and how surely known they were.
+
+    `adopted` names the merges that brought it here, the first one first; it goes back when they are undone. `source` is
+    the system that knew it.
+    """
 
     channel: Channel | None = None
     interaction_id: Id | None = None
     party: Party = "system"
     assurance: Level = 0
     at: Instant
+    adopted: Annotated[tuple[Id, ...], Field(exclude_if=_is_empty)] = ()
+    source: Annotated[Id | None, Field(exclude_if=_is_empty)] = None
 
     @property
     def scope(self) -> str | None:
@@ -50,10 +64,10 @@ class Fact(Value):
         return self.expires_at is None or now < self.expires_at
 
     @property
-    def slot(self) -> tuple[str, str | None, str, str, str | None]:
-        """What a later value replaces: same name, journey, state, party and scope."""
+    def slot(self) -> tuple[str, str | None, str, str, str | None, tuple[str, ...]]:
+        """What a later value replaces: same name, journey, state, party and scope, and of the same side of a merge."""
         said = f"{self.origin.party}:{self.value!r}" if self.state == "rejected" else self.origin.party
-        return (self.name, self.journey_id, self.state, said, self.origin.scope)
+        return (self.name, self.journey_id, self.state, said, self.origin.scope, self.origin.adopted)
 
     @property
     def voice(self) -> tuple[str, str | None, str, str]:
@@ -80,10 +94,15 @@ class FactLine(Value):
 
 
 class FactView(FactLine):
-    """A fact as shown: its best value, the living rivals, and whether it is held back."""
+    """A fact as shown: its best value, the living rivals, and whether it is held back, with what would unlock it.
+
+    To an agent what is held back is `masked`.
+    """
 
     others: list[FactLine] = []
     withheld: bool = False
+    masked: str | None = None
+    unlock: Unlock | None = None
 
 
 class Answer(Value):
@@ -94,6 +113,7 @@ class Answer(Value):
     value: Any = None
     origin: Origin | None = None
     reason: str = ""
+    unlock: Unlock | None = None
 
 
 def line(fact: Fact) -> FactLine:
@@ -162,9 +182,15 @@ def _lifts(fact: Fact, other: Fact) -> bool:
 
 
 def rejected(facts: tuple[Fact, ...], rejection: Fact, scopes: frozenset[str | None]) -> tuple[Fact, ...]:
-    """Return the facts without what is rejected in these scopes; below level 2 a mark stays for the scope."""
-    kept = tuple(f for f in facts if f.origin.scope not in scopes or f.state == "rejected" or not _undoes(rejection, f))
-    return kept if rejection.origin.scope is None else told(kept, rejection)
+    """Return the facts without what is rejected in these scopes; below level 2 a mark stays for the scope.
+
+    A mark stays also where it concerns what a merge joined from the other side: that comes back if the merge is undone.
+    """
+    undone = [f for f in facts if f.origin.scope in scopes and f.state != "rejected" and _undoes(rejection, f)]
+    gone = [fact for fact in undone if fact.origin.adopted == rejection.origin.adopted]
+    kept = tuple(fact for fact in facts if fact not in gone)
+    needs_mark = rejection.origin.scope is not None or len(gone) < len(undone)
+    return told(kept, rejection) if needs_mark else kept
 
 
 def promoted(facts: tuple[Fact, ...], interaction_id: str, level: int) -> tuple[Fact, ...]:

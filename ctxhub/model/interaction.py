@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ctxhub.errors import Moved, Unavailable
+from ctxhub.model.call import Call, Leg, Recording
+from ctxhub.model.consent import is_refused
 from ctxhub.model.customer import NOBODY, Assurance, AssuranceClaim, Identifier
 from ctxhub.model.disclosure import sight_of
 from ctxhub.model.event import Change, Event, Party, Ref
 from ctxhub.model.hop import Hop, landed, place, switch
 from ctxhub.model.hop import carried as carried_facts
+from ctxhub.model.risk import Attestation, Risk, cap, flagged, of_attestation
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Language, Level, Name, Value
 
 if TYPE_CHECKING:
     from ctxhub.model.context import Context
     from ctxhub.model.handoff import Handoff
 
+LONGEST_REF = 128
 Outcome = Literal["resolved", "unresolved", "abandoned"]
 
 
@@ -45,7 +49,10 @@ class Interaction(Value):
 
     `shared_intent` is what the customer wanted when last known at level 2, where `intent` was told below it.
     `repeats` remembers, as fence and name, which repeats were counted under which holder; `hop` how the holder came.
-    `heard_at` is when it was last heard of, where silence has ended it.
+    `heard_at` is when it was last heard of, where silence has ended it. `adopted` names the merges that brought it here
+    and `told_at` the customers on whose timelines its events stand that were told before it came. Of one that is
+    `unkept` no words are kept. `ani` is the number calling, under a key. `call` is what the telephone system reported;
+    where only that says that it is over, it goes on again as soon as a later report says otherwise.
     """
 
     interaction_id: Id
@@ -67,25 +74,49 @@ class Interaction(Value):
     repeats: tuple[str, ...] = ()
     hop: Hop | None = None
     assurance: Assurance = NOBODY
+    risks: tuple[Risk, ...] = ()
     handoff_id: Id | None = None
     lineage: tuple[Id, ...] = ()
     started_at: Instant
     ended_at: Instant | None = None
-    ended_by: Literal["channel", "silence"] | None = None
+    ended_by: Literal["channel", "silence", "call"] | None = None
+    call: Call | None = None
     heard_at: Instant | None = None
     outcome: Outcome | None = None
     disposition: Name | None = None
     reopened: int = 0
     moves: int = 0
+    adopted: tuple[Id, ...] = ()
+    told_at: tuple[CustomerId, ...] = ()
+    unkept: bool = False
+    ani: Id | None = None
 
     @property
     def is_open(self) -> bool:
         """Tell whether it goes on."""
         return self.state == "open"
 
-    def level(self, now: datetime) -> int:
-        """Return how surely the customer is known in it at an instant."""
-        return self.assurance.at(now).level
+    def level(self, now: datetime) -> Level:
+        """Return how surely the customer is known in it at an instant, as far as no warning caps that."""
+        return min(self.assurance.at(now).level, cap(self.risks))
+
+    @property
+    def proven(self) -> Level:
+        """How surely the customer is known in it until that lapses, as far as no warning caps that."""
+        return min(self.assurance.level, cap(self.risks))
+
+    @property
+    def is_suspect(self) -> bool:
+        """Tell whether a warning caps what it discloses."""
+        return cap(self.risks) < 2
+
+    def assurance_for(self, internal: bool, now: datetime) -> Assurance:
+        """Return the assurance as shown: to a colleague what is left of it, to a channel what it has asserted itself.
+
+        A channel that saw it fall would ask its caller for proof again, who then would know.
+        """
+        left = self.assurance.at(now)
+        return left.but(level=self.level(now)) if internal and self.risks else left
 
 
 class Waiting(Value):
@@ -97,7 +128,7 @@ class Waiting(Value):
 
 
 class InteractionView(Value):
-    """An interaction as shown."""
+    """An interaction as shown; what warns of it, in `risks`, to colleagues only."""
 
     interaction_id: Id
     channel: Channel
@@ -115,6 +146,9 @@ class InteractionView(Value):
     started_at: Instant
     ended_at: Instant | None = None
     waits: Waiting | None = None
+    legs: tuple[Leg, ...] = ()
+    recording: Recording | None = None
+    risks: tuple[Risk, ...] = ()
 
 
 class HandoffHint(Value):
@@ -125,7 +159,10 @@ class HandoffHint(Value):
 
 
 class Start(Value):
-    """What a channel knows as an interaction begins."""
+    """What a channel knows as an interaction begins; `dnis` is the number called.
+
+    With `agent_id` it is the leg of an agent who has answered.
+    """
 
     channel: Channel
     external_id: ExternalId
@@ -137,20 +174,44 @@ class Start(Value):
     identifiers: list[Identifier] = Field([], max_length=64)
     customer_id: CustomerId | None = None
     assurance: AssuranceClaim | None = None
+    attestation: Attestation | None = None
     handoff: HandoffHint | None = None
+    dnis: Annotated[Id, Field(max_length=64)] | None = None
     party: Party = "bot"
+    agent_id: Id | None = None
 
     @property
     def of_system(self) -> str:
         """The system that gave the external id: the channel's name unless said otherwise."""
         return self.system or self.channel
 
+    @property
+    def holder(self) -> Holder:
+        """Whoever has the floor as it begins."""
+        return Holder(party="agent", id=self.agent_id) if self.agent_id else Holder(party=self.party)
 
-def view(interaction: Interaction, now: datetime) -> InteractionView:
-    """Show an interaction, with the assurance that is left."""
-    names = InteractionView.model_fields.keys() - {"waits"}  # that stands in the context's handoffs
+    @property
+    def own_ref(self) -> Ref | None:
+        """Its own name, as other systems would name it."""
+        return call_named(self.of_system, self.external_id)
+
+
+def call_named(system: str, external_id: str) -> Ref | None:
+    """Return a call's own name as other systems would name it; None where it is too long for that."""
+    return Ref(system=system, kind="call", id=external_id) if len(external_id) <= LONGEST_REF else None
+
+
+def view(interaction: Interaction, now: datetime, internal: bool = False) -> InteractionView:
+    """Show an interaction, with the assurance that is left, and to colleagues what warns of it."""
+    # What is taken out stands in the context's handoffs, and in the call's course.
+    names = InteractionView.model_fields.keys() - {"waits", "legs", "recording"}
     shown: dict[str, Any] = {name: getattr(interaction, name) for name in names}
-    return InteractionView.model_construct(**shown | {"assurance": interaction.assurance.at(now)})
+    if interaction.call is not None:
+        shown |= {"legs": interaction.call.course.legs, "recording": interaction.call.course.recording}
+    warned = interaction.risks if internal else ()
+    return InteractionView.model_construct(
+        **shown | {"assurance": interaction.assurance_for(internal, now), "risks": warned}
+    )
 
 
 def find(context: Context, interaction_id: str) -> Interaction:
@@ -160,11 +221,16 @@ def find(context: Context, interaction_id: str) -> Interaction:
         raise Moved(f"interaction {interaction_id} is at customer {home} now", customer_id=home)
     if interaction_id in context.moves:
         raise Unavailable(f"interaction {interaction_id} is moving to another customer", retry_after=1)
+    if interaction_id not in context.interactions and any(merge.state == "begun" for merge in context.merges.values()):
+        raise Unavailable(f"interaction {interaction_id} may be on its way here, by a merge", retry_after=1)
     return context.interaction(interaction_id)
 
 
-def start(context: Context, request: Start, interaction_id: str, now: datetime, via: Handoff | None = None) -> Change:
-    """Begin an interaction; one that came by a handoff brings along its words, its journey and its assurance."""
+def start(
+    context: Context, request: Start, interaction_id: str, now: datetime, via: Handoff | None = None,
+    fraud_queue: str | None = None,
+) -> Change:  # fmt: skip
+    """Begin an interaction; one that came by a handoff brings along its words, journey, assurance and warnings."""
     source = context.interactions.get(via.interaction_id) if via else None
     interaction = Interaction(
         interaction_id=interaction_id,
@@ -175,12 +241,15 @@ def start(context: Context, request: Start, interaction_id: str, now: datetime, 
         touchpoint=request.touchpoint,
         language=request.language or (source.language if source else None),
         refs=tuple(request.refs),
-        holder=Holder(party=request.party),
+        holder=request.holder,
         journey_id=via.journey_id if via else None,
         assurance=surest(_claimed(request, now), carried(via, source, now)),
+        risks=source.risks if source else (),
         handoff_id=via.handoff_id if via else None,
         lineage=(source.interaction_id, *source.lineage) if source else (),
         started_at=now,
+        adopted=source.adopted if source else (),
+        unkept=is_refused(context, "keeping", source.interaction_id if source else None, now),
     )
     data: dict[str, Any] = {
         "system": interaction.system,
@@ -195,7 +264,16 @@ def start(context: Context, request: Start, interaction_id: str, now: datetime, 
     context = context.with_interaction(interaction)
     context, arrival = _arrival(context, interaction, source, now)
     event = happened(interaction, "started", beginning(interaction_id), now, data | arrival)
-    return Change(context, [event])
+    return _attested(Change(context, [event]), request, interaction_id, now, fraud_queue)
+
+
+def _attested(begun: Change, request: Start, interaction_id: str, now: datetime, fraud_queue: str | None) -> Change:
+    """Warn of an interaction whose caller's number is not what the network attests."""
+    warning = of_attestation(request.attestation, begun.context.interaction(interaction_id), now)
+    if warning is None:
+        return begun
+    warned = flagged(begun.context, warning, fraud_queue)
+    return Change(warned.context, begun.events + warned.events)
 
 
 def _arrival(
@@ -252,7 +330,7 @@ def _claimed(request: Start, now: datetime) -> Assurance:
     if claim.level == 0:
         return NOBODY
     until = now + timedelta(seconds=claim.expires_in)
-    return Assurance(level=claim.level, method=claim.method, channel=request.channel, until=until)
+    return Assurance(level=claim.level, method=claim.method, channel=request.channel, until=until, raised_at=now)
 
 
 def carried(via: Handoff | None, source: Interaction | None, now: datetime) -> Assurance:
@@ -260,7 +338,7 @@ def carried(via: Handoff | None, source: Interaction | None, now: datetime) -> A
     if via is None or source is None:
         return NOBODY
     left = source.assurance.at(now)
-    level = min(left.level, via.offered_level if via.delivery == "signal" else 1)
+    level = min(source.level(now), via.offered_level if via.delivery == "signal" else 1)
     return left.but(level=level, method=f"handoff:{left.method}" if left.method else "handoff") if level else NOBODY
 
 
@@ -275,7 +353,7 @@ def end(
     now: datetime,
     outcome: Outcome | None = None,
     disposition: str | None = None,
-    by: Literal["channel", "silence"] = "channel",
+    by: Literal["channel", "silence", "call"] = "channel",
 ) -> Change:
     """End an interaction; ending it again changes nothing. Whoever waited in a queue for a human has left."""
     interaction = find(context, interaction_id)
@@ -284,11 +362,13 @@ def end(
     ended = interaction.but(state="ended", ended_at=now, ended_by=by, outcome=outcome, disposition=disposition)
     event_id = f"{interaction_id}:ended:{interaction.reopened}"
     data = {"by": by, "outcome": outcome, "disposition": disposition}
+    if interaction.unkept:
+        context = context.with_facts(f for f in context.facts if f.origin.interaction_id != interaction_id)
     return Change(context.with_interaction(ended), [happened(interaction, "ended", event_id, now, data)])
 
 
 def reopen(context: Context, interaction: Interaction, now: datetime) -> Change:
-    """Take up again an interaction that silence had closed."""
+    """Take up again an interaction that silence had closed, or a report that turned out not to be the last."""
     again = interaction.but(state="open", ended_at=None, ended_by=None, reopened=interaction.reopened + 1)
     event_id = f"{interaction.interaction_id}:reopened:{again.reopened}"
     return Change(context.with_interaction(again), [happened(again, "reopened", event_id, now, {})])

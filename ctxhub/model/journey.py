@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from ctxhub.model.claiming import Claim
 from ctxhub.model.event import Change, Event, Party, in_time
 from ctxhub.model.fact import Origin
 from ctxhub.model.value import Id, Instant, Name, Value
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ctxhub.model.interaction import Interaction
 
 JourneyState = Literal["active", "suspended", "completed", "abandoned"]
-ReasonCode = Literal["handed_over", "at_hand", "important", "resting", "recent"]
+ReasonCode = Literal["missed_call", "handed_over", "at_hand", "important", "resting", "recent"]
 Span = Annotated[int, Field(gt=0, le=10 * 366 * 86_400, strict=True)]
 
 #: How an owner is written that is one agent and not a queue.
@@ -54,6 +55,8 @@ class Journey(Value):
     rests: int = 0
     rested_at: Instant | None = None
     step_ends: Instant | None = None
+    claim: Claim | None = None
+    claims: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -76,7 +79,10 @@ class Worker(Value):
 
 
 class JourneyView(Value):
-    """A journey as shown, with the facts still to ask in the order of its steps, and who is at work on it."""
+    """A journey as shown, with the facts still to ask in the order of its steps, and who is at work on it.
+
+    `claim` says whose the doing of its step is now, where that must not be done twice.
+    """
 
     journey_id: Id
     kind: Name
@@ -85,6 +91,7 @@ class JourneyView(Value):
     missing: list[Name] = []
     owner: Name | None = None
     worker: Worker | None = None
+    claim: Claim | None = None
     updated_at: Instant
     evidence: Id | None = None
 

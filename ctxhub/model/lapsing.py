@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ctxhub.model import commitment as commitments
 from ctxhub.model import handoff as handoffs
@@ -46,7 +46,12 @@ def with_activity(context: Context, activities: Activities, patience: Patience) 
 
 
 def lapse(context: Context, activities: Activities, patience: Patience, now: datetime) -> Change:
-    """Let everything lapse whose time has come: offers, leases, interactions gone silent, journeys and promises."""
+    """Let everything lapse whose time has come: offers, leases, interactions gone silent, journeys and promises.
+
+    Of a customer who is another one now nothing does, nor while a merge is being undone.
+    """
+    if context.frozen or context.is_undoing:
+        return Change(context, [])
     events: list[Event] = []
     for handoff_id in list(context.handoffs):
         context, more = handoffs.lapse(context, handoff_id, now)
@@ -74,40 +79,55 @@ def _silenced(
 ) -> Change:
     """End an interaction that has been silent for too long."""
     here = interaction.is_open and interaction.interaction_id not in context.moves
-    if not here or now < _silent_at(interaction, activities, patience):
+    if not here or now < _silent_at(context, interaction, activities, patience):
         return Change(context, [])
-    ended = end(context, interaction.interaction_id, now, by_silence=True)
-    silent = ended.context.interaction(interaction.interaction_id).but(heard_at=_last_heard(interaction, activities))
+    ended = end(context, interaction.interaction_id, now, by="silence")
+    heard_at = _last_heard(context, interaction, activities)
+    silent = ended.context.interaction(interaction.interaction_id).but(heard_at=heard_at)
     return Change(ended.context.with_interaction(silent), ended.events)
 
 
-def end(context: Context, interaction_id: str, now: datetime, by_silence: bool = False, **how: str | None) -> Change:
+def end(
+    context: Context, interaction_id: str, now: datetime, by: Literal["channel", "silence", "call"] = "channel",
+    outcome: interactions.Outcome | None = None, disposition: str | None = None,
+) -> Change:  # fmt: skip
     """End an interaction and settle its handoffs."""
-    by = "silence" if by_silence else "channel"
-    ended = interactions.end(context, interaction_id, now, by=by, **how)  # type: ignore[arg-type]
+    ended = interactions.end(context, interaction_id, now, outcome, disposition, by)
     settled = handoffs.interaction_over(ended.context, interaction_id, now) if ended.events else ended
     return Change(settled.context, ended.events + settled.events) if ended.events else ended
 
 
-def _silent_at(interaction: Interaction, activities: Activities, patience: Patience) -> datetime:
+def _silent_at(context: Context, interaction: Interaction, activities: Activities, patience: Patience) -> datetime:
     """Return when an interaction counts as gone silent."""
-    return _last_heard(interaction, activities) + patience.silence(interaction.channel)
+    return _last_heard(context, interaction, activities) + patience.silence(interaction.channel)
 
 
-def _last_heard(interaction: Interaction, activities: Activities) -> datetime:
-    """Return when an open interaction was last heard of."""
-    activity = activities.get(interaction.interaction_id)
-    return max(activity.last_at, interaction.started_at) if activity else interaction.started_at
+def _last_heard(context: Context, interaction: Interaction, activities: Activities) -> datetime:
+    """Return when an open interaction, or a leg of its call, was last heard of."""
+    heard = [activities[one].last_at for one in _with_legs(context, interaction) if one in activities]
+    return max([interaction.started_at, *heard])
+
+
+def _with_legs(context: Context, interaction: Interaction) -> list[str]:
+    """Return an interaction and the legs that came to its handoffs while another system routes them."""
+    mine = (h for h in context.handoffs.values() if h.interaction_id == interaction.interaction_id and h.is_external)
+    return [interaction.interaction_id, *(came.interaction_id for handoff in mine for came in handoff.joined)]
 
 
 def next_due(context: Context, activities: Activities, patience: Patience) -> datetime | None:
-    """Return the earliest time at which something lapses."""
-    offered = [h.expires_at for h in context.handoffs.values() if h.state == "offered"]
+    """Return the earliest time at which something lapses, or has to be completed."""
+    if context.frozen:
+        return None
+    offered = [h.expires_at for h in context.handoffs.values() if h.state == "offered" and h.expires_at]
     leased = [h.lease_ends for h in context.handoffs.values() if h.state == "accepted" and h.lease_ends]
     open_ = [i for i in context.interactions.values() if i.is_open and i.interaction_id not in context.moves]
-    silent = [_silent_at(interaction, activities, patience) for interaction in open_]
+    silent = [_silent_at(context, interaction, activities, patience) for interaction in open_]
     moving = [move.at for move in context.moves.values()]
-    return min([*offered, *leased, *silent, *moving, *_turning(context, activities)], default=None)
+    moving += [merge.at for merge in context.merges.values() if merge.is_under_way]
+    calling = [h.callback.changes_at for h in context.handoffs.values()
+               if h.callback and h.callback.changes_at and h.state == "offered"]  # fmt: skip
+    review = [context.review_at] if context.review_at is not None and context.hold is None else []
+    return min([*offered, *leased, *silent, *moving, *calling, *review, *_turning(context, activities)], default=None)
 
 
 def _turning(context: Context, activities: Activities) -> list[datetime]:

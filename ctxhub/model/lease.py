@@ -31,11 +31,15 @@ def lease_ends(context: Context, heard_at: datetime, keeping: Keeping) -> dateti
 def is_pinned(context: Context) -> bool:
     """Tell whether somebody works with it now: an interaction goes on, a handoff waits or is held, a move is under way.
 
-    Promises and resting journeys pin nothing: what is due of them wakes the hub wherever the context is.
+    So does a legal hold. One who is another customer now is pinned by that alone. Promises and resting journeys pin
+    nothing: what is due of them wakes the hub wherever the context is.
     """
+    if context.frozen:
+        return False
     goes_on = any(interaction.is_open for interaction in context.interactions.values())
     on_its_way = any(not handoff.is_final for handoff in context.handoffs.values())
-    return goes_on or on_its_way or bool(context.moves)
+    is_joining = any(merge.is_under_way for merge in context.merges.values())
+    return goes_on or on_its_way or is_joining or bool(context.moves) or context.hold is not None
 
 
 def is_unfinished(context: Context) -> bool:

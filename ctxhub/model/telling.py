@@ -5,43 +5,67 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
+from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, report
+from ctxhub.model.claiming import must_be_its_worker
 from ctxhub.model.commitment import Commitment, told_of, warn_at
+from ctxhub.model.consent import Consent, said
+from ctxhub.model.consent import promoted as promoted_consents
 from ctxhub.model.context import Context
 from ctxhub.model.customer import NOBODY, Assurance
-from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable
+from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable, under
 from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
 from ctxhub.model.hop import asked_again, looked_again
-from ctxhub.model.interaction import Intent, find, reopen
+from ctxhub.model.interaction import Intent, Interaction, find, reopen
 from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
+from ctxhub.model.risk import cleared, concerned, flagged, must_concern
 from ctxhub.model.tenant import Step, Tenant
 from ctxhub.model.value import Level
 
-OUT_OF_TURN = "out_of_turn"
+UNKEPT = "unkept"
+_WORDS = {"text", "value", "attachments"}
+_REPORTS = ("call.", "recording.")
 _ENDS = {"journey.completed": "completed", "journey.abandoned": "abandoned"}
 _STATES = {"journey.suspended": "suspended", "journey.resumed": "active", "journey.advanced": "active"}
 _WORK = {"journey.advanced", "journey.resumed", *_ENDS}
 
 
+def _plain_ids(words: str) -> str:
+    """Return an id for a handoff where nobody has to find it by that."""
+    return f"ho_{hashlib.blake2b(words.encode(), digest_size=10).hexdigest()}"
+
+
 class Scene(NamedTuple):
-    """Where and when events are told: the tenant's declarations, the clock, and how long a voice without one counts."""
+    """Where and when events are told: the tenant's declarations, the clock, and how handoffs get their ids."""
 
     tenant: Tenant
     now: datetime
+    handoff_ids: HandoffIds = _plain_ids
 
 
 def tell(context: Context, events: list[Event], scene: Scene) -> Change:
     """Apply what was told, in order; all or nothing. The events come back with channel, assurance and marks."""
     kept: list[Event] = []
-    for event in events:
+    for as_told in events:
+        event = by_name(context, as_told) if as_told.type.startswith(_REPORTS) else as_told
         context, more = _admitted(context, event, scene.now)
-        stamped = _stamped(context, event, scene.now)
-        context, seen = RULES.get(event.type.split(".")[0], _only_told)(context, stamped, scene)
-        kept += [*more, *seen]
+        placed = stamped(context, event, scene.now)
+        context, seen = RULES.get(event.type.split(".")[0], _only_told)(context, placed, scene)
+        kept += [*more, *(without_words(context, each) for each in seen)]
     return Change(context, kept)
+
+
+def without_words(context: Context, event: Event) -> Event:
+    """Return an event as it is kept: of a customer who wants nothing kept without what was said."""
+    interaction = context.interactions.get(event.interaction_id or "")
+    if interaction is None or not interaction.unkept or not _WORDS & event.data.keys():
+        return event
+    rest = {name: value for name, value in event.data.items() if name not in _WORDS}
+    blank = {"text": ""} if "text" in event.data else {"value": None} if "value" in event.data else {}
+    return event.but(data=rest | blank, marks=[*event.marks, UNKEPT])
 
 
 def derived_id(kind: str, context: Context, event: Event) -> str:
@@ -51,10 +75,15 @@ def derived_id(kind: str, context: Context, event: Event) -> str:
 
 
 def _admitted(context: Context, event: Event, now: datetime) -> Change:
-    """Refuse an event of an interaction that is over, unless it happened before, or silence had closed it."""
+    """Refuse an event of an interaction that is over, unless it happened before, or silence had closed it.
+
+    What the telephone system reports is always taken; it says itself whether the call goes on.
+    """
     if event.interaction_id is None:
         return Change(context, [])
     interaction = find(context, event.interaction_id)
+    if event.type.startswith(_REPORTS) and interaction.ended_by != "silence":
+        return Change(context, [])
     if interaction.is_open or (interaction.ended_at is not None and event.at < interaction.ended_at):
         return Change(context, [])
     if interaction.ended_by == "silence":
@@ -67,7 +96,7 @@ def _admitted(context: Context, event: Event, now: datetime) -> Change:
     )
 
 
-def _stamped(context: Context, event: Event, now: datetime) -> Event:
+def stamped(context: Context, event: Event, now: datetime) -> Event:
     """Return an event with the channel and the assurance it is told under."""
     if event.interaction_id is None:
         return event.but(assurance=level_without_interaction(event.party))
@@ -80,21 +109,25 @@ def level_without_interaction(party: Party) -> int:
     return SHARED_FROM if party in ("system", "agent") else 0
 
 
-def _sight(context: Context, event: Event, now: datetime) -> Sight:
+def _sight(context: Context, event: Event, scene: Scene) -> Sight:
     """Return what the teller may touch; a system of the company's own, which has no interaction, everything."""
     if event.interaction_id is None:
         return EVERYTHING if event.assurance >= SHARED_FROM else NOTHING
-    return sight_of(context.interaction(event.interaction_id), now)
+    return under(sight_of(context.interaction(event.interaction_id), scene.now), context, scene.tenant)
 
 
-def _origin(event: Event) -> Origin:
-    """Return where an event's content came from."""
+def _origin(context: Context, event: Event) -> Origin:
+    """Return where an event's content came from; it is of the side of a merge that its journey or interaction is of."""
+    journey = context.journeys.get(event.journey_id or "")
+    interaction = context.interactions.get(event.interaction_id or "")
     return Origin(
+        adopted=journey.origin.adopted if journey else interaction.adopted if interaction else (),
         channel=event.channel,
         interaction_id=event.interaction_id,
         party=event.party,
         assurance=event.assurance,
         at=event.at,
+        source=event.data.get("source"),
     )
 
 
@@ -119,7 +152,12 @@ def _message(context: Context, event: Event, scene: Scene) -> Change:
             holder=interaction.holder.model_dump(),
         )
     in_turn = fence is None and event.party == interaction.holder.party
-    return Change(context, [event if in_turn else event.but(marks=[OUT_OF_TURN])])
+    return Change(context, [event if in_turn else event.but(marks=[*event.marks, OUT_OF_TURN])])
+
+
+def _report(context: Context, event: Event, scene: Scene) -> Change:
+    """Follow what the telephone system reports."""
+    return report(context, event, scene.now, scene.handoff_ids)
 
 
 def _intent(context: Context, event: Event, scene: Scene) -> Change:
@@ -154,7 +192,7 @@ def _fact(context: Context, event: Event, scene: Scene) -> Change:
         journey_id=event.journey_id,
         expires_at=event.at + timedelta(seconds=data["expires_in"]) if data.get("expires_in") else None,
         evidence=event.event_id,
-        origin=_origin(event),
+        origin=_origin(context, event),
     )
     if fact.sensitivity != data.get("sensitivity", "personal"):
         event = event.but(data=data | {"sensitivity": fact.sensitivity})
@@ -177,7 +215,7 @@ def _without(context: Context, rejection: Fact, event: Event, scene: Scene) -> t
 
 def _sensitivity(context: Context, event: Event, scene: Scene) -> str:
     """Return the highest sensitivity that the fact was ever told with, in this scope or shared."""
-    name, scope = event.data["name"], _origin(event).scope
+    name, scope = event.data["name"], _origin(context, event).scope
     sensitivity = higher(event.data.get("sensitivity", "personal"), scene.tenant.sensitivity(name))
     for fact in context.facts:
         if (fact.name, fact.journey_id) == (name, event.journey_id) and fact.origin.scope in (None, scope):
@@ -189,7 +227,7 @@ def _question(context: Context, event: Event, scene: Scene) -> Change:
     """Note what the customer is asked, and what of it was known: a repeat, counted once for each holder and name."""
     if event.data.get("purpose", "ask") != "ask" or event.interaction_id is None:
         return Change(context, [event])
-    seen = _sight(context, event, scene.now)
+    seen = _sight(context, event, scene)
     judged = answers(context, seen, event.data["names"], event.journey_id, scene.now)
     repeats = [answer.name for answer in judged if answer.verdict == "known"]
     if not repeats:
@@ -207,7 +245,7 @@ def _open_journey(context: Context, event: Event, scene: Scene) -> Journey | Non
     """Return the journey that an event belongs to; `JourneyUnknown` where the teller may not touch it."""
     if event.journey_id is None:
         return None
-    return touchable(context, _sight(context, event, scene.now), event.journey_id)
+    return touchable(context, _sight(context, event, scene), event.journey_id)
 
 
 def _touched(context: Context, journey: Journey | None, event: Event) -> Context:
@@ -227,7 +265,8 @@ def _journey(context: Context, event: Event, scene: Scene) -> Change:
     if event.type == "journey.declined":
         return _journey_declined(context, event, journey)
     if event.type in _WORK:
-        _refuse_at_work(context, event, journey)
+        _refuse_at_work(context, event, journey, scene)
+        must_be_its_worker(journey, event.data.get("fence"), scene.now)
     if event.type in _ENDS:
         return Change(ended(context, journey.journey_id), [event.but(data=event.data | {"kind": journey.kind})])
     if event.type == "journey.resumed":
@@ -265,10 +304,10 @@ def _at_step(journey: Journey, step: Step, at: datetime) -> Journey:
     """Let a journey come to a step: from now on its owner and its time count, unless it was escalated before."""
     owner = journey.owner if journey.level else step.owner or journey.owner
     ends = at + timedelta(seconds=step.within) if step.within else None
-    return journey.but(step=step.step, owner=owner, step_ends=ends)
+    return journey.but(step=step.step, owner=owner, step_ends=ends, claim=None)
 
 
-def _refuse_at_work(context: Context, event: Event, journey: Journey) -> None:
+def _refuse_at_work(context: Context, event: Event, journey: Journey, scene: Scene) -> None:
     """Refuse a bot that would work on what an agent works on in another interaction.
 
     What was done already, before the agent came or by its own word, is a report and is taken.
@@ -276,11 +315,16 @@ def _refuse_at_work(context: Context, event: Event, journey: Journey) -> None:
     if event.interaction_id is None or event.party == "agent" or event.data.get("happened"):
         return
     interaction = context.interaction(event.interaction_id)
+    refuse_bots(context, journey, interaction, event.at, _sight(context, event, scene))
+
+
+def refuse_bots(context: Context, journey: Journey, interaction: Interaction, at: datetime, seen: Sight) -> None:
+    """Refuse the bot of an interaction work on a journey that an agent works on in another one."""
     if interaction.holder.party != "bot":
         return
     busy = agent_elsewhere(context, journey.journey_id, interaction)
-    if busy is not None and event.at >= busy.since:
-        raise _at_work_by(busy, journey, _sight(context, event, event.at))
+    if busy is not None and at >= busy.since:
+        raise _at_work_by(busy, journey, seen)
 
 
 def _at_work_by(busy: Worker, journey: Journey, seen: Sight) -> AtWork:
@@ -297,7 +341,7 @@ def _journey_started(context: Context, event: Event, scene: Scene) -> Change:
     """Begin a task, or go on with an open one where that is to be found; it becomes what the interaction is about."""
     open_ = _open_one(context, event, scene) if event.data.get("find") else None
     if open_ is not None:
-        _refuse_at_work(context, event, open_)
+        _refuse_at_work(context, event, open_, scene)
         found = event.but(type="journey.resumed", journey_id=open_.journey_id, data={"kind": open_.kind, "found": True})
         context, found = _taken_up(context, found, open_)
         return Change(_moved_on(context, found, open_, scene), [found])
@@ -305,26 +349,26 @@ def _journey_started(context: Context, event: Event, scene: Scene) -> Change:
     if journey_id in context.journeys:
         state = context.journeys[journey_id].state
         raise WrongState(f"journey {journey_id} has begun already", journey_id=journey_id, state=state)
-    journey = _begun(journey_id, event, scene)
+    journey = _begun(context, journey_id, event, scene)
     return Change(_at_work(context.with_journey(journey), event, journey_id), [event.but(journey_id=journey_id)])
 
 
 def _open_one(context: Context, event: Event, scene: Scene) -> Journey | None:
     """Return the open journey of a kind to go on with: what the interaction is about, else the freshest in sight."""
-    seen = _sight(context, event, scene.now)
+    seen = _sight(context, event, scene)
     here = [j for j in context.journeys.values() if j.kind == event.data["kind"] and seen.sees_journey(j)]
     staying = [journey for journey in here if journey.is_open and journey.origin.interaction_id not in context.moves]
     return max(staying, key=lambda j: (j.journey_id == seen.journey_id, j.updated_at), default=None)
 
 
-def _begun(journey_id: str, event: Event, scene: Scene) -> Journey:
+def _begun(context: Context, journey_id: str, event: Event, scene: Scene) -> Journey:
     """Return a new journey at its first step, or the one named, with what its kind declares."""
     kind = scene.tenant.kind(event.data["kind"])
     journey = Journey(
         journey_id=journey_id,
         kind=kind.kind,
         owner=kind.owner,
-        origin=_origin(event),
+        origin=_origin(context, event),
         updated_at=event.at,
         evidence=event.event_id,
         rest=kind.rest,
@@ -363,13 +407,40 @@ def _assurance(context: Context, event: Event, scene: Scene) -> Change:
         return Change(context.with_interaction(interaction.but(assurance=NOBODY)), [event])
     until = event.at + timedelta(seconds=event.data.get("expires_in", 1800))
     raised = Assurance(
-        level=event.data["level"], method=event.data["method"], channel=interaction.channel, until=until
+        level=event.data["level"], method=event.data["method"], channel=interaction.channel, until=until,
+        raised_at=min(event.at, scene.now),
     )  # fmt: skip
     if not raised.outlasts(interaction.assurance, scene.now):
-        return Change(context, [event])
-    context = shared(context.with_interaction(interaction.but(assurance=raised)), event.interaction_id, raised.level)
-    context, arrival = looked_again(context, context.interaction(event.interaction_id), scene.now)
-    return Change(context, [event.but(assurance=raised.level, data=event.data | arrival)])
+        return Change(context.with_interaction(_proven_again(interaction, raised, scene.now)), [event])
+    context, arrival = _surer(context.with_interaction(interaction.but(assurance=raised)), event.interaction_id, scene)
+    level = context.interaction(event.interaction_id).proven
+    return Change(context, [event.but(assurance=level, data=event.data | arrival)])
+
+
+def _proven_again(interaction: Interaction, raised: Assurance, now: datetime) -> Interaction:
+    """Return an interaction whose customer proved again what holds longer already: it counts as proven just now."""
+    left = interaction.assurance
+    since, at = left.raised_at, raised.raised_at
+    again = left.at(now).level == raised.level > 0 and at is not None and (since is None or since < at)
+    return interaction.but(assurance=left.but(raised_at=raised.raised_at)) if again else interaction
+
+
+def _surer(context: Context, interaction_id: str, scene: Scene) -> tuple[Context, dict[str, Any]]:
+    """Share what an interaction said, now that its customer is surely known; return also what came along with it."""
+    context = shared(context, interaction_id, context.interaction(interaction_id).level(scene.now))
+    return looked_again(context, context.interaction(interaction_id), scene.now)
+
+
+def _risk(context: Context, event: Event, scene: Scene) -> Change:
+    """Warn of an interaction, or no longer; what it said meanwhile is shared where its customer is surely known."""
+    must_concern(event, context)
+    queue = scene.tenant.policies.fraud_queue
+    if event.type == "risk.flagged":
+        return flagged(context, event, queue)
+    context, events = cleared(context, event, queue)
+    for interaction in concerned(context, event):
+        context, _ = _surer(context, interaction.interaction_id, scene)
+    return Change(context, events)
 
 
 def shared(context: Context, interaction_id: str, level: Level) -> Context:
@@ -383,7 +454,8 @@ def shared(context: Context, interaction_id: str, level: Level) -> Context:
     journeys = {k: j.but(origin=_lifted(j.origin, interaction_id, level)) for k, j in context.journeys.items()}
     promises = {k: c.but(origin=_lifted(c.origin, interaction_id, level)) for k, c in context.commitments.items()}
     facts = promoted(context.facts, interaction_id, level)
-    return context.but(journeys=journeys, commitments=promises, facts=facts)
+    consents = promoted_consents(context.consents, interaction_id, level)
+    return context.but(journeys=journeys, commitments=promises, facts=facts, consents=consents)
 
 
 def _lifted(origin: Origin, interaction_id: str, level: Level) -> Origin:
@@ -409,7 +481,7 @@ def _commitment(context: Context, event: Event, scene: Scene) -> Change:
 def _may_end(context: Context, event: Event, promise: Commitment, scene: Scene) -> bool:
     """Tell whether a promise is the teller's to end; what is shared is ended at level 2 only."""
     surely = promise.origin.scope is not None or event.assurance >= SHARED_FROM
-    return surely and _sight(context, event, scene.now).sees(promise.origin)
+    return surely and _sight(context, event, scene).sees(promise.origin)
 
 
 def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
@@ -431,19 +503,38 @@ def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
         warn_at=warn_at(event.at, due_at, timedelta(seconds=scene.tenant.policies.warn_before)),
         journey_id=event.journey_id,
         evidence=event.event_id,
-        origin=_origin(event),
+        origin=_origin(context, event),
     )
     told_ = event.but(data=event.data | told_of(promise))
     return Change(context.but(commitments=context.commitments | {commitment_id: promise}), [told_])
 
 
+def _consent(context: Context, event: Event, scene: Scene) -> Change:
+    """Note what the customer allows; where nothing is to be kept, the interaction's words are not from now on."""
+    data, verb = event.data, event.type.split(".")[1]
+    expires_in = data.get("expires_in")
+    consent = Consent(
+        purpose=data["purpose"], state=verb, text_version=data.get("text_version"), evidence=event.event_id,
+        expires_at=event.at + timedelta(seconds=expires_in) if expires_in else None, origin=_origin(context, event),
+    )  # fmt: skip
+    context = context.but(consents=said(context.consents, consent))
+    if consent.purpose == "keeping" and event.interaction_id is not None:
+        interaction = context.interaction(event.interaction_id)
+        context = context.with_interaction(interaction.but(unkept=not consent.allows))
+    return Change(context, [event])
+
+
 #: The rule for each family of events; what has none is only told.
 RULES: dict[str, Callable[[Context, Event, Scene], Change]] = {
     "message": _message,
+    "call": _report,
+    "recording": _report,
     "intent": _intent,
     "fact": _fact,
     "question": _question,
     "journey": _journey,
     "assurance": _assurance,
+    "risk": _risk,
     "commitment": _commitment,
+    "consent": _consent,
 }

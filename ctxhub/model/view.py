@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ctxhub.model.calling_back import missed
+from ctxhub.model.claiming import standing as standing_claim
+from ctxhub.model.commitment import Commitment
+from ctxhub.model.consent import ConsentView, is_refused, standing
+from ctxhub.model.consent import view as consent_view
 from ctxhub.model.context import Context, ContextView
-from ctxhub.model.customer import NOBODY, Assurance
-from ctxhub.model.disclosure import Sight, facts_in_sight, intent_in_sight, missing
+from ctxhub.model.customer import NOBODY, Assurance, Identifier
+from ctxhub.model.disclosure import Sight, facts_in_sight, intent_in_sight, masked_in_sight, missing
 from ctxhub.model.fact import SHARED_FROM as SHARED
 from ctxhub.model.fact import Fact, FactLine, FactView, line
 from ctxhub.model.handoff import HandoffView
@@ -14,6 +19,7 @@ from ctxhub.model.handoff import view as handoff_view
 from ctxhub.model.interaction import Interaction, InteractionView, Waiting
 from ctxhub.model.interaction import view as interaction_view
 from ctxhub.model.journey import Journey, JourneyView, Offer, ReasonCode, agent_elsewhere, worker, worth
+from ctxhub.model.masking import mask
 from ctxhub.model.tenant import Tenant
 
 Groups = dict[tuple[str, str | None], list[Fact]]
@@ -32,24 +38,43 @@ def context_view(
         version=0,
         document_version=0,
         known=context.known,
-        identifiers=list(context.identifiers) if seen.everything or seen.level >= SHARED else [],
+        identifiers=_identifiers(context, seen),
         assurance=_assurance(context, seen, now, interaction_id),
-        facts=_facts(groups, seen),
+        facts=_facts(groups, seen) | _masked(groups, masked_in_sight(context, seen, now), seen),
         journeys=[_journey(context, j, seen, groups, tenant, now) for j in _in_sight(context, seen)],
         interactions=interactions_in_sight(context, seen, now),
         handoffs=_handoffs(context, seen),
-        commitments=[c for c in context.commitments.values() if seen.sees(c.origin)],
+        commitments=[c for c in context.commitments.values() if _sees_promise(c, seen)],
+        consents=_consents(context, seen, now, interaction_id),
         intent=intent_in_sight(context, seen),
-        steering={"known": context.known, "journeys": _steering(context), "language": _language(context)},
+        steering={
+            "known": context.known,
+            "journeys": [] if is_refused(context, "profiling", interaction_id, now) else _steering(context, now),
+            "language": _language(context),
+        },
         recent=[],
     )
+
+
+def _identifiers(context: Context, seen: Sight) -> list[Identifier]:
+    """Show what leads to the customer; where from, and when it was seen, only to who sees everything."""
+    if seen.everything:
+        return list(context.leading)
+    return [identifier.plain for identifier in context.leading] if seen.level >= SHARED else []
+
+
+def _sees_promise(promise: Commitment, seen: Sight) -> bool:
+    """Tell whether a promise is in sight: by origin, and where its journey is."""
+    own = promise.origin.interaction_id in seen.lineage
+    return seen.sees(promise.origin) and (own or seen.clears_journey(promise.journey_id))
 
 
 def _assurance(context: Context, seen: Sight, now: datetime, interaction_id: str | None) -> Assurance:
     """Show the asking interaction's assurance; without one, the surest of all open ones to who sees everything."""
     if interaction_id is not None:
-        return context.interaction(interaction_id).assurance.at(now)
-    levels = [i.assurance.at(now) for i in context.interactions.values() if i.is_open and i.interaction_id]
+        return context.interaction(interaction_id).assurance_for(seen.internal, now)
+    open_ = [interaction for interaction in context.interactions.values() if interaction.is_open]
+    levels = [interaction.assurance_for(seen.internal, now) for interaction in open_]
     visible = seen.everything or bool(seen.lineage)
     return max(levels, key=lambda assurance: assurance.level, default=NOBODY) if visible else NOBODY
 
@@ -71,16 +96,23 @@ def _best_first(before: list[Fact], facts: list[Fact], seen: Sight) -> list[Fact
     return sorted(before + facts, key=lambda fact: fact.rank)
 
 
+def _masked(groups: Groups, hidden: Groups, seen: Sight) -> dict[str, FactView]:
+    """Show with a mask what an agent's caller is not cleared for; a name in sight stands for itself."""
+    in_sight = {name for name, _ in groups}
+    return {name: shown for name, shown in _facts(hidden, seen).items() if name not in in_sight}
+
+
 def _fact(facts: list[Fact], seen: Sight) -> FactView:
-    """Show the best value with its living rivals, or that it is withheld."""
+    """Show the best value with its living rivals, or that it is held back and what would unlock it."""
     best = facts[0]
-    if not seen.may_show(best):
+    outcome, unlock = seen.of(best)
+    if outcome != "shown":
         return FactView(
-            state=best.state, confidence=best.confidence, sensitivity=best.sensitivity,
-            journey_id=best.journey_id, withheld=True,
+            state=best.state, confidence=best.confidence, sensitivity=best.sensitivity, journey_id=best.journey_id,
+            withheld=True, masked=mask(best.value) if outcome == "masked" else None, unlock=unlock,
         )  # fmt: skip
     rivals: list[FactLine] = [line(fact) for fact in facts[1:] if fact.value != best.value and seen.may_show(fact)]
-    return FactView.model_construct(**dict(line(best)), others=rivals, withheld=False)
+    return FactView.model_construct(**dict(line(best)), others=rivals, withheld=False, masked=None, unlock=None)
 
 
 def _in_sight(context: Context, seen: Sight) -> list[Journey]:
@@ -92,19 +124,23 @@ def _journey(
     context: Context, journey: Journey, seen: Sight, groups: Groups, tenant: Tenant, now: datetime
 ) -> JourneyView:
     """Show a journey with the facts still to ask, and who is at work on it in an interaction in sight."""
-    shown = {name: getattr(journey, name) for name in JourneyView.model_fields if name not in ("missing", "worker")}
+    names = JourneyView.model_fields.keys() - {"missing", "worker", "claim"}
+    shown = {name: getattr(journey, name) for name in names}
     busy = worker(context, journey.journey_id, lambda interaction: _sees_interaction(interaction, seen, now))
-    return JourneyView.model_construct(**shown, missing=missing(journey, groups, tenant), worker=busy)
+    return JourneyView.model_construct(
+        **shown, missing=missing(journey, groups, tenant), worker=busy, claim=standing_claim(journey.claim, now)
+    )
 
 
 def interactions_in_sight(context: Context, seen: Sight, now: datetime) -> list[InteractionView]:
     """Show the open interactions in sight, and those ended that the reader came from."""
-    return [_interaction(context, i, now) for i in context.interactions.values() if _sees_interaction(i, seen, now)]
+    found = [i for i in context.interactions.values() if _sees_interaction(i, seen, now)]
+    return [_interaction(context, i, now, seen.internal) for i in found]
 
 
-def _interaction(context: Context, interaction: Interaction, now: datetime) -> InteractionView:
-    """Show an interaction, and where it waits for a human."""
-    shown, offer = interaction_view(interaction, now), context.open_offer(interaction.interaction_id)
+def _interaction(context: Context, interaction: Interaction, now: datetime, internal: bool) -> InteractionView:
+    """Show an interaction, where it waits for a human, and to colleagues what warns of it."""
+    shown, offer = interaction_view(interaction, now, internal), context.open_offer(interaction.interaction_id)
     if offer is None or (offer.to.queue is None and offer.to.agent is None):
         return shown
     return shown.but(waits=Waiting(handoff_id=offer.handoff_id, queue=offer.to.queue, since=offer.waiting_since))
@@ -129,23 +165,39 @@ def _handoffs(context: Context, seen: Sight) -> list[HandoffView]:
     return shown
 
 
-def _steering(context: Context) -> list[str]:
-    """Return the kinds of open journeys that are shared: fit to steer menus, not to be turned into words."""
+def _consents(context: Context, seen: Sight, now: datetime, interaction_id: str | None) -> dict[str, ConsentView]:
+    """Show the consents in sight, by purpose, the latest word of each."""
+    counted = standing(context, interaction_id, now)
+    return {purpose: consent_view(consent) for purpose, consent in counted.items() if seen.sees(consent.origin)}
+
+
+def _steering(context: Context, now: datetime) -> list[str]:
+    """Return the kinds of open journeys that are shared, first what we called about without reaching the customer.
+
+    They are fit to steer menus, not to be turned into words.
+    """
     shared = [j for j in context.journeys.values() if j.is_open and j.origin.scope is None]
+    call = missed(context, now)
+    shared.sort(key=lambda journey: call is None or journey.journey_id != call[0].journey_id)
     return list(dict.fromkeys(journey.kind for journey in shared))
 
 
 def _language(context: Context) -> str | None:
     """Return the language that the customer used last at level 2 or more."""
-    spoken = [i for i in context.interactions.values() if i.language and i.assurance.level >= SHARED]
+    spoken = [i for i in context.interactions.values() if i.language and i.proven >= SHARED]
     return max(spoken, key=lambda i: i.started_at).language if spoken else None
 
 
 def offers(context: Context, seen: Sight, interaction: Interaction, tenant: Tenant, now: datetime) -> list[Offer]:
     """Return the journeys worth resuming, best first: the one that was handed over, then by what they are `worth`.
 
-    What was declined in the interaction is not offered again, and to a bot not what an agent works on elsewhere.
+    What was declined in the interaction is not offered again, and to a bot not what an agent works on elsewhere; to
+    whom a warning of fraud concerns nothing is offered.
     """
+    if interaction.is_suspect:
+        return []
+    if is_refused(context, "profiling", interaction.interaction_id, now):
+        return _handed_over(context, seen, interaction, tenant, now)
     groups = facts_in_sight(context, seen, now)
     open_ = [journey for journey in _in_sight(context, seen) if journey.is_open]
     wanted = [journey for journey in open_ if _is_wanted(context, journey, interaction)]
@@ -155,7 +207,28 @@ def offers(context: Context, seen: Sight, interaction: Interaction, tenant: Tena
         return journey.journey_id == interaction.journey_id, weight, journey.updated_at
 
     ranked = sorted(wanted, key=rank, reverse=True)
-    return [_offer(_journey(context, j, seen, groups, tenant, now), j, interaction, tenant) for j in ranked]
+    shown = [_offer(_journey(context, j, seen, groups, tenant, now), j, interaction, tenant) for j in ranked]
+    return _returned_call_first(context, shown, interaction, now)
+
+
+def _returned_call_first(context: Context, shown: list[Offer], interaction: Interaction, now: datetime) -> list[Offer]:
+    """Put first what we called about within a day without reaching the customer, who is calling us now."""
+    call = missed(context, now) if interaction.direction == "inbound" else None
+    about = [offer for offer in shown if call and offer.journey_id == call[0].journey_id]
+    if not about or call is None:
+        return shown
+    why = f"we called at {call[1].at:%Y-%m-%d %H:%M} and did not reach the customer"
+    first = about[0].but(reason=why, reason_code="missed_call")
+    return [first, *(offer for offer in shown if offer.journey_id != first.journey_id)]
+
+
+def _handed_over(context: Context, seen: Sight, interaction: Interaction, tenant: Tenant, now: datetime) -> list[Offer]:
+    """Return the one journey that the interaction is about: without a profile nothing else is offered by history."""
+    journey = context.journeys.get(interaction.journey_id or "")
+    if journey is None or not journey.is_open or not seen.sees_journey(journey):
+        return []
+    groups = facts_in_sight(context, seen, now)
+    return [_offer(_journey(context, journey, seen, groups, tenant, now), journey, interaction, tenant)]
 
 
 def _is_wanted(context: Context, journey: Journey, interaction: Interaction) -> bool:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -44,7 +45,7 @@ def examine(url: str, settings: Settings) -> list[Finding]:
     )
     with client:
         try:
-            return list(_findings(client, settings.durability))
+            return list(_findings(client, url, settings.durability))
         except RedisError as error:
             remedy = "start it, or mend CTXHUB_REDIS_URL"
             return [Finding("answers", f"{without_password(url)} does not: {error}", "bad", remedy)]
@@ -55,7 +56,39 @@ def without_password(url: str) -> str:
     return _PASSWORD.sub("***", url)
 
 
-def _findings(client: Redis, durability: str) -> Iterator[Finding]:
+def is_near(url: str) -> bool:
+    """Tell whether a server is reached without leaving this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "unix" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _guarded(client: Redis, url: str) -> Iterator[Finding]:
+    """Look at what keeps strangers out of a server that is reached over a network."""
+    parts = urlsplit(url)
+    yield _wanted("password", bool(parts.password), "give it a user and password, and name both in CTXHUB_REDIS_URL")
+    yield _wanted("tls", parts.scheme == "rediss", "use rediss://: passwords and customers travel in the clear")
+    yield _default_user(client)
+
+
+def _wanted(name: str, is_there: bool, remedy: str) -> Finding:
+    return Finding(name, "yes" if is_there else "no", "good" if is_there else "bad", "" if is_there else remedy)
+
+
+def _default_user(client: Redis) -> Finding:
+    """Look at the user that everybody is who does not say otherwise."""
+    try:
+        found: Any = client.acl_getuser("default")
+    except RedisError:
+        return Finding("default user", "not shown to us", "unknown", "it should be off: ACL SETUSER default off")
+    flags = found["flags"]
+    is_open = "on" in flags and "nopass" in flags
+    remedy = "ACL SETUSER default off: whoever reaches the port may do anything" if is_open else ""
+    return Finding(
+        "default user", "on, without password" if is_open else "guarded", "bad" if is_open else "good", remedy
+    )
+
+
+def _findings(client: Redis, url: str, durability: str) -> Iterator[Finding]:
     began_at = time.time()
     seconds, micros = client.time()
     yield _clock(seconds + micros / 1e6 - (began_at + time.time()) / 2)
@@ -64,6 +97,8 @@ def _findings(client: Redis, durability: str) -> Iterator[Finding]:
     yield _role(info)
     config = _config(client)
     yield _eviction(config)
+    if not is_near(url):
+        yield from _guarded(client, url)
     yield _persistence(config)
     if durability != "fast":
         yield _sync(config)

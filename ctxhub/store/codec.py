@@ -1,6 +1,11 @@
 """How values become bytes in Redis, and back: JSON, compressed against a fixed dictionary of what events look like.
 
 The first byte names the format. A new dictionary gets a new byte; old ones stay readable.
+
+    plain    01 | compressed JSON
+    sealed   02 | how many seals (2) | of each its length (4) and itself | compressed JSON, with null for each of them
+
+What is sealed are the values of sensitive facts, and of the events that told them.
 """
 
 from __future__ import annotations
@@ -9,13 +14,25 @@ import hashlib
 from typing import Any
 
 import orjson
+import structlog
 import zstandard
+from pydantic_core import from_json, to_json
 
+from ctxhub.errors import Unreadable
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
+from ctxhub.model.fact import Fact
 from ctxhub.model.value import rfc3339
+from ctxhub.store.sealing import DataKey, Destroyed, Opener
 
+log = structlog.get_logger()
+SENSITIVE = "sensitive"
+UNREADABLE = "unreadable"
+RETIRED = b"retired"
+#: What an event becomes that told of somebody who was forgotten.
+FORGOTTEN = "event.forgotten"
 _FORMAT = b"\x01"
+_SEALED = b"\x02"
 _DICTIONARY = (
     b'{"customer_id":"","known":true,"created_at":"2026-01-01T00:00:00.000Z","identifiers":[{"type":"phone","value":"+'
     b'","strength":"claimed"}],"facts":[{"name":"","value":"","state":"stated","confidence":0.9,"sensitivity":"sensitive'
@@ -47,24 +64,115 @@ def packed(json: bytes) -> bytes:
 
 
 def unpacked(kept: bytes) -> bytes:
-    """Return the JSON of what is kept; `ValueError` for a format of the future."""
-    if kept[:1] != _FORMAT:
+    """Return the JSON of what is kept, null for what is sealed; `ValueError` for a format of the future.
+
+    `Unreadable` where it is not whole.
+    """
+    return _apart(kept)[0]
+
+
+def _apart(kept: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the JSON of what is kept, and the seals beside it."""
+    if kept[:1] == _FORMAT:
+        return _inflated(kept[1:]), []
+    if kept[:1] != _SEALED:
         raise ValueError(f"format {kept[:1]!r} is not known here: it was written by a newer ctxhub")
-    return _decompressor.decompress(kept[1:])
+    seals, at = [], 3
+    for _ in range(int.from_bytes(kept[1:3])):
+        begins = at + 4
+        at = begins + int.from_bytes(kept[at:begins])
+        seals.append(kept[begins:at])
+        if at > len(kept):
+            break
+    return _inflated(kept[at:]), seals
+
+
+def _inflated(compressed: bytes) -> bytes:
+    """Return what was compressed; what was damaged may also claim to be larger than any memory."""
+    try:
+        return _decompressor.decompress(compressed)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise Unreadable(f"what is kept is not whole: {error}") from error
+
+
+def _together(json: bytes, seals: list[bytes]) -> bytes:
+    """Return JSON and seals as they are kept."""
+    if not seals:
+        return packed(json)
+    beside = b"".join(len(seal).to_bytes(4) + seal for seal in seals)
+    return _SEALED + len(seals).to_bytes(2) + beside + _compressor.compress(json)
 
 
 def document_bytes(context: Context) -> bytes:
-    """Return a context as it is kept."""
+    """Return a context as JSON, with all that it says."""
     return context.model_dump_json(exclude_defaults=True).encode()
 
 
-def context_from(kept: bytes) -> Context:
-    """Return the context that was kept."""
+def is_secret(event: Event) -> bool:
+    """Tell whether an event tells a value that is kept sealed."""
+    return event.type.startswith("fact.") and event.data.get("sensitivity") == SENSITIVE and "value" in event.data
+
+
+def has_secrets(context: Context) -> bool:
+    """Tell whether a context holds a value that is kept sealed."""
+    return any(fact.sensitivity == SENSITIVE for fact in context.facts)
+
+
+def sealed_document(context: Context, key: DataKey | None) -> tuple[bytes, int]:
+    """Return a context as it is kept, and how large it is before it is compressed; secrets need a key."""
+    if key is None:
+        json = document_bytes(context)
+        return packed(json), len(json)
+    secrets = [fact for fact in context.facts if fact.sensitivity == SENSITIVE]
+    seals = [key.seal(_place(fact), to_json(fact.value)) for fact in secrets]
+    hollow = [fact.but(value=None) if fact.sensitivity == SENSITIVE else fact for fact in context.facts]
+    json = document_bytes(context.with_facts(hollow))
+    return _together(json, seals), len(json) + sum(map(len, seals))
+
+
+def _place(fact: Fact) -> str:
+    """Name the field that a fact's value is bound to."""
+    return "\x1e".join(("fact", fact.name, fact.journey_id or "", fact.evidence))
+
+
+def hollow_context(kept: bytes) -> Context:
+    """Return the context that was kept without what is sealed in it: good for finding things, never to be written."""
     return Context.model_validate_json(unpacked(kept))
 
 
-def event_bytes(event: Event) -> bytes:
+def context_from(kept: bytes, opener: Opener | None = None) -> Context:
+    """Return the context that was kept; `Unreadable` where what is sealed in it can't be opened."""
+    json, seals = _apart(kept)
+    context = Context.model_validate_json(json)
+    if not seals:
+        return context
+    if opener is None:
+        raise Unreadable(f"what is sealed of {context.customer_id} needs its data key")
+    return context.with_facts(_filled(context, seals, opener))
+
+
+def _filled(context: Context, seals: list[bytes], opener: Opener) -> list[Fact]:
+    """Return the facts with what is sealed; what nobody can read any more, because its epoch was destroyed, is gone."""
+    waiting = iter(seals)
+    filled = []
+    try:
+        for fact in context.facts:
+            if fact.sensitivity == SENSITIVE:
+                fact = fact.but(value=from_json(opener.open(_place(fact), next(waiting))))
+            filled.append(fact)
+    except Destroyed:
+        return [fact for fact in context.facts if fact.sensitivity != SENSITIVE]
+    except (Unreadable, StopIteration) as error:
+        log.error("value.unreadable", customer=context.customer_id, reason=str(error) or "a seal is missing")
+        raise Unreadable(
+            f"what is sealed of {context.customer_id} can't be opened", customer_id=context.customer_id
+        ) from error
+    return filled
+
+
+def event_bytes(event: Event, key: DataKey | None = None) -> bytes:
     """Return an event as it is kept; version, channel, assurance and marks stand before it in the timeline."""
+    secret = is_secret(event) and key is not None
     shown = {
         "event_id": event.event_id,
         "type": event.type,
@@ -72,21 +180,66 @@ def event_bytes(event: Event) -> bytes:
         "interaction_id": event.interaction_id,
         "journey_id": event.journey_id,
         "party": event.party,
-        "data": event.data,
+        "data": event.data | {"value": None} if secret else event.data,
     }
-    return packed(orjson.dumps({k: v for k, v in shown.items() if v is not None}))
+    seals = [key.seal(f"event\x1e{event.event_id}", to_json(event.data["value"]))] if secret and key else []
+    return _together(orjson.dumps({k: v for k, v in shown.items() if v is not None}), seals)
 
 
-def event_from(entry: bytes, version: int) -> dict[str, Any]:
-    """Return the event of a timeline's entry as a plain dict, with its version, channel, assurance and marks."""
+def entry_bytes(event: dict[str, Any]) -> bytes:
+    """Return the entry of a timeline that is read as this event; its value, if it has one, is not sealed."""
+    head = f"{event['assurance']} {event.get('channel', '')} {','.join(event.get('marks', ()))} "
+    beside = ("version", "assurance", "channel", "marks")
+    return head.encode() + packed(orjson.dumps({name: value for name, value in event.items() if name not in beside}))
+
+
+def event_from(entry: bytes, version: int, opener: Opener | None = None) -> dict[str, Any]:
+    """Return the event of a timeline's entry as a plain dict, with its version, channel, assurance and marks.
+
+    A sealed value is null without an opener; one that can't be opened is null and marked.
+    """
     level, channel, marks, kept = entry.split(b" ", 3)
-    event: dict[str, Any] = orjson.loads(unpacked(kept))
+    json, seals = _apart(kept)
+    event: dict[str, Any] = orjson.loads(json)
     event["version"] = version
     event["assurance"] = int(level)
     if channel:
         event["channel"] = channel.decode()
     if marks:
         event["marks"] = marks.decode().split(",")
+    return _with_value(event, seals[0], opener) if seals and opener is not None else event
+
+
+def without_value(entry: bytes) -> bytes:
+    """Return an entry of a timeline without the value that its event told, marked so; the rest is as it was."""
+    level, channel, marks, kept = entry.split(b" ", 3)
+    event: dict[str, Any] = orjson.loads(unpacked(kept))
+    event["data"] = {name: value for name, value in event["data"].items() if name != "value"}
+    marked = b",".join(mark for mark in (marks, RETIRED) if mark)
+    return b" ".join((level, channel, marked, packed(orjson.dumps(event))))
+
+
+def emptied(entry: bytes) -> bytes:
+    """Return an entry of a timeline that only keeps the place and the id of an event of which nothing may be left."""
+    event = event_from(entry, 0)
+    left = {"event_id": event["event_id"], "type": FORGOTTEN, "at": event["at"], "party": "system", "data": {}}
+    return entry_bytes(left | {"assurance": 0})
+
+
+def is_sealed(entry: bytes) -> bool:
+    """Tell whether an entry of a timeline holds something sealed."""
+    return entry.split(b" ", 3)[3][:1] == _SEALED
+
+
+def _with_value(event: dict[str, Any], seal: bytes, opener: Opener) -> dict[str, Any]:
+    """Return an event with its value, or with the mark that it can't be read."""
+    try:
+        event["data"]["value"] = from_json(opener.open(f"event\x1e{event['event_id']}", seal))
+    except Destroyed:
+        event["marks"] = [*event.get("marks", ()), UNREADABLE]
+    except Unreadable as error:
+        log.error("value.unreadable", version=event["version"], reason=error.detail)
+        event["marks"] = [*event.get("marks", ()), UNREADABLE]
     return event
 
 

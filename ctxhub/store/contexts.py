@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,30 +17,41 @@ from ctxhub.errors import (
     ContextFull,
     CustomerUnknown,
     EventIdReused,
+    Forbidden,
     IdempotencyKeyReused,
     Lapsed,
+    Merged,
     Moved,
     NotTheHolder,
+    StaleFence,
+    Unreadable,
 )
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Activities
 from ctxhub.store.codec import (
     context_from,
-    document_bytes,
+    entry_bytes,
     event_bytes,
     event_digest,
     event_from,
-    packed,
+    has_secrets,
+    is_sealed,
+    is_secret,
+    sealed_document,
 )
 from ctxhub.store.indexes import activities, entries, entry_changes, instant, millis, standing_changes
 from ctxhub.store.keys import CustomerKeys
 from ctxhub.store.redis import Server
+from ctxhub.store.sealing import DataKey, Destroyed, Opener, Sealing
 
 MAX_DOCUMENT = 256 * 1024
 OPERATION_LIVES = timedelta(hours=48)
 LOOKUP_LIVES = timedelta(days=7)
 ERASED_LIVES = timedelta(minutes=2)
+LIVE = "live"
+_MOVED = "moved:"
+_FORGETTING = "forgetting"
 _CACHED = 8192
 
 
@@ -71,6 +82,9 @@ class Loaded(NamedTuple):
     record: str | None
     born: str = ""
     last_at: datetime | None = None
+    data_key: str = ""
+    has_lapsed: bool = False
+    state: str = LIVE
 
 
 class Lease(NamedTuple):
@@ -85,7 +99,11 @@ LEFT_ALONE = Lease(None, heard=False)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a decision wants written: the new context (None: unchanged), its events, and who was heard."""
+    """What a decision wants written: the new context (None: unchanged), its events, and who was heard.
+
+    `anew` are events of the timeline to write over those of their versions; that, and what `proves_version`, holds
+    only if nothing at all was written since. What a router decided holds only while its fence stands in the partition.
+    """
 
     context: Context | None
     events: Sequence[tuple[Event, str]] = ()
@@ -95,6 +113,10 @@ class Plan:
     record: str = ""
     lookups: Sequence[tuple[str, str]] = ()
     lists_anew: bool = False
+    state: str = LIVE
+    proves_version: bool = False
+    anew: Sequence[dict[str, Any]] = ()
+    router_fence: int | None = None
 
 
 class Appended(NamedTuple):
@@ -116,6 +138,10 @@ class Outcome(NamedTuple):
     versions: list[int]
 
 
+class Raced(Exception):
+    """Something was written since the version that had to stand."""
+
+
 class NotOpen(Exception):
     """An event's interaction is not open, so that only a decision can tell what to do with it."""
 
@@ -129,15 +155,22 @@ class Older(Protocol):
     async def entries(self, who: Who, first: int, last: int) -> list[bytes]:
         """Return entries of a timeline between versions (inclusive), without gaps from the first on."""
 
+    async def data_key(self, who: Who) -> str:
+        """Return the data key of a customer as it was kept; empty where there is none."""
+
 
 class Contexts:
     """The contexts of all customers, each the unit of change; those released come back from what is `older`."""
 
-    def __init__(self, server: Server, keep: timedelta, older: Older | None = None) -> None:
+    def __init__(
+        self, server: Server, keep: timedelta, older: Older | None = None, sealing: Sealing | None = None
+    ) -> None:
         self._server = server
         self._older = older
+        self._sealing = sealing
         self._keep = str(round(keep.total_seconds() * 1000)) if older is None else "0"
         self._parsed: OrderedDict[Who, tuple[str, Context]] = OrderedDict()
+        self._openers: OrderedDict[Who, Opener] = OrderedDict()
         self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
     def keys(self, who: Who) -> CustomerKeys:
@@ -154,16 +187,36 @@ class Contexts:
     async def load(
         self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
     ) -> Loaded:
-        """Read a customer's context, empty for one who is not there yet; what moved or is gone is refused."""
+        """Read a customer's context, empty for one who is not there yet; what moved or is gone is refused.
+
+        Of one who moved, what was told or done there before is still recognised.
+        """
+        loaded = await self.wherever(who, recent, event_ids, operation)
+        told_before = bool(event_ids) and None not in loaded.seen
+        if not (loaded.state.startswith(_MOVED) and (told_before or loaded.record is not None)):
+            must_be_live(who, loaded.state)
+        return loaded
+
+    async def wherever(
+        self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
+    ) -> Loaded:
+        """Read a customer's context as `load` does, also that of one who moved."""
         loaded = await self.peek(who, recent, event_ids, operation)
         if loaded.context is None and self._older is not None and await self._older.bring_back(who):
             return await self.peek(who, recent, event_ids, operation)
         return loaded
 
+    async def home(self, who: Who, at_hand: bool = False) -> Who:
+        """Return the customer that one is now: itself, unless it was merged into another; as far as is `at_hand`."""
+        state = (await (self.peek if at_hand else self.wherever)(who)).state
+        if not state.startswith(_MOVED):
+            return who
+        return await self.home(Who(who.tenant, state.removeprefix(_MOVED)), at_hand)
+
     async def peek(
         self, who: Who, recent: int = 0, event_ids: Sequence[str] = (), operation: Operation | None = None
     ) -> Loaded:
-        """Read a customer's context if it is in Redis; nothing is brought back."""
+        """Read a customer's context, in whatever state, if it is in Redis; nothing is brought back."""
         keys = self.keys(who)
         cached = self._parsed.get(who)
         record_key = self._operation_key(who, operation)
@@ -173,24 +226,46 @@ class Contexts:
         head = dict(zip(flat[::2], flat[1::2], strict=True))
         if not head:
             return Loaded(None, 0, 0, "", {}, [], [None] * len(event_ids), _record(record, operation))
-        _must_be_here(who, head[b"state"].decode())
-        commit = head[b"commit"].decode()
+        commit, state = head[b"commit"].decode(), head[b"state"].decode()
+        if state == _FORGETTING:
+            must_be_live(who, state)
+        if kept == b"" or (kept is None and (cached is None or cached[0] != commit)):
+            self._parsed.pop(who, None)
+            nobody: Loaded = Loaded(None, 0, 0, "", {}, [], [None] * len(event_ids), None, has_lapsed=True)
+            return nobody
+        opener = self.opener(who, head.get(b"key", b"").decode())
         return Loaded(
-            self._context(who, commit, kept, cached),
+            self._context(who, commit, kept, cached, opener),
             int(head[b"version"]),
             int(head[b"document_version"]),
             commit,
             activities(head),
-            _events(newest, int(head[b"version"]) - len(newest) + 1),
+            _events(newest, int(head[b"version"]) - len(newest) + 1, opener),
             [_seen(text) for text in seen] or [None] * len(event_ids),
             _record(record, operation),
             head.get(b"born", b"").decode(),
             instant(head[b"last"]) if b"last" in head else None,
+            head.get(b"key", b"").decode(),
+            state=state,
         )
+
+    def opener(self, who: Who, data_key: str) -> Opener | None:
+        """Return what opens the values of a customer who has this data key; it is unwrapped once while it is used."""
+        if self._sealing is None or not data_key:
+            return self._sealing.opener(*who, data_key) if self._sealing is not None else None
+        opener = self._openers.pop(who, None)
+        if opener is None or opener.wrapped != data_key:
+            opener = self._sealing.opener(*who, data_key)
+        self._openers[who] = opener
+        while len(self._openers) > _CACHED:
+            self._openers.popitem(last=False)
+        return opener
 
     async def existing(self, who: Who, recent: int = 0) -> tuple[Loaded, Context]:
         """Read the context of a customer who must be there."""
         loaded = await self.load(who, recent)
+        if loaded.has_lapsed:
+            raise Lapsed(f"the context of {who.customer_id} has expired", customer_id=who.customer_id)
         if loaded.context is None:
             raise CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
         return loaded, loaded.context
@@ -201,15 +276,16 @@ class Contexts:
             return self.keys(who).context
         return self._server.keys.operation(who.tenant, who.customer_id, operation.digest)
 
-    def _context(self, who: Who, commit: str, kept: bytes | None, cached: tuple[str, Context] | None) -> Context:
+    def _context(
+        self, who: Who, commit: str, kept: bytes | None, cached: tuple[str, Context] | None, opener: Opener | None
+    ) -> Context:
         """Return the context of a commit: parsed once; `cached` is what was held as it was asked for."""
-        if kept is None and cached is not None and cached[0] == commit:
+        if kept is None:
+            assert cached is not None
             if who in self._parsed:
                 self._parsed.move_to_end(who)
             return cached[1]
-        if kept is None:
-            raise Lapsed(f"the context of {who.customer_id} has lapsed", customer_id=who.customer_id)
-        context = context_from(kept)
+        context = context_from(kept, opener)
         self._remember(who, commit, context)
         return context
 
@@ -221,13 +297,19 @@ class Contexts:
             self._parsed.popitem(last=False)
 
     async def append(
-        self, who: Who, events: Sequence[Appended], now: datetime, operation: Operation | None = None
-    ) -> Outcome:
-        """Append events that commute, in one step; `NotOpen` where a decision is needed first."""
+        self, who: Who, events: Sequence[Appended], now: datetime, operation: Operation | None = None,
+        on: int | None = None, channels: Collection[str] = (),
+    ) -> Outcome:  # fmt: skip
+        """Append events that commute, in one step; `NotOpen` where a decision is needed first.
+
+        With `on` nothing may have been written since that version; else `Raced`. With `channels` an interaction of
+        another channel is `Forbidden`.
+        """
         keys = self.keys(who)
         lives = str(round(OPERATION_LIVES.total_seconds() * 1000))
         keyed = operation.fingerprint if operation else ""
-        args: list[Any] = [millis(now), self._keep, keys.member, keys.hints, keyed, lives]
+        args: list[Any] = [millis(now), self._keep, keys.member, keys.hints, keyed, lives, "" if on is None else on]
+        args.append(f",{','.join(channels)}," if channels else "")
         for appended in events:
             args += _append_arguments(appended)
         names = [
@@ -237,6 +319,7 @@ class Contexts:
             keys.events,
             keys.outbox,
             self._operation_key(who, operation),
+            keys.operations,
         ]
         status, *rest = await self._server.run("append", names, args)
         if status == b"unknown" and self._older is not None and await self._older.bring_back(who):
@@ -252,25 +335,44 @@ class Contexts:
         """Write what was decided in one step; return both versions, or None if it changed meanwhile."""
         keys = self.keys(who)
         commit = secrets.token_hex(6) if plan.context is not None else loaded.commit
-        document = _document(plan.context, who) if plan.context is not None else b""
+        data_key = self._data_key(who, loaded, plan)
+        document = _document(plan.context, who, data_key) if plan.context is not None else b""
         names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due,
-                 self._operation_key(who, operation), keys.leases]  # fmt: skip
+                 self._operation_key(who, operation), keys.leases, keys.operations]  # fmt: skip
         lives = str(round(OPERATION_LIVES.total_seconds() * 1000))
         due = str(millis(plan.due)) if plan.due else ""
         args: list[Any] = [loaded.commit, commit, document, millis(now), self._keep, keys.member, keys.hints, due]
-        args += [plan.record, lives, "live", _lease_argument(plan.lease)]
-        args += _event_arguments(plan.events) + _standing_arguments(loaded, plan)
+        args += [plan.record, lives, plan.state, _lease_argument(plan.lease)]
+        args.append(loaded.version if plan.proves_version or plan.anew else "")
+        args += _event_arguments(plan.events, data_key) + _standing_arguments(loaded, plan)
         args += self._place_arguments(who, loaded, plan, names) + self._lookup_arguments(plan, names)
+        args += _anew_arguments(plan.anew) + self._router_arguments(who, plan, names)
+        args += [loaded.data_key, data_key.wrapped] if data_key and data_key.wrapped != loaded.data_key else ["", ""]
+        args.append("" if plan.context is None else "0" if plan.context.hold is None else "1")
         try:
             status, *versions = await self._server.run("commit", names, args)
         except BaseException:
             self._parsed.pop(who, None)
             raise
+        if status == b"fenced":
+            raise StaleFence("another process routes this tenant's queues by now")
         if status != b"ok":
             return None
         if plan.context is not None:
             self._remember(who, commit, plan.context)
         return int(versions[0]), int(versions[1])
+
+    def _data_key(self, who: Who, loaded: Loaded, plan: Plan) -> DataKey | None:
+        """Return the key for what is to be sealed, a new one for a customer's first secret; None where nothing is."""
+        secret = plan.context is not None and has_secrets(plan.context)
+        if not secret and not any(is_secret(event) for event, _ in plan.events):
+            return None
+        if self._sealing is None:
+            raise Unreadable("there are no keys to seal it with", customer_id=who.customer_id)
+        try:
+            return self._sealing.opened(*who, loaded.data_key) if loaded.data_key else self._sealing.new(*who)
+        except Destroyed:
+            return self._sealing.new(*who)
 
     def _place_arguments(self, who: Who, loaded: Loaded, plan: Plan, names: list[str]) -> list[Any]:
         """Spell the changes of lists; their keys are added to `names`."""
@@ -282,6 +384,13 @@ class Contexts:
             names.append(self._server.keys.list_part(partition, who.tenant, place))
             args += [len(names), member, "" if score is None else repr(score)]
         return args
+
+    def _router_arguments(self, who: Who, plan: Plan, names: list[str]) -> list[Any]:
+        """Spell the fence of the router that must still stand; its key is added to `names`."""
+        if plan.router_fence is None:
+            return ["", ""]
+        names.append(self._server.keys.router(self.keys(who).partition, who.tenant))
+        return [len(names), plan.router_fence]
 
     def _lookup_arguments(self, plan: Plan, names: list[str]) -> list[Any]:
         """Spell the look-ups to set; their keys are added to `names`."""
@@ -305,26 +414,33 @@ class Contexts:
         return [await self._whole(*span, *answer) for span, answer in zip(spans, found, strict=True)]
 
     async def _whole(
-        self, who: Who, first: int, last: int, here: bytes, base: int, kept: list[bytes]
+        self, who: Who, first: int, last: int, here: bytes, base: int, kept: list[bytes], data_key: bytes
     ) -> list[dict[str, Any]]:
         """Return the events of a span: what Redis has no more comes from what is older, without gap or double.
 
         Where even that has lost them, it begins with the first that is here: versions tell what is missing.
         """
+        opener = self.opener(who, data_key.decode())
         if self._older is None or (here == b"1" and first > base):
-            return _events(kept, first)
+            return _events(kept, first, opener)
         upto = min(last, base) if here == b"1" else last
         before = await self._older.entries(who, first, upto) if first <= upto else []
         if not before:
-            return _events(kept, base + 1)
-        return _events([*before, *(kept if len(before) == upto - first + 1 else [])], first)
+            return _events(kept, base + 1, opener)
+        if here != b"1" and any(map(is_sealed, before)):
+            opener = self.opener(who, await self._older.data_key(who))
+        return _events([*before, *(kept if len(before) == upto - first + 1 else [])], first, opener)
 
     async def many(self, whos: Sequence[Who]) -> list[Context | None]:
         """Return the contexts of several customers, in one round trip."""
-        kept = await self._server.pipeline(*[("GET", self.keys(who).document) for who in whos])
+        every = [self.keys(who) for who in whos]
+        asked = [call for keys in every for call in (("GET", keys.document), ("HGET", keys.context, "key"))]
+        kept = await self._server.pipeline(*asked)
         return [
-            context_from(document) if document else await self._brought_back(who)
-            for who, document in zip(whos, kept, strict=True)
+            context_from(document, self.opener(who, (data_key or b"").decode()))
+            if document
+            else await self._brought_back(who)
+            for who, document, data_key in zip(whos, kept[::2], kept[1::2], strict=True)
         ]
 
     async def _brought_back(self, who: Who) -> Context | None:
@@ -359,8 +475,14 @@ class Contexts:
         await self._server.call("SET", self.keys(who).erased, born, "PX", lives, writes=True)
 
     def drop(self, who: Who) -> None:
-        """Hold no parsed context of a customer any more."""
+        """Hold no parsed context of a customer any more, and no key."""
         self._parsed.pop(who, None)
+        self._openers.pop(who, None)
+
+
+def moved_to(customer_id: str) -> str:
+    """Return the state of a customer who is another one now."""
+    return f"{_MOVED}{customer_id}"
 
 
 async def pause(attempt: int) -> None:
@@ -368,9 +490,9 @@ async def pause(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**attempt)))
 
 
-def _events(entries_: Sequence[bytes], first: int) -> list[dict[str, Any]]:
+def _events(entries_: Sequence[bytes], first: int, opener: Opener | None) -> list[dict[str, Any]]:
     """Read entries of a timeline; they have no gaps, so that the first one's version tells all."""
-    return [event_from(entry, version) for version, entry in enumerate(entries_, first)]
+    return [event_from(entry, version, opener) for version, entry in enumerate(entries_, first)]
 
 
 def _seen(text: bytes | None) -> tuple[int, str] | None:
@@ -391,24 +513,26 @@ def _record(record: bytes | None, operation: Operation | None) -> str | None:
     return did
 
 
-def _must_be_here(who: Who, state: str) -> None:
-    """Refuse a customer who moved or was erased."""
-    if state.startswith("moved:"):
-        home = state.removeprefix("moved:")
-        raise Moved(f"customer {who.customer_id} is {home} now", customer_id=home)
-    if state != "live":
+def must_be_live(who: Who, state: str) -> None:
+    """Refuse a customer who is another one now, or was erased."""
+    if state.startswith(_MOVED):
+        home = state.removeprefix(_MOVED)
+        raise Merged(f"customer {who.customer_id} is {home} now", customer_id=home, merged=who.customer_id)
+    if state == _FORGETTING:
+        raise CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
+    if state != LIVE:
         raise Lapsed(f"the context of {who.customer_id} is gone", customer_id=who.customer_id)
 
 
-def _document(context: Context, who: Who) -> bytes:
+def _document(context: Context, who: Who, data_key: DataKey | None) -> bytes:
     """Return a document as it is kept; one over the limit is refused with what fills it."""
-    json = document_bytes(context)
-    if len(json) <= MAX_DOCUMENT:
-        return packed(json)
+    document, size = sealed_document(context, data_key)
+    if size <= MAX_DOCUMENT:
+        return document
     parts = {name: len(repr(getattr(context, name))) for name in ("facts", "journeys", "interactions", "handoffs")}
     largest = sorted(context.facts, key=lambda fact: len(repr(fact.value)), reverse=True)[:5]
     raise ContextFull(
-        f"the context of {who.customer_id} would have {len(json)} bytes; it may have {MAX_DOCUMENT}",
+        f"the context of {who.customer_id} would have {size} bytes; it may have {MAX_DOCUMENT}",
         largest=[{"part": part} for part in sorted(parts, key=lambda part: -parts[part])[:1]]
         + [{"fact": fact.name, "journey_id": fact.journey_id} for fact in largest],
     )
@@ -432,6 +556,7 @@ def _append_arguments(appended: Appended) -> list[Any]:
         "1" if appended.delivered else "0",
         event.party,
         appended.level,
+        ",".join(event.marks),
         event_bytes(event),
     ]
 
@@ -442,6 +567,8 @@ def _append_refusal(who: Who, status: str, rest: list[Any], events: Sequence[App
         return CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
     if status == "state":
         return _state_error(who, rest[0].decode())
+    if status == "changed":
+        return Raced()
     if status == "key_reused":
         return IdempotencyKeyReused("the Idempotency-Key was used for another request")
     event = events[int(rest[0]) - 1].event
@@ -449,6 +576,8 @@ def _append_refusal(who: Who, status: str, rest: list[Any], events: Sequence[App
         return reused(event.event_id)
     if status == "not_open":
         return NotOpen()
+    if status == "other_channel":
+        return Forbidden("this key is for other channels", channel=rest[1].decode())
     return NotTheHolder(
         f"the floor of interaction {event.interaction_id} is with somebody else",
         interaction_id=event.interaction_id,
@@ -465,18 +594,27 @@ def reused(event_id: str) -> EventIdReused:
 def _state_error(who: Who, state: str) -> Exception:
     """Return the refusal of a customer who is not live."""
     try:
-        _must_be_here(who, state)
-    except (Moved, Lapsed) as error:
+        must_be_live(who, state)
+    except (Moved, Lapsed, CustomerUnknown) as error:
         return error
     return Lapsed(f"the context of {who.customer_id} is gone", customer_id=who.customer_id)
 
 
-def _event_arguments(events: Sequence[tuple[Event, str]]) -> list[Any]:
+def _event_arguments(events: Sequence[tuple[Event, str]], data_key: DataKey | None) -> list[Any]:
     """Spell the events of a commit."""
     args: list[Any] = [len(events)]
     for event, print_ in events:
         marks = ",".join(event.marks)
-        args += [event_digest(event.event_id), print_, event_bytes(event), event.assurance, event.channel or "", marks]
+        kept = event_bytes(event, data_key)
+        args += [event_digest(event.event_id), print_, kept, event.assurance, event.channel or "", marks]
+    return args
+
+
+def _anew_arguments(events: Sequence[dict[str, Any]]) -> list[Any]:
+    """Spell the entries of a timeline that are written anew."""
+    args: list[Any] = [len(events)]
+    for event in events:
+        args += [event["version"], event_digest(event["event_id"]), entry_bytes(event)]
     return args
 
 

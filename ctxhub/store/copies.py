@@ -74,6 +74,12 @@ class Copies:
         found = iter(await self._server.pipeline(*commands))
         return [[_print(text) for text in next(found)] if digests else [] for _, digests in asked]
 
+    async def blank(self, who: Who, changes: Sequence[tuple[int, bytes, bytes]]) -> int:
+        """Change entries of a timeline, given by version as before and after, where they are still so; how many."""
+        keys = self._contexts.keys(who)
+        calls = [([keys.context, keys.timeline], change) for change in changes]
+        return sum(await self._server.run_many("blank", calls)) if calls else 0
+
     async def release(self, asked: Sequence[tuple[Who, int, str]]) -> list[bool]:
         """Forget customers that still are at these versions and commits; tell which were forgotten."""
         calls = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import orjson
 from redis import exceptions
 
 from ctxhub.store.contexts import Who
@@ -16,13 +17,18 @@ from ctxhub.store.redis import Server
 
 FEED_LIVES = timedelta(hours=24)
 FEED_LENGTH = 10_000
+_UNDER_WAY = 5.0
+
+
+GONE = "gone"
 
 
 class Bell:
-    """Rings for one follower when what it follows may have grown."""
+    """Rings for one follower when what it follows may have grown, or is gone."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
+        self.is_gone = False
 
     def ring(self) -> None:
         """Wake the follower."""
@@ -46,12 +52,19 @@ class Hints:
         self._server = server
         self._bells: dict[str, set[Bell]] = {}
         self.everything = Bell()
+        self._of_all: list[Bell] = [self.everything]
         self.stopped = False
+        self.on_gone: list[Callable[[str], None]] = []
 
     def stop(self) -> None:
         """Let every follower come to an end."""
         self.stopped = True
         self._ring_all()
+
+    def another_for_everything(self) -> Bell:
+        """Return one more bell that rings whatever grows; a bell has one who waits."""
+        self._of_all.append(bell := Bell())
+        return bell
 
     @asynccontextmanager
     async def following(self, topic: str) -> AsyncIterator[Bell]:
@@ -82,24 +95,33 @@ class Hints:
             message = await subscription.get_message(ignore_subscribe_messages=True, timeout=0.9)
             if message is None:
                 continue
-            topic = message["data"].decode().rpartition("\n")[0]
-            self.everything.ring()
-            for bell in self._bells.get(topic, ()):
+            topic, _, what = message["data"].decode().rpartition("\n")
+            if what == GONE:
+                self._end(topic)
+            for bell in (*self._of_all, *self._bells.get(topic, ())):
                 bell.ring()
+
+    def _end(self, topic: str) -> None:
+        """Let go of a customer who was erased, and do so again when whatever is under way has ended."""
+        for bell in self._bells.get(topic, ()):
+            bell.is_gone = True
+        for let_go in self.on_gone:
+            let_go(topic)
+            asyncio.get_running_loop().call_later(_UNDER_WAY, let_go, topic)
 
     def _ring_all(self) -> None:
         """Let everybody look: something may have been missed."""
-        self.everything.ring()
-        for bells in self._bells.values():
+        for bells in (self._of_all, *self._bells.values()):
             for bell in bells:
                 bell.ring()
 
 
 class Noted(NamedTuple):
-    """Which event is told: whose, and its version; the timeline has what it says."""
+    """Which event is told: whose, and its version; the timeline has what it says, unless it stands here itself."""
 
     who: Who
     version: int
+    event: dict[str, Any] | None = None
 
 
 class Feeds:
@@ -155,6 +177,8 @@ class Feeds:
 def _noted(tenant: str, fields: Any) -> Noted:
     """Read one entry of a feed."""
     pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    if b"e" in pairs:
+        return Noted(Who(tenant, ""), 0, orjson.loads(pairs[b"e"]))
     return Noted(Who(tenant, pairs[b"c"].decode()), int(pairs[b"v"]))
 
 

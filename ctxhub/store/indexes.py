@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ctxhub.model.context import Context
+from ctxhub.model.handoff import Handoff
 from ctxhub.model.interaction import Interaction
 from ctxhub.model.lapsing import Activities, Activity
 
@@ -17,7 +18,9 @@ def millis(at: datetime) -> int:
 
 
 def entries(context: Context) -> dict[tuple[str, str], float]:
-    """Return the lists in which a customer's handoffs, interactions and promises stand."""
+    """Return the lists in which a customer's handoffs, interactions and promises stand; of one who moved, none."""
+    if context.frozen:
+        return {}
     found: dict[tuple[str, str], float] = {}
     for handoff in context.handoffs.values():
         member = f"{context.customer_id}\n{handoff.handoff_id}"
@@ -26,15 +29,26 @@ def entries(context: Context) -> dict[tuple[str, str], float]:
             found[f"waiting:{handoff.waits_in}", member] = score
         elif handoff.state == "accepted" and handoff.to.queue:
             found[f"held:queue:{handoff.to.queue}", member] = millis(handoff.accepted_at or handoff.offered_at)
+        found |= _work(context, handoff, member)
     for interaction in context.interactions.values():
         if interaction.is_open:
             member = f"{context.customer_id}\n{interaction.interaction_id}"
             found[f"open:{interaction.channel}", member] = millis(interaction.started_at)
     for promise in context.commitments.values():
-        member, score = f"{context.customer_id}\n{promise.commitment_id}", millis(promise.turns_at or promise.due_at)
+        member, score = f"{context.customer_id}\n{promise.commitment_id}", millis(promise.changes_at or promise.due_at)
         found[f"promised:{promise.state}", member] = score
         found[f"promised:{promise.state}:{promise.owner}", member] = score
     return found
+
+
+def _work(context: Context, handoff: Handoff, member: str) -> dict[tuple[str, str], float]:
+    """Return where a handoff stands as an agent's work, if it does: held, or ringing for him."""
+    interaction = context.interactions.get(handoff.interaction_id)
+    what = f"{member}\n{interaction.channel if interaction else ''}\n"
+    if handoff.state == "accepted" and handoff.agent_id is not None:
+        return {("work:held", f"{what}{handoff.agent_id}"): millis(handoff.accepted_at or handoff.offered_at)}
+    ringing = handoff.rings(handoff.suggested.at) if handoff.suggested is not None else None
+    return {("work:ringing", f"{what}{ringing.agent_id}"): millis(ringing.until)} if ringing is not None else {}
 
 
 def entry_changes(before: Context | None, after: Context) -> list[tuple[str, str, float | None]]:
@@ -49,7 +63,9 @@ def standing(interaction: Interaction) -> str:
     """Return what an append must know of an open interaction: fence, holder's party, level and its end, channel."""
     until = interaction.assurance.until
     till = millis(until) if until else 0
-    return f"{interaction.fence} {interaction.holder.party} {interaction.assurance.level} {till} {interaction.channel}"
+    # An append can't leave words out: of an interaction that is not to be kept it goes to where decisions are made.
+    channel = f"{interaction.channel}!" if interaction.unkept else interaction.channel
+    return f"{interaction.fence} {interaction.holder.party} {interaction.proven} {till} {channel}"
 
 
 def standing_changes(before: Context | None, after: Context) -> dict[str, str]:

@@ -44,31 +44,41 @@ class Joined:
             await asyncio.gather(self._sender, return_exceptions=True)
 
     async def _send_all(self) -> None:
-        """Send batch after batch until nothing waits."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-            try:
-                await self._exchange(batch)
-            except (exceptions.RedisError, OSError, TimeoutError) as error:
-                _fail([future for _, future in batch], error)
-            except BaseException:
-                everybody = [future for _, future in (*batch, *self._waiting)]
-                self._waiting.clear()
-                _fail(everybody, exceptions.ConnectionError("the connection is being closed"))
-                raise
-
-    async def _exchange(self, batch: list[tuple[Command, asyncio.Future[Any]]]) -> None:
-        """Send a batch and hand out its answers; a connection that failed is not used again."""
-        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        """Send batch after batch until nothing waits; a connection that failed is not used again."""
+        connection: AbstractConnection | None = None
         try:
-            await connection.send_packed_command([pack_command(command) for command, _ in batch])
-            for _, future in batch:
-                await _answer(connection, future)
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+                try:
+                    connection = connection or await self._pool.get_connection()  # type: ignore[no-untyped-call]
+                    await _exchange(connection, batch)
+                except (exceptions.RedisError, OSError, TimeoutError) as error:
+                    await self._away(connection)
+                    connection = None
+                    _fail([future for _, future in batch], error)
+                except BaseException:
+                    await self._away(connection)
+                    connection = None
+                    everybody = [future for _, future in (*batch, *self._waiting)]
+                    self._waiting.clear()
+                    _fail(everybody, exceptions.ConnectionError("the connection is being closed"))
+                    raise
         finally:
+            if connection is not None:
+                await self._pool.release(connection)
+
+    async def _away(self, connection: AbstractConnection | None) -> None:
+        """Close a connection of which nobody knows what it would answer next."""
+        if connection is not None:
+            await connection.disconnect(nowait=True)
             await self._pool.release(connection)
+
+
+async def _exchange(connection: AbstractConnection, batch: list[tuple[Command, asyncio.Future[Any]]]) -> None:
+    """Send a batch and hand out its answers."""
+    await connection.send_packed_command([pack_command(command) for command, _ in batch])
+    for _, future in batch:
+        await _answer(connection, future)
 
 
 async def _answer(connection: AbstractConnection, future: asyncio.Future[Any]) -> None:

@@ -34,7 +34,20 @@ class Keyring:
 
     async def drop(self, key_digest: str) -> None:
         """Let a key no longer be valid."""
+        record = await self.get(key_digest)
+        if record is not None:
+            await self._server.call("HDEL", self._server.keys.api_keys_used, record.get("key_id", ""), writes=True)
         await self._server.call("HDEL", self._server.keys.api_keys, key_digest, writes=True)
+
+    async def used(self, key_id: str, at: str) -> None:
+        """Note when a key was last used."""
+        await self._server.call("HSET", self._server.keys.api_keys_used, key_id, at, writes=True)
+
+    async def last_used(self) -> dict[str, str]:
+        """Return when each key was last used, by its id."""
+        found = await self._server.call("HGETALL", self._server.keys.api_keys_used)
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        return {key_id.decode(): at.decode() for key_id, at in pairs}
 
     async def put_ticket(self, ticket: str, record: dict[str, Any], seconds: int) -> None:
         """Keep what a ticket is good for."""
@@ -71,6 +84,13 @@ class Keyring:
         if done:
             await self._server.call("HSET", key, "promises", 1, writes=True)
         return await self._server.call("HGET", key, "promises") is not None
+
+    async def sealed_with(self, epoch: int, proof: str, anew: bool = False) -> tuple[int, str]:
+        """Fix the epoch under which this Redis seals, and a proof of its key, if none is or `anew`; return both."""
+        key, both = self._server.keys.founding, f"{epoch}:{proof}"
+        await self._server.call("HSET" if anew else "HSETNX", key, "sealing", both, writes=True)
+        noted = (await self._server.call("HGET", key, "sealing")).decode().partition(":")
+        return int(noted[0]), noted[2]
 
     async def found(self, master_key: bytes) -> tuple[int, bool]:
         """Fix the number of partitions and the master key at the first start; return both as they stand."""

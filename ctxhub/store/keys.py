@@ -24,14 +24,17 @@ class KeyKind(NamedTuple):
 #: The table of keys; the reference in the docs is made from it.
 TABLE = (
     KeyKind("ctxhub:{P}:T:C:context", "hash", "version, document_version, commit, state; i:<interaction> = "
-            "fence, holder's party, level, its end, channel, last heard, holder last heard; where an archive is kept "
-            "also last (write), born (first commit), base (versions that only the archive has)", "lifetime"),
+            "fence, holder's party, level, its end, channel, last heard, holder last heard; where something is sealed "
+            "also key (the data key, wrapped); where an archive is kept also last (write), born (first commit), base "
+            "(versions that only the archive has)", "2 × lifetime"),
     KeyKind("ctxhub:{P}:T:C:document", "string", "the context as compressed JSON", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:timeline", "list", "entries from version base + 1 on: assurance, channel, marks, event",
             "lifetime"),
     KeyKind("ctxhub:{P}:T:C:events", "hash", "digest of event_id = version:fingerprint", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:saved", "set", "digests of questions saved, by interaction and name", "lifetime"),
     KeyKind("ctxhub:{P}:T:C:operation:D", "string", "what an Idempotency-Key did: fingerprint, ids, versions", "48 h"),
+    KeyKind("ctxhub:{P}:T:C:operations", "sorted set", "digests of the Idempotency-Keys that have records here, by "
+            "when those go", "48 h"),
     KeyKind("ctxhub:{P}:T:C:erased", "string", "born of a customer just erased: what was read in the archive before "
             "does not come back", "2 min"),
     KeyKind("ctxhub:{P}:T:C:coming", "list", "a timeline on its way back from an export", "1 h"),
@@ -41,9 +44,16 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:open:CH", "sorted set", "open interactions of a channel, by start", "—"),
     KeyKind("ctxhub:{P}:T:promised:S", "sorted set", "open promises of a state, and of a state and an owner, by when "
             "time makes something else of them", "—"),
+    KeyKind("ctxhub:{P}:T:work:W", "sorted set", "what agents have (`held`) and what rings for them (`ringing`): "
+            "customer, handoff, channel, agent; by when it was accepted, or rings no more", "—"),
+    KeyKind("ctxhub:{P}:T:agents", "hash", "each agent's presence, with what he can do by his own word", "48 h"),
+    KeyKind("ctxhub:{P}:T:router", "hash", "holder, fence and lease of who routes the tenant's queues; he needs those "
+            "of all partitions", "—"),
     KeyKind("ctxhub:{P}:T:numbers:DAY", "hash", "counters of one day; of all days where DAY is `total`", "400 days"),
-    KeyKind("ctxhub:{P}:T:feed:F", "stream", "events to tell a queue's or channel's followers: customer, version",
-            "24 h"),
+    KeyKind("ctxhub:{P}:T:feed:F", "stream", "events to tell a queue's or channel's followers: customer, version; of "
+            "an erased customer the end itself, which names nobody", "24 h"),
+    KeyKind("ctxhub:{P}:T:handled:Q", "sorted set", "how many seconds an agent (as digest) had each customer of a "
+            "queue, by when that ended", "1 h"),
     KeyKind("ctxhub:{P}:outbox", "stream", "customer, first and last version of every write", "until consumed"),
     KeyKind("ctxhub:{P}:due", "sorted set", "customers by the next time something of theirs lapses", "—"),
     KeyKind("ctxhub:{P}:leases", "sorted set", "customers by when the archive alone may have them; none of live work",
@@ -57,11 +67,39 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:identifier:D", "hash", "customer = claimed or verified; '' = nobody, where there is an "
             "archive", "lifetime"),
     KeyKind("ctxhub:{P}:T:start:D", "string", "fingerprint of what an Idempotency-Key began", "48 h"),
-    KeyKind("ctxhub:{P}:T:tries:D", "string", "how often a code was tried", "1 h"),
+    KeyKind("ctxhub:{P}:T:tries:D", "string", "how often a code was tried, or glass was broken", "24 h"),
+    KeyKind("ctxhub:{P}:T:lent:D", "hash", "a number of the tenant's pool = the handoff that it is lent to, until when",
+            "24 h"),
+    KeyKind("ctxhub:{P}:T:announced:D", "hash", "by the digest of a number: handoffs for which a call from it was "
+            "announced, until when", "10 min"),
     KeyKind("ctxhub:{P}:ticket:D", "string", "what a single-use stream ticket is good for", "60 s"),
-    KeyKind("ctxhub:{00}:keys", "hash", "digest of an API key = tenant, name, role, agent", "—"),
+    KeyKind("ctxhub:{00}:keys", "hash", "digest of an API key = tenant, name, role, agent, what it is "
+            "narrowed to, when it ends", "—"),
+    KeyKind("ctxhub:{00}:keys:used", "hash", "an API key's id = when it was last used, to the minute", "—"),
+    KeyKind("ctxhub:{P}:T:audit:new", "stream", "who saw or changed what, as noted, before it is chained",
+            "until chained"),
+    KeyKind("ctxhub:{P}:T:audit:trail", "stream", "the chained trail, where there is no archive: number, link, entry",
+            "CTXHUB_AUDIT_KEEP"),
+    KeyKind("ctxhub:{P}:T:audit:head", "hash", "number and link of the trail's last entry, how far `new` is chained, "
+            "and the sealed start of what is kept", "—"),
+    KeyKind("ctxhub:{00}:audited", "set", "tenants that have a trail", "—"),
+    KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work, and why", "1 h"),
+    KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
+    KeyKind("ctxhub:{P}:T:C:deliveries", "hash", "what webhooks are still to be told of a customer: endpoint and "
+            "version = delivery", "until delivered"),
+    KeyKind("ctxhub:{P}:T:delivering:E", "sorted set", "what an endpoint is told next of each customer, by when it is "
+            "tried: customer, version", "until delivered"),
+    KeyKind("ctxhub:{P}:T:awaiting:E", "sorted set", "all that an endpoint is still to be told, by when it was queued",
+            "until delivered"),
+    KeyKind("ctxhub:{P}:T:delivered:E", "sorted set", "what an endpoint has acknowledged lately, by when", "30 days"),
+    KeyKind("ctxhub:{P}:T:undelivered:E", "sorted set", "dead letters of an endpoint, by when they were given up",
+            "30 days"),
+    KeyKind("ctxhub:{P}:T:endpoint:E", "hash", "address and time of an endpoint that wants nothing more", "—"),
+    KeyKind("ctxhub:{P}:endpoints", "set", "tenants' endpoints for which anything was queued here", "—"),
+    KeyKind("ctxhub:{P}:T:source:D", "string", "that a source was asked about a customer, or has answered", "24 h"),
     KeyKind("ctxhub:{00}:founding", "hash", "number of partitions, a check of the master key, the archive that goes "
-            "with this Redis, what an upgrade has done", "—"),
+            "with this Redis, what an upgrade has done, the epoch of sealing and a proof of its key, how many were "
+            "erased and up to which of them the files were written anew", "—"),
 )  # fmt: skip
 
 
@@ -93,6 +131,24 @@ class CustomerKeys(NamedTuple):
     member: str
     leases: str
     erased: str
+    operations: str
+
+
+class AuditKeys(NamedTuple):
+    """The keys of one tenant's audit trail: what was noted, what is chained, and where the chain ends."""
+
+    new: str
+    trail: str
+    head: str
+
+
+class WebhookKeys(NamedTuple):
+    """The queues of one endpoint in one partition."""
+
+    next: str
+    waiting: str
+    delivered: str
+    undelivered: str
 
 
 class Keys:
@@ -132,6 +188,7 @@ class Keys:
             f"{tenant}\n{customer_id}",
             f"{place}leases",
             f"{base}erased",
+            f"{base}operations",
         )
 
     def operation(self, tenant: str, customer_id: str, digest: str) -> str:
@@ -148,6 +205,18 @@ class Keys:
         """Return one partition's part of a list, such as `waiting:queue:cards` or `open:chat`."""
         return f"ctxhub:{{{partition}}}:{tenant}:{name}"
 
+    def agents(self, tenant: str) -> str:
+        """Return the key of the presence of a tenant's agents."""
+        return f"ctxhub:{{{self.router_home(tenant)}}}:{tenant}:agents"
+
+    def router_home(self, tenant: str) -> str:
+        """Return the partition where it is decided who routes a tenant's queues."""
+        return self.partition_of(f"{tenant}\nagents")
+
+    def router(self, partition: str, tenant: str) -> str:
+        """Return where one partition knows who routes a tenant's queues."""
+        return f"ctxhub:{{{partition}}}:{tenant}:router"
+
     def numbers(self, partition: str, tenant: str, day: date) -> str:
         """Return the counters of a day in one partition."""
         return f"ctxhub:{{{partition}}}:{tenant}:numbers:{day.isoformat()}"
@@ -159,6 +228,10 @@ class Keys:
     def feed(self, tenant: str, name: str) -> str:
         """Return the feed of a queue or channel."""
         return f"ctxhub:{{{self.partition_of(tenant + chr(10) + name)}}}:{tenant}:feed:{name}"
+
+    def handled(self, tenant: str, queue: str) -> str:
+        """Return where stands how long agents had the customers of a queue."""
+        return f"ctxhub:{{{self.partition_of(tenant + chr(10) + queue)}}}:{tenant}:handled:{queue}"
 
     def feed_hints(self, tenant: str, name: str) -> str:
         """Return the channel on which a feed's growth is announced."""
@@ -177,8 +250,32 @@ class Keys:
         return f"ctxhub:{{{partition}}}:token:{hashlib.sha256(token.encode()).hexdigest()[:32]}"
 
     def lookup(self, tenant: str, kind: str, digest: str) -> str:
-        """Return a look-up outside a customer's slot: `external`, `ref`, `identifier`, `start` or `tries`."""
+        """Return a look-up outside a customer's slot: such as `external`, `identifier` or `tries`."""
         return f"ctxhub:{{{self.partition_of(digest)}}}:{tenant}:{kind}:{digest}"
+
+    def audit(self, tenant: str) -> AuditKeys:
+        """Return the keys of a tenant's audit trail, all in one partition."""
+        base = f"ctxhub:{{{self.partition_of(f'{tenant}{chr(10)}audit')}}}:{tenant}:audit:"
+        return AuditKeys(f"{base}new", f"{base}trail", f"{base}head")
+
+    def deliveries(self, tenant: str, customer_id: str) -> str:
+        """Return the key of what webhooks are still to be told of a customer."""
+        return f"{self.customer(tenant, customer_id).context.removesuffix('context')}deliveries"
+
+    def webhook(self, partition: str, tenant: str, endpoint: str) -> WebhookKeys:
+        """Return the queues of an endpoint in a partition."""
+        base = f"ctxhub:{{{partition}}}:{tenant}:"
+        kinds = ("delivering", "awaiting", "delivered", "undelivered")
+        return WebhookKeys(*(f"{base}{kind}:{endpoint}" for kind in kinds))
+
+    def endpoint(self, tenant: str, name: str) -> str:
+        """Return the key of how an endpoint stands."""
+        return f"ctxhub:{{{self.partition_of(f'{tenant}{chr(10)}{name}')}}}:{tenant}:endpoint:{name}"
+
+    @property
+    def audited(self) -> str:
+        """Return the key under which stands which tenants have a trail."""
+        return "ctxhub:{00}:audited"
 
     def ticket(self, digest: str) -> str:
         """Return the key of a single-use ticket."""
@@ -188,6 +285,11 @@ class Keys:
     def api_keys(self) -> str:
         """Return the key under which API keys are kept."""
         return "ctxhub:{00}:keys"
+
+    @property
+    def api_keys_used(self) -> str:
+        """Return the key under which stands when API keys were last used."""
+        return "ctxhub:{00}:keys:used"
 
     @property
     def founding(self) -> str:

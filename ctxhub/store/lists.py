@@ -24,7 +24,7 @@ class Lists:
         """Return (customer_id, id) of what stands in a list, first in line first."""
         parts = [self._server.keys.list_part(p, tenant, place) for p in self._server.keys.every_partition()]
         found = await self._server.pipeline(*[("ZRANGE", part, 0, most - 1, "WITHSCORES") for part in parts])
-        ranked = sorted((float(score), member) for part in found for member, score in _scored(part))
+        ranked = sorted((float(score), member) for part in found for member, score in scored(part))
         return [_member(member) for _, member in ranked[:most]]
 
     async def length(self, tenant: str, place: str) -> int:
@@ -62,8 +62,8 @@ class Lists:
         return totals
 
 
-def _scored(part: Sequence[Any]) -> Iterable[tuple[bytes, float]]:
-    """Read members and scores, in either shape that the client gives."""
+def scored(part: Sequence[Any]) -> Iterable[tuple[bytes, float]]:
+    """Read members and scores, in either shape that the client gives them."""
     pairs: Iterable[Any] = (
         part if part and isinstance(part[0], list | tuple) else zip(part[::2], part[1::2], strict=True)
     )

@@ -151,11 +151,14 @@ class Lookups:
         await self._server.run("unlink", [key], [customer_id, self._keep, self._mode])
 
     def leads_of(self, tenant: str, document: dict[str, Any]) -> list[Lead]:
-        """Return the look-ups that lead to a customer, by its document as it is kept."""
+        """Return the look-ups that lead to a customer, by its document as it is kept; to one who moved, none."""
         customer_id = document["customer_id"]
+        if document.get("frozen"):
+            return []
         found = []
-        for held in document.get("identifiers", ()):
-            what, strength = (held["type"], held["value"]), held.get("strength", "claimed")
+        merged = [held for merge in document.get("merges", {}).values() for held in merge.get("identifiers", ())]
+        for held in _strongest([*document.get("identifiers", ()), *merged]):
+            what, strength = (held["type"], held.get("index") or held["value"]), held.get("strength", "claimed")
             found.append(Lead(self.sealed(tenant, "identifier", *what), "identifier", customer_id, strength))
         for interaction_id, interaction in document.get("interactions", {}).items():
             names: list[tuple[str, tuple[str, ...]]] = [
@@ -204,17 +207,37 @@ class Lookups:
         await self._server.pipeline(*[("SET", *pair, "PX", lives) for pair in pairs], writes=True)
         await self.repoint_handoffs(home, [handoff_id for handoff_id, _ in handoffs])
 
+    async def leave(
+        self, who: Who, externals: Sequence[tuple[str, str]], refs: Sequence[tuple[str, str, str]],
+        handoffs: Sequence[tuple[str, str]],
+    ) -> int:  # fmt: skip
+        """Let other systems' names, and handoffs given with their tokens, lead nowhere; return how many did."""
+        keys = [self._key(who.tenant, "external", *external) for external in externals]
+        keys += [self._key(who.tenant, "ref", *ref) for ref in refs]
+        led = await self._server.pipeline(*[("GET", key) for key in keys])
+        mine = f"{who.customer_id}\n".encode()
+        here = [key for key, to in zip(keys, led, strict=True) if to and to.startswith(mine)]
+        for handoff_id, token in handoffs:
+            here.append(self._server.keys.handoff(partition_in(handoff_id), handoff_id))
+            here.append(self._server.keys.token(partition_in(token), token))
+        return sum(await self._server.pipeline(*[("DEL", key) for key in here], writes=True))
+
+    async def leave_tries(
+        self, tenant: str, externals: Sequence[tuple[str, str]], identifiers: Sequence[tuple[str, str]],
+        operations: Sequence[str],
+    ) -> None:  # fmt: skip
+        """Forget how often codes were tried for somebody, and what its Idempotency-Keys have begun."""
+        keys = [self._key(tenant, "tries", "interaction", *external) for external in externals]
+        keys += [self._key(tenant, "tries", "identifier", *what) for what in identifiers]
+        keys += [self._key(tenant, "start", digest) for digest in operations]
+        await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
+
     async def drop_interaction(
         self, tenant: str, system: str, external_id: str, refs: Sequence[tuple[str, str, str]]
     ) -> None:
         """Let other systems' names of an interaction lead nowhere."""
         keys = [self._key(tenant, "external", system, external_id)]
         keys += [self._key(tenant, "ref", *ref) for ref in refs]
-        await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
-
-    async def drop_handoffs(self, handoff_ids: Sequence[str]) -> None:
-        """Let handoffs lead nowhere."""
-        keys = [self._server.keys.handoff(partition_in(handoff_id), handoff_id) for handoff_id in handoff_ids]
         await self._server.pipeline(*[("DEL", key) for key in keys], writes=True)
 
     async def handoff(self, tenant: str, handoff_id: str) -> str | None:
@@ -256,12 +279,42 @@ class Lookups:
         key = self._key(tenant, "start", operation.digest)
         await self._server.call("SET", key, operation.fingerprint, "NX", "PX", lives, writes=True)
 
-    async def count_try(self, tenant: str, what: tuple[str, ...], most: int, window: timedelta) -> None:
-        """Count one try; `TooMany` after the most that the window allows."""
+    async def count(self, tenant: str, what: tuple[str, ...], window: timedelta) -> tuple[int, int]:
+        """Count one more; return how many there were in the window, and the seconds that are left of it."""
         key = self._key(tenant, "tries", *what)
         count, left = await self._server.run("count_try", [key], [round(window.total_seconds() * 1000)])
+        return int(count), max(1, -(-int(left) // 1000))
+
+    async def count_try(self, tenant: str, what: tuple[str, ...], most: int, window: timedelta) -> None:
+        """Count one try; `TooMany` after the most that the window allows."""
+        count, left = await self.count(tenant, what, window)
         if count > most:
-            raise TooMany("too many tries", retry_after=max(1, -(-int(left) // 1000)))
+            raise TooMany("too many tries", retry_after=left)
+
+    async def grant(self, who: Who, agent_id: str, reason: str, lasts: timedelta) -> None:
+        """Open a customer to an agent for a while."""
+        key = self._key(who.tenant, "access", who.customer_id, agent_id)
+        await self._server.call("SET", key, reason, "PX", round(lasts.total_seconds() * 1000), writes=True)
+
+    async def is_granted(self, who: Who, agent_id: str) -> bool:
+        """Tell whether a customer is open to an agent."""
+        return bool(await self._server.call("EXISTS", self._key(who.tenant, "access", who.customer_id, agent_id)))
+
+    async def count_reading(self, tenant: str, agent_id: str, customer: str, most: int, window: timedelta) -> None:
+        """Count a customer whom an agent reads, each once in a window; `TooMany` beyond the most."""
+        key = self._key(tenant, "reading", agent_id)
+        seconds = round(window.total_seconds())
+        _, _, count = await self._server.pipeline(
+            ("SADD", key, customer), ("EXPIRE", key, seconds, "NX"), ("SCARD", key), writes=True
+        )
+        if count > most:
+            raise TooMany(f"agent {agent_id} reads more customers than work explains", retry_after=seconds)
+
+
+def _strongest(held: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return identifiers, each once: verified where it is that anywhere."""
+    ordered = sorted(held, key=lambda one: str(one.get("strength", "claimed")))
+    return list({(one["type"], one.get("index") or one["value"]): one for one in ordered}.values())
 
 
 def _pair(found: bytes | None) -> tuple[str, str] | None:

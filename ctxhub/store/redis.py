@@ -36,7 +36,9 @@ _NOT_NOW = (
 LANES = 2
 SCRIPTS = (
     "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
-    "lease", "advance", "copy", "keep_on", "release", "restore", "put_back",
+    "lease", "advance", "copy", "keep_on", "release", "restore", "put_back", "rewrap",
+    "doom", "erase", "leave_feed", "blank", "chain", "let_go_trail", "lend", "return_number", "announce",
+    "swap", "queue_delivery", "settle_delivery", "redrive_delivery", "leave_deliveries",
 )  # fmt: skip
 
 

@@ -143,7 +143,15 @@ class Whole:
         if isinstance(kept.content, list):
             calls = [("XADD", key, entry, "c", customer, "v", version) for entry, customer, version in kept.content]
             return calls + ([("PEXPIREAT", key, kept.until)] if kept.until else [])
-        return [("SET", key, kept.content, "NX", *(("PXAT", kept.until) if kept.until else ()))]
+        put = ("SET", key, kept.content, "NX", *(("PXAT", kept.until) if kept.until else ()))
+        return [put, *self._listing(kept)]
+
+    def _listing(self, kept: Kept) -> list[tuple[Any, ...]]:
+        """Spell how an operation's record is listed at its customer, who takes it along when erased."""
+        if kept.found.kind != "operation" or not kept.until:
+            return []
+        name = self._server.keys.customer(kept.found.tenant, kept.found.name[0]).operations
+        return [("ZADD", name, kept.until, kept.found.name[1]), ("PEXPIREAT", name, kept.until)]
 
     def _place(self, found: Found) -> str:
         """Spell the key under which something stands with this number of partitions."""
@@ -240,7 +248,7 @@ def _beside(keys: CustomerKeys) -> list[tuple[Any, ...]]:
         ("SMEMBERS", keys.saved),
         ("ZSCORE", keys.due, keys.member),
         ("ZSCORE", keys.leases, keys.member),
-        ("PEXPIRETIME", keys.context),
+        ("PEXPIRETIME", keys.document),
     ]
 
 
@@ -249,7 +257,7 @@ def _standing(who: Who, loaded: Sequence[Any], beside: Sequence[Any]) -> Standin
     flat, document, *_ = loaded
     known, saved, due, lease, until = beside
     head = {_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
-    if not head:
+    if not head or (document is None and head["state"] == "live"):  # nobody, or one whose time is over
         return None
     digests = {name: _text(text) for name, text in _fields(known).items()}
     ends = until if until > 0 else None

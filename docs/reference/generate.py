@@ -36,33 +36,52 @@ _NOTICE = "<!-- Written by generate.py from the code: change it there. -->"
 #: The events that the hub tells itself; a test holds this against what the code tells.
 OWN = {
     "interaction.started": "an interaction began; `carried`: how many facts were in sight; `hop`: how they came",
-    "interaction.ended": "it ended; `by`: channel or silence",
-    "interaction.reopened": "one that silence had closed goes on",
+    "interaction.ended": "it ended; `by`: channel, silence, or call: what the telephone reported",
+    "interaction.reopened": "one that silence, or a report that was not the last, had closed goes on",
     "interaction.referred": "it got more names of other systems",
     "interaction.identified": "the customer is now known more surely in it",
     "interaction.moved": "it went to whom it really belongs: told at both places, with `from` and `to`",
+    "event.forgotten": "told of an interaction that went on to a customer who has been forgotten since",
+    "event.redacted": "a card number told in parts was taken out of the events `of`; `kind`, `last4`",
     "handoff.offered": "an interaction is on offer",
     "handoff.accepted": "somebody took it, and the floor with it: `agent_id`, `bot` or `redeemed_by`; `waited` "
     "seconds; `hop`, with the facts in the receiver's sight (`carried`) and in the sender's (`had`)",
     "handoff.declined": "an agent passed; `state: offered` where it stays on offer",
     "handoff.rerouted": "nobody took it: it goes to its fallback",
+    "handoff.suggested": "it is suggested to `agent_id` until `until`, for `reasons`, alone where `exclusive`; "
+    "`from_agent` had it before; `rings` counts who was asked; told to colleagues alone",
+    "handoff.opened": "no agent is left to ask: the whole queue may take it; told to colleagues alone",
     "handoff.joined": "a token for a queue or agent brought the customer in by another channel; it stays on offer",
     "handoff.renewed": "its holder keeps it for another lease",
     "handoff.shown": "the receiver was shown the context, so many seconds `after` accepting",
     "handoff.lapsed": "its holder gave no sign of life: on offer again",
-    "handoff.completed": "final: the work is done; `handled` seconds since it was accepted by an agent",
+    "handoff.completed": "final: the work is done; `handled` seconds since it was accepted by an agent, `wrap_up` "
+    "since the customer had gone; `disposition`",
     "handoff.returned": "final: the handoff `by` which it went back was accepted",
     "handoff.transferred": "final: the handoff `by` which it went on was accepted",
     "handoff.cancelled": "final: the offer was taken back",
     "handoff.expired": "final: nobody took it in time",
-    "handoff.left": "final: the customer went while waiting",
+    "handoff.left": "final: the customer went while waiting; or waits on elsewhere, by the handoff `went_on_as`",
+    "callback.due": "the customer may be called now: `attempt` of `of`, `number` by reference, `until`",
+    "callback.dialled": "somebody took the attempt",
+    "callback.attempted": "`outcome`: answered, busy, no_answer, failed, refused; `opened`: the call's interaction",
+    "fact.revealed": "an agent read masked values: `names`, `agent_id`, `reason`; told to colleagues alone",
+    "journey.claimed": "a worker has a `step` that must not be done twice: `by`, `fence`, `until`",
+    "source.answered": "a system of the company's, `source`, said so many `facts` of the customer",
+    "source.missed": "it did not answer in time, or not at all: `reason`",
     "journey.delayed": "its step takes longer than the tenant's file allows",
     "journey.escalated": "it is still open: `owner` is responsible from now on; `level` counts how often that happened",
     "commitment.due_soon": "a promise is due soon; it stays open",
     "commitment.overdue": "a promise was not kept in time; it stays open",
+    "customer.held": "a legal hold began: nothing is erased or taken out for its age; its reason is not told here",
+    "customer.released": "the legal hold ended",
+    "fact.retired": "the time that the tenant's file gives these `names` is over: values are taken out, events stay",
     "identity.imported": "the customer came from elsewhere: `source`, and kinds of `identifiers`, not their values",
+    "identity.merged": "two customers are one: `merge_id`, `from` whom, `to` whom; it stands on both timelines",
+    "identity.unmerged": "they are two again; at the home `stays` names the interactions that began there since",
     "identity.linked": "an identifier leads to the customer; its value is not told",
     "identity.unlinked": "it no longer does",
+    "access.granted": "an agent broke the glass: `agent_id`, `reason`, `until`; only supervisors see it",
 }
 
 
@@ -193,7 +212,8 @@ def keys() -> str:
     lead = (
         "Every key in Redis. `{P}` is the partition: keys with the same one share a slot of a cluster, so that one "
         "script may change them together. `T` a tenant, `C` a customer, `D` a digest, `L` a list such as "
-        "`queue:cards`, `CH` a channel, `F` a feed, `H` a handoff. *lifetime*: `CTXHUB_KEEP` after the last write."
+        "`queue:cards`, `CH` a channel, `F` a feed, `W` `held` or `ringing`, `H` a handoff. "
+        "*lifetime*: `CTXHUB_KEEP` after the last write, longer under a legal hold."
     )
     return page("Keys", lead, table(("key", "type", "holds", "lives"), rows))
 

@@ -19,6 +19,7 @@ from ctxhub.model.value import to_millis
 from ctxhub.server import create_app, ways_of
 from ctxhub.settings import Settings
 from tests.api.scenes import Caller, ok
+from tests.support import PATIENT
 
 ADMIN_KEY = "the-first-key"
 
@@ -36,17 +37,24 @@ facts:
 queues:
   billing: {routing: hub}
   cards: {routing: hub}
+  fraud: {routing: hub}
+  phone: {routing: external}
+  desks: {routing: hub, continue_elsewhere: chats}
+  chats: {routing: hub}
+dial: {number: "+864008001234"}
+policies: {fraud_queue: fraud}
 """
 
 
 def settings_for(folder: Path, redis_url: str, **more: Any) -> Settings:
-    """Settings of a hub on a server, with the declarations of two tenants."""
+    """Settings of a hub on a server, with the declarations of two tenants; it shares its process, and waits for it."""
     tenants = folder / "tenants"
     tenants.mkdir(parents=True, exist_ok=True)
     for tenant in ("default", "other"):
         (tenants / f"{tenant}.yaml").write_text(TENANT, encoding="utf-8")
     secrets = {"admin_key": SecretStr(ADMIN_KEY), "master_key": SecretStr("a master key for tests alone")}
-    return Settings(data=folder, redis_url=redis_url, tenants=tenants, durability="fast", **secrets, **more)
+    usual = {"durability": "fast", "connect_timeout": timedelta(seconds=PATIENT)}
+    return Settings(data=folder, redis_url=redis_url, tenants=tenants, **secrets, **usual, **more)
 
 
 class Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from itertools import count
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 
 _numbers = count(1)
 _run = secrets.token_hex(3)
+_TRIES = 10
 PROBLEM = "application/problem+json"
 
 
@@ -21,6 +23,8 @@ def fresh(kind: str) -> str:
 
 class Caller:
     """One key's way to the hub."""
+
+    began = {201}
 
     def __init__(self, http: httpx.AsyncClient, key: str) -> None:
         self.http = http
@@ -39,6 +43,21 @@ class Caller:
         """Say anything at all."""
         authorization = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         return await self.http.request(method, path, headers=authorization | (headers or {}), **said)
+
+
+class Patient(Caller):
+    """A caller who comes again when the hub asks for it, as every client does, with what may be said again."""
+
+    began = {200, 201}  # what it says again may have been done already
+
+    async def call(self, method: str, path: str, headers: Any = None, **said: Any) -> httpx.Response:
+        """Say anything at all, a few times where the hub can't take it just now."""
+        for _ in range(_TRIES):
+            response = await super().call(method, path, headers, **said)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return response
+            await asyncio.sleep(int(response.headers["retry-after"]))
+        return response
 
 
 def ok(response: httpx.Response, status: int = 200) -> dict[str, Any]:
@@ -162,7 +181,9 @@ def start_body(channel: str = "ivr", **more: Any) -> dict[str, Any]:
 
 async def begin(caller: Caller, channel: str = "ivr", **more: Any) -> Scene:
     """An interaction begins."""
-    return Scene(caller, ok(await caller.post("/v1/interactions", start_body(channel, **more)), 201))
+    response = await caller.post("/v1/interactions", start_body(channel, **more))
+    assert response.status_code in caller.began, response.text
+    return Scene(caller, response.json())
 
 
 async def known(caller: Caller, channel: str = "ivr", level: int = 2, **more: Any) -> Scene:

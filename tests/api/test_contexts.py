@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.api.living import Callers
@@ -99,11 +101,14 @@ async def test_the_higher_sensitivity_sticks_and_a_declared_one_holds(adapter: C
 async def test_a_sensitive_fact_of_another_interaction_is_withheld_until_level_three(adapter: Caller) -> None:
     chat = await known(adapter, "chat")
     await chat.tell(chat.fact("card_number", "4711"))
-    call = await begin(adapter, customer_id=chat.customer_id, assurance={"level": 2, "method": "pin"})
+    call = await begin(adapter, customer_id=chat.customer_id)
+    before = (datetime.now(UTC) - timedelta(minutes=6)).isoformat()
+    await call.tell(call.event("assurance.raised", {"level": 2, "method": "pin"}, at=before))
+    unlock = {"level": 3, "again": 2, "within": 300}
     fact = (await call.context())["facts"]["card_number"]
-    assert (fact["value"], fact["withheld"], fact["origin"]) == (None, True, None)
+    assert (fact["value"], fact["withheld"], fact["origin"], fact["unlock"]) == (None, True, None, unlock)
     answer = (await call.asks("card_number"))["card_number"]
-    assert (answer["verdict"], answer.get("value")) == ("withheld", None)
+    assert (answer["verdict"], answer.get("value"), answer["unlock"]) == ("withheld", None, unlock)
     await call.raised(3, "otp")
     assert (await call.context())["facts"]["card_number"]["value"] == "4711"
 
@@ -146,10 +151,10 @@ async def test_a_journeys_fact_stands_under_its_name_and_that_of_the_asking_jour
 
 async def test_recent_brings_as_many_events_as_asked_for_newest_last(adapter: Caller) -> None:
     scene = await known(adapter)
-    await scene.tell(*(scene.event("message.received", {"text": str(n)}) for n in range(30)))
+    await scene.tell(*(scene.event("message.received", {"text": "a" * (n + 1)}) for n in range(30)))
     for wanted in (0, 1, 5):
         recent = (await scene.context(events=wanted))["recent"]
-        assert [event["data"]["text"] for event in recent] == [str(n) for n in range(30 - wanted, 30)]
+        assert [event["data"]["text"] for event in recent] == ["a" * (n + 1) for n in range(30 - wanted, 30)]
     assert len((await scene.context())["recent"]) == 20
     for wrong in (-1, 201, "many"):
         asked = await adapter.get(f"{scene.base}/context", events=wrong)

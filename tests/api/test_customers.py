@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.api.living import Callers
 from tests.api.scenes import Caller, begin, fresh, known, ok, phone, pointers, problem, start_body
 
@@ -107,3 +111,46 @@ async def test_a_key_is_shown_once_and_works_at_once(admin: Caller, adapter: Cal
     assert pointers(await admin.post("/v1/keys", {"name": fresh("k"), "role": "boss"})) == ["/role"]
     elsewhere = {"name": fresh("k"), "role": "adapter", "tenant": "default"}
     problem(await callers.other_admin.post("/v1/keys", elsewhere), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a\x00b", "a\nb", "a\x85b", "\u200b\u200d\u2060", "   ", "", "x" * 257, "x" * 10_240, "ﷺ" * 60, "\ue000", 7, None,
+     ["a"], {"a": 1}],
+)  # fmt: skip
+async def test_odd_identifiers_are_refused_with_the_place(adapter: Caller, value: Any) -> None:
+    identifier = {"type": "account", "value": value}
+    started = await adapter.post("/v1/interactions", start_body(identifiers=[phone(), identifier]))
+    assert pointers(started) == ["/identifiers/1/value"]
+    scene = await known(adapter)
+    assert pointers(await adapter.post(f"{scene.base}/identifiers", identifier)) == ["/value"]
+    assert pointers(await adapter.post("/v1/customers/lookup", {"identifier": identifier})) == ["/identifier/value"]
+
+
+@pytest.mark.parametrize(
+    "value", ["李雷-0078", "مشتري", "ผู้ซื้อ", "🂡🂢", "e\u0301", "‮evil", "' OR 1=1 --", "<script>", "ctxhub:{00}:keys"]
+)
+async def test_identifiers_in_any_script_are_kept_and_found(adapter: Caller, value: str) -> None:
+    identifier = {"type": "account", "value": f"{value} {fresh('A')}", "strength": "verified"}
+    scene = await known(adapter, identifiers=[identifier])
+    found = ok(
+        await adapter.post("/v1/customers/lookup", {"identifier": {"type": "account", "value": identifier["value"]}})
+    )
+    assert found["customer_id"] == scene.customer_id
+
+
+async def test_a_caller_with_odd_numbers_is_still_served(adapter: Caller) -> None:
+    for value in ("anonymous", "Restricted", "sip:unknown@unknown.invalid", "+", "﷽"):
+        started = await adapter.post("/v1/interactions", start_body(identifiers=[{"type": "phone", "value": value}]))
+        assert ok(started, 201)["ambiguous"] is False
+    scene = await known(adapter)
+    assert pointers(await adapter.post(f"{scene.base}/identifiers", {"type": "phone", "value": "anonymous"})) == [
+        "/value"
+    ]
+
+
+async def test_a_customer_may_have_64_identifiers_at_once_and_not_65(adapter: Caller) -> None:
+    many = [{"type": "club", "value": fresh("n")} for _ in range(65)]
+    assert pointers(await adapter.post("/v1/interactions", start_body(identifiers=many))) == ["/identifiers"]
+    scene = await known(adapter, identifiers=many[:64])
+    assert len((await scene.context())["identifiers"]) == 64

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from ctxhub.model.scope import NEEDS_NONE, scope_of
 from tests.api.living import Callers
 from tests.api.scenes import Caller, Scene, accept, fresh, known, ok, phone, problem, start_body
 
@@ -32,25 +33,52 @@ MAY: dict[tuple[str, str], tuple[str, ...] | None] = {
     ("POST", "/v1/context/lookup"): ANYBODY,
     ("GET", "/v1/customers/{customer_id}/timeline"): ANYBODY,
     ("POST", "/v1/customers/{customer_id}/asks"): ("adapter", "agent"),
+    ("POST", "/v1/customers/{customer_id}/reveal"): ("agent",),
     ("GET", "/v1/commitments"): ("agent", "supervisor"),
     ("POST", "/v1/handoffs"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/lookup"): ("adapter", "agent"),
     ("GET", "/v1/handoffs"): ANYBODY,
     ("GET", "/v1/handoffs/{handoff_id}"): ANYBODY,
     ("POST", "/v1/handoffs/{handoff_id}/accept"): ("adapter", "agent"),
+    ("POST", "/v1/handoffs/{handoff_id}/dial"): ("adapter", "agent"),
+    ("POST", "/v1/handoffs/{handoff_id}/attempts"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/decline"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/cancel"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/complete"): ("adapter", "agent"),
+    ("PUT", "/v1/handoffs/{handoff_id}/draft"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/return"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/renew"): ("adapter", "agent"),
     ("POST", "/v1/handoffs/{handoff_id}/receipt"): ("adapter", "agent"),
+    ("POST", "/v1/handoffs/{handoff_id}/elsewhere"): ("adapter", "agent"),
+    ("POST", "/v1/handoffs/{handoff_id}/announce"): ("adapter", "agent"),
+    ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/continue"): ("adapter",),
+    ("POST", "/v1/customers/{customer_id}/journeys/{journey_id}/claim"): ("adapter", "agent"),
     ("GET", "/v1/queues/{queue}"): ANYBODY,
+    ("PUT", "/v1/agents/{agent_id}/presence"): ("agent", "supervisor"),
+    ("GET", "/v1/agents/{agent_id}/presence"): ("agent", "supervisor"),
+    ("GET", "/v1/agents"): ("supervisor",),
+    ("GET", "/v1/agents/{agent_id}/stream"): ("agent", "supervisor"),
     ("POST", "/v1/customers/lookup"): ("adapter", "agent"),
     ("POST", "/v1/customers/{customer_id}/identifiers"): ("adapter", "agent"),
     ("DELETE", "/v1/customers/{customer_id}/identifiers"): ("adapter", "agent"),
     ("DELETE", "/v1/customers/{customer_id}"): (),
+    ("GET", "/v1/customers/{customer_id}/export"): (),
+    ("POST", "/v1/customers/{customer_id}/hold"): ("supervisor",),
+    ("DELETE", "/v1/customers/{customer_id}/hold"): ("supervisor",),
+    ("POST", "/v1/customers/{customer_id}/merge"): ("supervisor",),
+    ("POST", "/v1/customers/{customer_id}/unmerge"): ("supervisor",),
+    ("GET", "/v1/customers/{customer_id}/timeline/whole"): ANYBODY,
+    ("POST", "/v1/customers/{customer_id}/access"): ("agent", "supervisor"),
+    ("GET", "/v1/audit"): ("supervisor",),
+    ("GET", "/v1/audit/report"): ("supervisor",),
     ("GET", "/v1/tenant"): ANYBODY,
     ("POST", "/v1/keys"): (),
+    ("GET", "/v1/keys"): (),
+    ("POST", "/v1/keys/{name}/rotate"): (),
+    ("DELETE", "/v1/keys/{name}"): (),
+    ("GET", "/v1/webhooks"): (),
+    ("GET", "/v1/webhooks/{name}/{state}"): (),
+    ("POST", "/v1/webhooks/{name}/redrive"): (),
     ("GET", "/v1/numbers"): ("supervisor",),
     ("POST", "/v1/tickets"): ANYBODY,
     ("GET", "/v1/customers/{customer_id}/stream"): ANYBODY,
@@ -82,17 +110,34 @@ def good_body(path: str, scene: Scene, token: str) -> Any:
         "/v1/customers/{customer_id}/events": {"events": [scene.fact("a", 1)]},
         "/v1/context/lookup": {"identifier": phone()},
         "/v1/customers/{customer_id}/asks": {"interaction_id": scene.interaction_id, "names": ["a"]},
+        "/v1/customers/{customer_id}/reveal": {
+            "interaction_id": scene.interaction_id,
+            "names": ["a"],
+            "reason": "to check",
+            "agent_id": "ann",
+        },
         "/v1/handoffs": names | {"reason": "a", "to": {"queue": "billing"}},
         "/v1/handoffs/lookup": {"token": token},
+        "/v1/agents/{agent_id}/presence": {"state": "available"},
         "/v1/handoffs/{handoff_id}/accept": {"agent_id": "ann"},
         "/v1/handoffs/{handoff_id}/decline": {"agent_id": "ann", "reason": "a"},
+        "/v1/handoffs/{handoff_id}/attempts": {"attempt": 1, "outcome": "busy"},
         "/v1/handoffs/{handoff_id}/complete": held,
+        "/v1/handoffs/{handoff_id}/draft": held | {"draft": {"text": "a"}},
         "/v1/handoffs/{handoff_id}/return": held | {"note": "a"},
         "/v1/handoffs/{handoff_id}/renew": held,
         "/v1/handoffs/{handoff_id}/receipt": {"agent_id": "ann"},
+        "/v1/handoffs/{handoff_id}/elsewhere": {"channel": "chat"},
+        "/v1/handoffs/{handoff_id}/announce": {},
+        "/v1/customers/{customer_id}/journeys/{journey_id}/claim": {"step": "payout", "by": "app"},
         "/v1/customers/lookup": {"identifier": phone()},
         "/v1/customers/{customer_id}/identifiers": phone(),
+        "/v1/customers/{customer_id}/hold": {"reason": "a"},
+        "/v1/customers/{customer_id}/merge": {"from": fresh("c"), "preview": True},
+        "/v1/customers/{customer_id}/unmerge": {"merge_id": "mg_1"},
+        "/v1/customers/{customer_id}/access": {"reason": "a letter came"},
         "/v1/keys": {"name": fresh("k"), "role": "agent"},
+        "/v1/keys/{name}/rotate": {},
         "/v1/tickets": {"for": "/v1/queues/billing/stream"},
     }.get(path)
 
@@ -104,7 +149,7 @@ def spelt(path: str, scene: Scene, handoff_id: str) -> str:
     """A route's path, filled in."""
     return path.format(
         customer_id=scene.customer_id, interaction_id=scene.interaction_id, handoff_id=handoff_id, queue="billing",
-        channel="chat",
+        journey_id="jr_1", channel="chat", name="nobody's", agent_id="ann", state="dead",
     )  # fmt: skip
 
 
@@ -310,3 +355,9 @@ async def test_a_token_of_another_tenant_brings_nobody_in(callers: Callers) -> N
     started = ok(await callers.other_adapter.post("/v1/interactions", start_body(handoff={"token": token})), 201)
     assert started["handoff_problem"]["code"] == "handoff_unknown"
     assert started["known"] is False
+
+
+@pytest.mark.parametrize("route", [route for route, roles in MAY.items() if roles is not None])
+def test_every_route_is_in_a_family_that_keys_can_be_narrowed_to(route: tuple[str, str]) -> None:
+    path = route[1]
+    assert scope_of(path) is not None or path.split("/")[2] in NEEDS_NONE

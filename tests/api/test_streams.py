@@ -86,6 +86,16 @@ async def test_a_follower_of_an_interaction_that_moves_is_told_where_to(adapter:
         assert bye.data["code"] == "moved"
 
 
+async def test_a_follower_of_a_customer_who_is_merged_is_told_who_that_is_now(callers: Callers) -> None:
+    home, scene = await known(callers.adapter), await known(callers.adapter)
+    async with following(callers.adapter, f"{scene.base}/stream", interaction_id=scene.interaction_id) as stream:
+        await stream.until("ready")
+        ok(await callers.supervisor.post(f"{home.base}/merge", {"from": scene.customer_id}))
+        assert (await stream.until("identity.merged")).data["data"]["to"] == home.customer_id
+        bye = await stream.until("bye")
+        assert (bye.data["code"], bye.data["customer_id"]) == ("merged", home.customer_id)
+
+
 async def test_streams_of_nobody_and_of_whom_one_may_not_see_are_refused_at_once(callers: Callers) -> None:
     problem(await callers.adapter.get("/v1/customers/nobody-at-all/stream"), 404, "customer_unknown")
     scene = await known(callers.adapter)
@@ -182,7 +192,7 @@ async def test_a_hundred_words_at_once_come_in_order_each_once(adapter: Caller) 
     scene = await known(adapter)
     async with following(adapter, f"{scene.base}/stream", interaction_id=scene.interaction_id) as stream:
         await stream.until("ready")
-        words = [scene.event("message.received", {"text": str(n)}) for n in range(100)]
+        words = [scene.event("message.received", {"text": "a" * (n + 1)}) for n in range(100)]
         await asyncio.gather(*(scene.tell(word) for word in words))
         heard = [await stream.next() for _ in words]
     assert [each.id for each in heard] == [str(version) for version in range(2, 102)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,9 +67,10 @@ async def released(hub: KillableHub, customer_id: str) -> None:
 
 
 def the_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run `ctxhub`."""
+    """Run `ctxhub` with the master key that the hub has."""
     command = [sys.executable, "-m", "ctxhub", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    environ = os.environ | {"CTXHUB_MASTER_KEY": "a master key for tests alone"}
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
 
 
 async def test_a_backup_of_a_running_hub_is_a_whole_hub_elsewhere(hub: KillableHub, tmp_path: Path) -> None:
@@ -165,3 +168,31 @@ def test_what_is_not_the_hubs_own_is_named(tmp_path: Path) -> None:
     )
     told_ = backup(settings, tmp_path / "copy")
     assert ["CTXHUB_REDIS_URL" in told_[0], "pg_dump" in told_[1]] == [True, True]
+
+
+def test_anchors_go_along_and_those_that_stood_there_are_kept_as_proof(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", redis_url="redis://elsewhere", archive="off")
+    anchors = tmp_path / "data" / "audit" / "default.anchors"
+    anchors.parent.mkdir(parents=True)
+    anchors.write_text("then\n")
+    assert "the audit trail's anchors" in backup(settings, tmp_path / "copy")
+    anchors.write_text("then\nlater\n")
+    for number in (1, 2):
+        restore(settings, tmp_path / "copy")
+        assert anchors.read_text() == "then\n"
+        assert (tmp_path / "data" / f"audit.before-restore-{number}" / "default.anchors").is_file()
+    assert (tmp_path / "data" / "audit.before-restore-1" / "default.anchors").read_text() == "then\nlater\n"
+    assert anchors.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_after_a_restore_the_trail_is_sound_and_a_cut_one_is_not(hub: KillableHub, tmp_path: Path) -> None:
+    await said(hub, "here", "h1", goes_on=True)
+    where = tmp_path / "data"
+    assert the_command("audit", "anchor", "--data", where).returncode == 0
+    assert the_command("backup", tmp_path / "copy", "--data", where).returncode == 0
+    hub.kill()
+    assert the_command("restore", tmp_path / "copy", "--data", tmp_path / "elsewhere").returncode == 0
+    assert the_command("audit", "verify", "--data", tmp_path / "elsewhere").returncode == 0
+    with sqlite3.connect(tmp_path / "elsewhere" / "archive.db") as archive:
+        archive.execute("DELETE FROM ctxhub_trail")
+    assert the_command("audit", "verify", "--data", tmp_path / "elsewhere").returncode == 1

@@ -14,7 +14,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.bench.alike import apart_ms
 from tests.bench.briefs import beyond_a_read
+from tests.bench.calls import alerting, bytes_a_call, telephone
+from tests.bench.guards import kept_with_guards
 from tests.bench.imports import customers_per_second
 from tests.bench.servers import KEY, Absent, Running, agent_memory_server, ctxhub
 from tests.bench.wire import Load, run
@@ -35,6 +38,10 @@ def main() -> int:
         peer = _peer(stack, options.peers)
         results = asyncio.run(_measured(hubs, peer, options.rounds, options.customers))
     results["imports"] = customers_per_second()
+    results["guards"] = asyncio.run(kept_with_guards())
+    with telephone() as hub:
+        results["call"] = asyncio.run(bytes_a_call(hub))
+        results["alerting"] = asyncio.run(alerting(hub)).p99
     return _report(results, peer is None)
 
 
@@ -56,6 +63,7 @@ async def _measured(hubs: dict[str, Running], peer: Running | None, rounds: int,
     await _once(hubs["fast"], 16, MESSAGES)
     figures = _memory_and_trips(hubs["fast"], await _weighed(hubs["fast"], customers))
     figures["brief"] = await beyond_a_read(hubs["fast"])
+    figures["apart"] = max((await apart_ms(hubs["fast"])).values())
     for _ in range(rounds):
         for name, hub in hubs.items():
             results.setdefault(name, []).append(await _once(hub, customers, MESSAGES))
@@ -130,8 +138,14 @@ def _report(figures: dict[str, float], no_peer: bool) -> int:
         ("Redis memory for a customer of 20 messages and 10 facts, kB", figures["memory"] / 1000, "<= 9"),
         ("round trips to Redis a cycle (starts included)", figures["trips"], "<= 2.5"),
         ("customers imported a second, two identifiers and three facts each", figures["imports"], ">= 2000"),
+        ("part of its throughput that a read of a context keeps with all guards on", figures["guards"], ">= 0.8"),
         ("server CPU of a brief beyond a read of the context, ms", figures["brief"], "<= 2"),
     ]
+    rows += [
+        ("Redis memory of 120,000 live calls that wait, GB", figures["call"] * 120_000 / 1e9, "<= 1"),
+        ("alerting to the desk's stream at 200 calls/s, p99 in ms", figures["alerting"], "<= 200"),
+    ]
+    rows.append(("median time that tells a number of somebody from one of nobody, ms", figures["apart"], "<= 5"))
     if not no_peer:
         rows += [
             ("cycles/s against agent-memory-server, `fast`", figures["rate fast"] / figures["rate peer"], ">= 2"),

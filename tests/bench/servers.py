@@ -66,12 +66,13 @@ def text() -> str:
 
 
 @contextmanager
-def ctxhub(durability: str, **more: str) -> Iterator[Running]:
+def ctxhub(durability: str, module: str = "ctxhub", **more: str) -> Iterator[Running]:
     """Run a hub, one worker, with its embedded server; `more` are settings by their names."""
     with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as folder:
         environ = os.environ | {"CTXHUB_DURABILITY": durability, "CTXHUB_ADMIN_KEY": KEY, "CTXHUB_LOG_LEVEL": "error"}
         environ |= {f"CTXHUB_{name.upper()}": value for name, value in more.items()}
-        command = [sys.executable, "-m", "ctxhub", "serve", "--port", "0", "--data", folder]
+        serving = ["serve"] if module == "ctxhub" else []
+        command = [sys.executable, "-m", module, *serving, "--port", "0", "--data", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True) as hub:
             try:
                 assert hub.stdout is not None

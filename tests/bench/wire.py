@@ -16,7 +16,11 @@ class Connection:
 
     def __init__(self, port: int, key: str = "") -> None:
         self._port = port
-        self._key = key
+        self.key = key
+
+    def speak_with(self, key: str) -> None:
+        """Bring another key from now on."""
+        self.key = key
 
     async def __aenter__(self) -> Connection:
         """Connect."""
@@ -30,16 +34,32 @@ class Connection:
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return its JSON; anything but a 2xx fails."""
+        return _taken(await self._answer(method, path, body), f"{method} {path}")
+
+    async def insist(self, method: str, path: str, body: Any) -> Any:
+        """Send what may be said again until it is taken, as a channel does; for what is not measured."""
+        while (answer := await self._answer(method, path, body))[0] == "503":
+            await asyncio.sleep(0.2)
+        return _taken(answer, f"{method} {path}")
+
+    async def _answer(self, method: str, path: str, body: Any) -> tuple[str, bytes]:
+        """Return the status and the body of an answer."""
         content = json.dumps(body).encode() if body is not None else b""
-        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self._key}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         self._writer.write(head.encode() + content)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length"))
         data = await self._reader.readexactly(int(length.split(b":")[1]))
-        if answer.split()[1][:1] != b"2":
-            raise RuntimeError(f"{method} {path}: {answer.split()[1].decode()} {data[:200]!r}")
-        return json.loads(data)
+        return answer.split()[1].decode(), data
+
+
+def _taken(answer: tuple[str, bytes], what: str) -> Any:
+    """Return the JSON of an answer that has to be a 2xx."""
+    status, data = answer
+    if status[:1] != "2":
+        raise RuntimeError(f"{what}: {status} {data[:200]!r}")
+    return json.loads(data)
 
 
 Cycle = Callable[[int], Awaitable[None]]

@@ -267,3 +267,25 @@ class TestOneTenantOrCustomer:
         await hub.keyring.found(hub.ways.master_key)
         with pytest.raises(CustomerUnknown, match="there is no customer nobody"):
             await exported(hub, EVERYTHING._replace(tenant=ACME, customer_id="nobody"))
+
+
+async def test_a_merge_moves_along_and_can_still_be_undone(
+    hub: Hub, redis_url: str, clock: Clock, tmp_path: Path
+) -> None:
+    await hub.keyring.found(hub.ways.master_key)
+    c1, c2 = Who(ACME, "c1"), Who(ACME, "c2")
+    for number, who in enumerate((c1, c2)):
+        call = await in_one(hub, f"CA{number}", 2, customer_id=who.customer_id,
+                            identifiers=[a_phone(f"+861380000000{number}")])  # fmt: skip
+        await tell(hub, "fact.stated", call, f"f{number}", who, name="city", value=f"city {number}")
+    merge_id = (await hub.merging.merge(c1, "c2")).merge_id or ""
+    path = on_disk(await exported(hub), tmp_path / "all.jsonl")
+    async with hub_with(redis_url, 5, hub) as fresh:
+        tally = await put_back(fresh, path)
+        assert (tally.customers, tally.refused) == (2, 0)
+        assert await fresh.changes.contexts.home(c2) == c1
+        assert await fresh.customers.lookup(ACME, a_phone("+8613800000001")) == c1
+        await fresh.merging.unmerge(c1, merge_id)
+        assert await fresh.customers.lookup(ACME, a_phone("+8613800000001")) == c2
+        _, theirs = await fresh.changes.contexts.existing(c2)
+        assert [fact.value for fact in theirs.facts] == ["city 1"]

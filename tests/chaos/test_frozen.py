@@ -60,7 +60,7 @@ async def test_a_frozen_server_is_told_of_in_time_and_all_is_well_afterwards(tmp
     async with running(tmp_path) as (hub, caller), aclosing(hub.client()) as sdk:
         scene, books = await known(caller), Books()
         for round_ in range(ROUNDS):
-            words = [scene.event("message.received", {"text": f"{round_}/{n}"}) for n in range(12)]
+            words = [scene.event("message.received", {"text": f"{'r' * round_}/{'n' * n}"}) for n in range(12)]
             events = words + [scene.fact(f"fact {n}", round_) for n in range(3)]
             await asyncio.gather(*(caller.get("/health/live") for _ in range(30)))  # connections stand before it counts
             with frozen(hub):

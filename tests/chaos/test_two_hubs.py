@@ -52,7 +52,7 @@ async def test_facts_that_all_write_come_to_the_value_told_last(two_hubs: list[C
     async def write(number: int) -> None:
         mine = Scene(two_hubs[number % 2], scene.started)
         for n in range(FACTS):
-            for event in (mine.fact(f"shared {n % 3}", f"{number}/{n}"), mine.event("x.between", {})):
+            for event in (mine.fact(f"shared {n % 3}", f"{chr(97 + number)}/{'x' * n}"), mine.event("x.between", {})):
                 books.note([(event["event_id"], (await mine.tell(event))["version"])])
 
     await asyncio.gather(*(write(number) for number in range(WRITERS)))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -33,8 +34,9 @@ channels:
 class RunningHub:
     """`ctxhub serve` on a free port, which it keeps when it is started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._more = environ or {}
         self._process: subprocess.Popen[str] | None = None
         self._port = "0"
         self.url = ""
@@ -79,7 +81,7 @@ class RunningHub:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CTXHUB_")}
         set_here = {"CTXHUB_ADMIN_KEY": ADMIN_KEY, "CTXHUB_DURABILITY": "fast"}
         found_here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
-        return ours | set_here | found_here | {"CTXHUB_TENANTS": str(self._folder / "tenants")}
+        return ours | set_here | found_here | {"CTXHUB_TENANTS": str(self._folder / "tenants"), **self._more}
 
 
 def _line_within(stream: IO[str], seconds: float) -> str:

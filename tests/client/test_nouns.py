@@ -11,8 +11,10 @@ import pytest
 
 from ctxhub.client import (
     AssuranceClaim,
+    ClaimRequest,
     ContextHub,
     CustomerUnknown,
+    Draft,
     HandoffHint,
     Identifier,
     OfferRequest,
@@ -200,6 +202,20 @@ SAID = [
         {"handoff": HANDOFF, "offered": HANDOFF},
     ),
     said(
+        lambda h: h.handoffs.complete("ho_1", "ann", 2, "resolved", disposition="letter"),
+        "POST",
+        "/v1/handoffs/ho_1/complete",
+        {"agent_id": "ann", "fence": 2, "outcome": "resolved", "disposition": "letter"},
+        SHOWN,
+    ),
+    said(
+        lambda h: h.handoffs.draft("ho_1", "ann", 2, Draft(text="letter follows")),
+        "PUT",
+        "/v1/handoffs/ho_1/draft",
+        {"agent_id": "ann", "fence": 2, "draft": {"text": "letter follows"}},
+        SHOWN,
+    ),
+    said(
         lambda h: h.handoffs.renew("ho_1", "ann", 2),
         "POST",
         "/v1/handoffs/ho_1/renew",
@@ -223,6 +239,34 @@ SAID = [
         {"handoffs": [HANDOFF]},
     ),
     said(lambda h: h.handoffs.lookup("tok"), "POST", "/v1/handoffs/lookup", {"token": "tok"}, SHOWN),
+    said(
+        lambda h: h.handoffs.elsewhere("ho_1", "chat"),
+        "POST",
+        "/v1/handoffs/ho_1/elsewhere",
+        {"channel": "chat", "delivery": "message", "expires_in": 3600, "announce": False},
+        {"handoff": HANDOFF | {"place_kept": True}, "queue": None},
+    ),
+    said(
+        lambda h: h.handoffs.announce("ho_1", [PHONE]),
+        "POST",
+        "/v1/handoffs/ho_1/announce",
+        {"identifiers": [{"type": "phone", "value": "+8613800138000", "strength": "verified"}]},
+        {"handoff_id": "ho_1", "until": "2026-11-22T19:15:21.353Z"},
+    ),
+    said(
+        lambda h: h.interactions.go_on("c42", "in_1"),
+        "POST",
+        "/v1/customers/c42/interactions/in_1/continue",
+        {},
+        {"place_kept": True, "handoff": HANDOFF, "queue": None},
+    ),
+    said(
+        lambda h: h.journeys.claim("c42", "jr_1", ClaimRequest(step="payout", by="app")),
+        "POST",
+        "/v1/customers/c42/journeys/jr_1/claim",
+        {"step": "payout", "by": "app"},
+        {"claim": {"step": "payout", "by": "app", "fence": 1, "until": "2026-11-22T19:15:21.353Z"}},
+    ),
     said(
         lambda h: h.commitments.list(state="overdue", owner="billing"),
         "GET",

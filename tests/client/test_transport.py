@@ -151,12 +151,12 @@ async def test_a_refusal_is_not_repeated() -> None:
 
 @pytest.mark.parametrize(("do", "error"), [(read, Unavailable), (tell, OutcomeUnknown), (offer, OutcomeUnknown)])
 async def test_silence_ends_at_the_deadline_and_only_a_write_stays_in_doubt(do: Do, error: type[CtxhubError]) -> None:
-    async with serving(say_nothing, timeout=0.6) as (_, hub):
+    async with serving(say_nothing, timeout=1.5) as (_, hub):
         began = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             await do(hub)
     assert type(caught.value) is error
-    assert 0.5 <= time.monotonic() - began < 3.0
+    assert 1.4 <= time.monotonic() - began < 6.0
 
 
 async def test_one_try_without_an_answer_leaves_time_for_another() -> None:

@@ -185,7 +185,7 @@ def test_the_list_in_the_repository_leads_to_files() -> None:
 def browser(need: Callable[[str], str]) -> Iterator[Browser]:
     """A Chromium."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=need("chromium"), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=need("chromium-headless-shell"))
         yield chromium
         chromium.close()
 

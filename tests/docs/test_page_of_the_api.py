@@ -134,7 +134,7 @@ def test_the_page_and_its_looks_name_no_other_host_and_carry_no_script_or_style(
 def browser(need: Callable[[str], str]) -> Iterator[Browser]:
     """A Chromium."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=need("chromium"), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=need("chromium-headless-shell"))
         yield chromium
         chromium.close()
 

@@ -25,6 +25,7 @@ NOT_FOR = [
 #: Where a function imports something, and why.
 HIDDEN = {
     "ctxhub.cli": "only two commands need the player, and all that it brings along",
+    "ctxhub.model.official_days": "0.1 s and 11 MB, which only those need whose calendar names a country",
     "ctxhub.store.embedded": "where there is no wheel, the message says what to install instead",
 }
 

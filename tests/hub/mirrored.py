@@ -12,17 +12,20 @@ from redis import Redis
 from ctxhub.errors import CtxhubError
 from ctxhub.hub.changes import Request
 from ctxhub.hub.hub import Hub
+from ctxhub.hub.masterkeys import DerivedKeys
 from ctxhub.hub.secrets import Secrets
 from ctxhub.model.interaction import HandoffHint, Start
 from ctxhub.store.codec import digest
 from ctxhub.store.contexts import Contexts, Operation, Who
 from ctxhub.store.indexes import entries, millis
 from ctxhub.store.redis import Server
+from ctxhub.store.sealing import Sealing
 from tests.model.machine import Customer, Step
 from tests.model.world import CUSTOMER
 from tests.support import ACME, ADAPTER, DESK, KEEP, MASTER_KEY, Clock
 
 WHO = Who(ACME, CUSTOMER)
+SEALING = Sealing(DerivedKeys(MASTER_KEY))
 
 
 class Mirrored(Customer):
@@ -101,7 +104,7 @@ class Mirrored(Customer):
     @invariant()
     def both_are_the_same(self) -> None:
         """Another process reads from the server just what the pure one has."""
-        loaded = self.runner.run(Contexts(self.server, KEEP).load(WHO))
+        loaded = self.runner.run(Contexts(self.server, KEEP, None, SEALING).load(WHO))
         assert loaded.context == self.world.context
         assert loaded.activities == self.world.activities
         assert loaded.version == len(self.world.timeline)
@@ -120,7 +123,7 @@ class Mirrored(Customer):
         """What stands in lists is what the context says."""
         found: dict[tuple[str, str], float] = {}
         for key in self.redis.scan_iter(f"ctxhub:*:{ACME}:*"):
-            listed = re.search(r"\}:acme:((?:waiting|held|open|promised):.+)", key)
+            listed = re.search(r"\}:acme:((?:waiting|held|open|promised|work):.+)", key)
             if listed:
                 found |= {
                     (listed[1], member): score for member, score in self.redis.zrange(key, 0, -1, withscores=True)

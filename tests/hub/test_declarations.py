@@ -38,6 +38,14 @@ journeys:
     steps:
       - step: block
 """
+CALENDAR = """\
+calendars:
+  office:
+    timezone: Asia/Shanghai
+    holidays: CN
+    hours:
+      mon: ["08:30-12:00", "13:00-18:00"]
+"""
 QUEUES = "queues:\n  a: {fallback: {queue: b}}\n  b: {fallback: c}\n  c: {fallback: {queue: a}}\n"
 
 
@@ -45,6 +53,20 @@ QUEUES = "queues:\n  a: {fallback: {queue: b}}\n  b: {fallback: c}\n  c: {fallba
     ("text", "line", "what"),
     [
         (KINDS + "        colour: red\n", 7, "no key 'colour'"),
+        (CALENDAR + "      tue: [09:00-25:00]\n", 7, "are no hours such as"),
+        (CALENDAR + "      tue:\n        - 09:00-12:00\n        - 11:59-13:00\n", 9, "before 09:00-12:00 of tue"),
+        (CALENDAR + "      sun: [22:00-09:00]\n", 6, "begin before 22:00-09:00 of sun are over"),
+        (CALENDAR + "      noday: [09:00-12:00]\n", 7, "should be 'mon'"),
+        (CALENDAR.replace("Asia/Shanghai", "Asia/Shanghigh"), 3, "is not a time zone"),
+        (CALENDAR.replace("CN", "XX"), 4, "nothing is known of the holidays of 'XX'"),
+        (CALENDAR.replace("CN", "[CN, 2026-10-01, 2026-10-01]"), 4, "stands here twice"),
+        (CALENDAR.replace("CN", "[NO]"), 4, "in quotes"),
+        (CALENDAR + "    workdays_like: sat\n", 7, "no hours of 'sat'"),
+        (CALENDAR + "    closed:\n      - {from: 2026-11-23T12:00, until: 2026-11-23T11:00}\n", 8, "it is closed from"),
+        (CALENDAR + "queues:\n  cards:\n    hours: ofice\n", 9, "there is no calendar 'ofice'"),
+        (CALENDAR + "queues:\n  cards:\n    alternatives:\n      - {kind: channel, channel: chat, queue: b}\n", 10,
+         "there is no queue 'b'"),
+        (CALENDAR + "queues:\n  cards:\n    alternatives:\n      - kind: channel\n", 10, "`channel` is named for"),
         (KINDS + "        say: {zh: 锁卡}\n", 7, "no sentence in en"),
         (KINDS + "default_region: cn\n", 7, "no country 'cn'"),
         (KINDS + "default_region: UK\n", 7, "no country 'UK'"),
@@ -65,10 +87,20 @@ QUEUES = "queues:\n  a: {fallback: {queue: b}}\n  b: {fallback: c}\n  c: {fallba
         (KINDS + "facts:\n  city:\n    say: {en: city}\n", 9, "no sentence in zh"),
         (KINDS + "facts:\n  city:\n    sensitivity: secret\n", 9, "'public', 'internal'"),
         (KINDS + "\tsteps: []\n", 7, "a tab stands here"),
+        ("identifiers:\n  types: {phone: {most: 0}}\n", 2, "greater than or equal to 1"),
+        ("identifiers:\n  types: {phone: {alone: maybe}}\n", 2, "valid boolean"),
+        ("identifiers:\n  blocked:\n    - {type: email, value: nobody}\n", 3, "no e-mail address"),
+        ("identifiers:\n  blocked:\n    - {type: phone, value: '+86 10'}\n    - {type: phone, value: 'tel:+8610'}\n", 4,
+         "stands here twice"),
         ("languages: [zh, en, zh]\n", 1, "the language 'zh' stands here twice"),
+        ("queues:\n  cards:\n    routing: external\n    weights: {idle: 5}\n", 4, "by weights of his own"),
+        ("queues: {cards: {}}\nagents:\n  ann:\n    queues: [cards, loans]\n", 4, "there is no queue 'loans'"),
         ("languages: [zh]\n\nqueues:\n  cards:\n    fallback: {queue: loans}\n", 5, "there is no queue 'loans'"),
         ("queues:\n  cards: {fallback: {queue: cards}}\n", 2, "go in a circle: cards → cards"),
         (QUEUES, 2, "go in a circle: a → b → c → a"),
+        ("queues:\n  cards: {continue_elsewhere: chats}\n", 2, "there is no queue 'chats'"),
+        ('dial: {number: "+8610", pool: ["+8611", "+8611"]}\n', 1, "the number '+8611' stands here twice"),
+        ('dial: {number: "+8610", pool: ["+8610"]}\n', 1, "the number '+8610' stands here twice"),
         ("policies:\n  knowledge: off\n", 2, "'on' or 'off'"),
         ("- languages\n", 1, "one mapping"),
         ("just words\n", 1, "one mapping"),

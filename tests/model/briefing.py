@@ -268,7 +268,7 @@ def what_is_held_back() -> tuple[Story, str]:
     story.fact(None, "card_number", "6222021234567731", "verified", party="system")
     story.fact(None, "risk_score", 71, "inferred", party="system", sensitivity="internal")
     story.fact(None, "segment", "gold", "observed", party="system")
-    story.later(3 * HOUR - MINUTE).start("in_call", "ivr", 2, language="zh-CN")
+    story.later(3 * HOUR - 6 * MINUTE).start("in_call", "ivr", 2, language="zh-CN").later(5 * MINUTE)
     story.fact("in_call", "travel_plans", "seems to be abroad", "inferred", party="bot", confidence=0.6)
     story.tell("intent.detected", "in_call", name="limit_raise", confidence=0.55)
     return story.offer("ho_1", "in_call", {"agent": "ann"}, "vip"), "in_call"

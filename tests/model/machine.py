@@ -24,7 +24,7 @@ from tests.model.world import CUSTOMER, World
 from tests.support import Clock
 
 settings.register_profile(
-    "ci", derandomize=True, max_examples=300, stateful_step_count=50, deadline=None, database=None,
+    "ci", derandomize=True, max_examples=200, stateful_step_count=50, deadline=None, database=None,
     report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 settings.register_profile(

@@ -9,13 +9,15 @@ import pytest
 
 from ctxhub.errors import Forbidden, InteractionUnknown
 from ctxhub.model import handoff as handoffs
+from ctxhub.model.calling import BY_AGENT
 from ctxhub.model.context import Context, ContextView
 from ctxhub.model.disclosure import EVERYTHING, NOTHING, Reader, Role, Sight, answers, sight, sight_of
 from ctxhub.model.event import Event
+from ctxhub.model.lapsing import end
 from ctxhub.model.tenant import Policies
 from ctxhub.model.view import context_view, live
 from tests.model.scenes import offered
-from tests.support import HOUR, LEASE, NOON, PLAIN, a_fact, after, an_event, started, with_one
+from tests.support import HOUR, LEASE, MINUTE, NOON, PLAIN, a_fact, after, an_event, started, with_one
 
 OFF = PLAIN.but(policies=Policies(knowledge="off"))
 
@@ -46,16 +48,19 @@ ROWS = {
     "level 1": (Sight(level=1), {}),
     "level 2": (
         Sight(level=2),
-        {"public": "public", "personal": "personal", "internal": HELD_BACK, "sensitive": HELD_BACK},
+        {"public": "public", "personal": "personal", "sensitive": HELD_BACK},
     ),
-    "level 3": (Sight(level=3), {"public": "public", "personal": "personal", "internal": HELD_BACK,
-                                 "sensitive": "sensitive"}),
+    "level 2, proven just now": (Sight(level=2, fresh=True), {"public": "public", "personal": "personal",
+                                                              "sensitive": "sensitive"}),
+    "level 3": (Sight(level=3), {"public": "public", "personal": "personal", "sensitive": "sensitive"}),
     "a colleague at level 2": (Sight(level=2, internal=True), {
         "public": "public", "personal": "personal", "internal": "internal", "sensitive": HELD_BACK}),
     "a colleague at level 1": (Sight(level=1, internal=True), {}),
+    "an agent at level 1": (Sight(level=1, internal=True, masks=True), {
+        "public": "public", "internal": "internal", "personal": HELD_BACK, "sensitive": HELD_BACK}),
     "who said it": (Sight(level=0, lineage=frozenset({"in_low"})), {"whispered": "whispered"}),
     "who said it, verified": (Sight(level=2, lineage=frozenset({"in_low"})), {
-        "public": "public", "personal": "personal", "internal": HELD_BACK, "sensitive": HELD_BACK,
+        "public": "public", "personal": "personal", "sensitive": HELD_BACK,
         "whispered": "whispered"}),
     "everything": (EVERYTHING, {"public": "public", "personal": "personal", "internal": "internal",
                                 "sensitive": "sensitive", "whispered": "whispered"}),
@@ -155,6 +160,41 @@ class TestReaders:
         with pytest.raises(Forbidden):
             sight(context, ann, PLAIN, NOON + timedelta(hours=24))
 
+    @pytest.mark.parametrize("role", [None, "joined"])
+    def test_who_was_consulted_sees_as_much_as_who_was_offered_it_until_a_day_later(self, role: str | None) -> None:
+        bob, offer = Reader(role="agent", agent_id="bob"), offered(a_customer(), to={"agent": "bob"})
+        context = after(a_customer(), an_event("call.consulted", agent_id="bob", **({"role": role} if role else {})))
+        assert sight(context, bob, PLAIN, NOON) == sight(offer, bob, PLAIN, NOON)
+        context = after(context, an_event("call.ended", agent_id="bob"))
+        assert sight(context, bob, PLAIN, NOON + timedelta(hours=23, minutes=59)).internal
+        for reader, late in ((bob, 24), (Reader(role="agent", agent_id="cat"), 0)):
+            with pytest.raises(Forbidden):
+                sight(context, reader, PLAIN, NOON + timedelta(hours=late))
+
+    def test_a_call_that_ends_otherwise_counts_from_its_end(self) -> None:
+        context = after(a_customer(), an_event("call.consulted", agent_id="bob"))
+        over = end(context, "in_1", NOON + HOUR).context
+        bob = Reader(role="agent", agent_id="bob")
+        assert sight(over, bob, PLAIN, NOON + timedelta(hours=24)).internal
+        with pytest.raises(Forbidden):
+            sight(over, bob, PLAIN, NOON + timedelta(hours=25))
+
+    @pytest.mark.parametrize(("verb", "more"), [("consulted", {"role": "monitoring"}), ("alerting", {})])
+    def test_who_listened_or_was_only_rung_is_out_when_his_leg_ends(self, verb: str, more: dict[str, str]) -> None:
+        context = after(a_customer(), an_event("call.answered", agent_id="ann"))
+        context = after(context, an_event(f"call.{verb}", agent_id="bob", **more))
+        bob = Reader(role="agent", agent_id="bob")
+        assert sight(context, bob, PLAIN, NOON).internal
+        with pytest.raises(Forbidden):
+            sight(after(context, an_event("call.ended", agent_id="bob")), bob, PLAIN, NOON)
+
+    @pytest.mark.parametrize("verb", ["alerting", "consulted", "conferenced"])
+    def test_what_an_agent_tells_of_himself_lets_him_in_nowhere(self, verb: str) -> None:
+        taken = handoffs.accept(offered(a_customer(), to={"queue": "cards"}), "ho_1", "ann", NOON, LEASE).context
+        context = after(taken, an_event(f"call.{verb}", agent_id="bob").but(marks=[BY_AGENT]))
+        with pytest.raises(Forbidden):
+            sight(context, Reader(role="agent", agent_id="bob"), PLAIN, NOON)
+
     def test_an_offer_to_another_agent_or_to_a_channel_lets_nobody_in(self) -> None:
         for to in ({"agent": "bob"}, {"channel": "chat"}):
             with pytest.raises(Forbidden):
@@ -222,9 +262,10 @@ class TestAsking:
 
     def test_from_level_2_on_what_a_higher_level_would_show_is_withheld(self) -> None:
         context = after(with_one(3), a_fact("4111", sensitivity="sensitive"))
-        context = started(started(context, "in_2", 2), "in_3", 1)
+        context = started(started(context, "in_2", 2, now=NOON - 5 * MINUTE), "in_3", 1)
         found = [self.verdict(context, interaction_id=i) for i in ("in_1", "in_2", "in_3")]
         assert found == ["known", "withheld", "ask"]
+        assert self.verdict(started(context, "in_4", 2), interaction_id="in_4") == "known", "proven just now"
 
     def test_for_a_journey_only_its_own_and_the_customer_s_own_facts_count(self) -> None:
         events: list[Event] = [an_event("journey.started", kind="x", journey_id=f"jr_{n}") for n in (1, 2)]

@@ -10,7 +10,7 @@ from ctxhub.model.context import Context, Move
 from ctxhub.model.customer import Assurance
 from ctxhub.model.disclosure import Reader, sight
 from ctxhub.model.interaction import start
-from ctxhub.model.moving import adopt, arrival, bundle, depart, release
+from ctxhub.model.moving import adopt, arrival, bundle, depart, release, stay
 from tests.model.scenes import offered, state, the
 from tests.support import (
     HOUR,
@@ -138,6 +138,26 @@ def test_the_handoff_that_brought_it_is_done_as_it_leaves() -> None:
     context = handoffs.redeem(context, "ho_1", context.interactions["in_2"], NOON).context
     left = depart(context, "in_2", "c42", NOON, None).context
     assert state(release(left, "in_2", NOON).context) == "completed"
+
+
+def test_it_remembers_where_it_was_told_of_before() -> None:
+    old, home = moved()
+    assert an_interaction(home).told_at == ("pc_1",)
+    back = depart(home, "in_1", "pc_1", NOON, None).context
+    returned = adopt(old, bundle(back, "in_1"), back.moves["in_1"], "c42", NOON).context
+    assert an_interaction(returned).told_at == ("pc_1", "c42")
+
+
+def test_who_is_this_very_customer_by_now_keeps_it() -> None:
+    left = depart(met(), "in_1", "c42", NOON, None).context
+    assert stay(left, "in_1").context == met()
+
+
+def test_what_was_said_of_it_here_is_out_of_sight_here_but_to_supervisors() -> None:
+    old, _ = moved()
+    seen = sight(old, Reader(interaction_id="in_2"), PLAIN, NOON)._replace(level=2)
+    assert not seen.sees_told("message.received", "in_1", 2)
+    assert sight(old, Reader(role="supervisor"), PLAIN, NOON).sees_told("message.received", "in_1", 2)
 
 
 def test_both_sides_tell_of_the_move() -> None:

@@ -248,12 +248,16 @@ class TestTelling:
             with pytest.raises(InteractionEnded):
                 after(context, event)
 
-    @pytest.mark.parametrize("type_", sorted(t for t in TOLD if t.split(".")[0] in ("call", "recording", "risk")))
-    def test_what_no_rule_is_about_is_kept_as_it_was_told(self, type_: str) -> None:
-        data = {"kind": "fraud", "level": "high"} if type_ == "risk.flagged" else {"reason": "x"}
+    @pytest.mark.parametrize("type_", sorted(t for t in TOLD if t.split(".")[0] in ("call", "recording")))
+    def test_what_is_reported_of_a_call_is_taken_also_after_its_end(self, type_: str) -> None:
+        context = interactions.end(with_one(), "in_1", NOON).context
+        event = telling(context, an_event(type_, reason="x")).events[0]
+        assert (event.type, event.data["reason"]) == (type_, "x")
+
+    def test_what_no_rule_is_about_is_kept_as_it_was_told(self) -> None:
         context = with_one()
-        change = telling(context, an_event(type_, **data))
-        assert (change.context, change.events[0].data) == (context, data)
+        change = telling(context, an_event("x.seen", reason="x"))
+        assert (change.context, change.events[0].data) == (context, {"reason": "x"})
 
 
 class TestChecking:

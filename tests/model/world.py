@@ -73,7 +73,10 @@ class World:
             came = handoffs.redeem(begun.context, via.handoff_id, arrived, self.clock())
             return Change(came.context, begun.events + came.events)
 
-        self._change(decide, {interaction_id: "t"})
+        self._change(
+            decide,
+            lambda kept: dict.fromkeys([interaction_id, *(e.interaction_id for e in kept if e.interaction_id)], "t"),
+        )
 
     def tell(self, *tellings: Telling) -> None:
         """Keep what was told: what commutes is appended where its interaction is open, all else is decided."""

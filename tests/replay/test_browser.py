@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from ctxhub import demo
 from ctxhub.replay.dialogues import Dialogue
@@ -29,15 +29,6 @@ async def house() -> AsyncIterator[House]:
     """The channels of a tenant whose hub tells what it knows."""
     async with set_up(DIALOGUES, None, 1) as stage:
         yield stage.houses["on"]
-
-
-@pytest.fixture(scope="module")
-async def chromium(need: Callable[[str], str]) -> AsyncIterator[Browser]:
-    """A browser."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=need("chromium"), args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest.mark.parametrize("number", range(len(DIALOGUES)))
@@ -106,6 +97,7 @@ async def tell_more(chat: Page, dialogue: Dialogue, person: Person, told: dict[s
             await chat.get_by_role("button", name=SKIP[person.lang]).click()
         await expect(chat.locator(".message.bot").last).to_be_visible()
         await expect(chat.locator(".message")).to_have_count(said + 2)
+        await expect(chat.locator("main")).not_to_have_attribute("data-asks", name)
     return answered
 
 

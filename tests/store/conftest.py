@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from ctxhub.hub.masterkeys import DerivedKeys
 from ctxhub.store.contexts import Contexts
 from ctxhub.store.redis import Server
-from tests.support import KEEP, clock, hub, no_key_leaks, server, tenants_folder
+from ctxhub.store.sealing import Sealing
+from tests.support import KEEP, MASTER_KEY, clock, hub, no_key_leaks, server, tenants_folder
 
 __all__ = ["clock", "hub", "no_key_leaks", "server", "tenants_folder"]
 
@@ -17,7 +19,7 @@ __all__ = ["clock", "hub", "no_key_leaks", "server", "tenants_folder"]
 @pytest.fixture
 def kept(server: Server) -> Contexts:
     """The contexts on the tests' own server."""
-    return Contexts(server, KEEP)
+    return Contexts(server, KEEP, None, Sealing(DerivedKeys(MASTER_KEY)))
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ LIFETIME = 60_000
 
 def appended(
     event: str, print_: str = "p", interaction: str = "", fence: str = "-", delivered: bool = False,
-    party: str = "customer", level: int = 0,
+    party: str = "customer", level: int = 0, marks: str = "",
 ) -> list[Any]:  # fmt: skip
     """Spell one event to append."""
-    return [event, print_, interaction, fence, "1" if delivered else "0", party, level, f"bytes of {event}"]
+    return [event, print_, interaction, fence, "1" if delivered else "0", party, level, marks, f"bytes of {event}"]
 
 
 def committed(event: str, print_: str = "p", level: int = 0, channel: str = "chat", marks: str = "") -> list[Any]:
@@ -55,13 +55,15 @@ class Steps:
         now: int = NOW,
         lifetime: int = LIFETIME,
         lease: str = "-",
+        stands: str = "",
+        anew: Sequence[tuple[int, str, str]] = (),
     ) -> list[Any]:
         """Run `commit`."""
         keys = self.keys
         names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, keys.due, self.operation,
-                 keys.leases]  # fmt: skip
+                 keys.leases, keys.operations]  # fmt: skip
         args: list[Any] = [on, new, document, now, lifetime, keys.member, keys.hints, due, record, LIFETIME, state]
-        args.append(lease)
+        args += [lease, stands]
         args += [len(events), *(part for event in events for part in event)]
         args += [len(standings), *(part for standing in standings for part in standing)]
         args.append(len(entries))
@@ -72,13 +74,16 @@ class Steps:
         for key, value in lookups:
             names.append(key)
             args += [len(names), value, LIFETIME]
-        return list(await self.server.run("commit", names, args))
+        args += [len(anew), *(part for entry in anew for part in entry)]
+        return list(await self.server.run("commit", names, [*args, "", "", "", "", ""]))
 
-    async def append(self, *events: list[Any], keyed: str = "", now: int = NOW) -> list[Any]:
+    async def append(
+        self, *events: list[Any], keyed: str = "", now: int = NOW, on: str = "", channels: str = ""
+    ) -> list[Any]:
         """Run `append`."""
         keys = self.keys
-        names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, self.operation]
-        args: list[Any] = [now, LIFETIME, keys.member, keys.hints, keyed, LIFETIME]
+        names = [keys.context, keys.document, keys.timeline, keys.events, keys.outbox, self.operation, keys.operations]
+        args: list[Any] = [now, LIFETIME, keys.member, keys.hints, keyed, LIFETIME, on, channels]
         args += [part for event in events for part in event]
         return list(await self.server.run("append", names, args))
 

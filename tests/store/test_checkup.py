@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from ctxhub.settings import Settings
-from ctxhub.store.checkup import Finding, _clock, _version, examine, without_password
+from ctxhub.store.checkup import Finding, _clock, _guarded, _version, examine, is_near, without_password
 from ctxhub.store.embedded import embedded_server
 
 
@@ -109,3 +109,20 @@ def test_clocks_apart_are_bad(ahead: float, verdict: str) -> None:
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_a_server_on_this_machine_needs_no_password_and_one_elsewhere_does() -> None:
+    assert is_near("unix:///run/redis.sock")
+    assert is_near("redis://127.0.0.1:6379")
+    assert not is_near("redis://10.0.0.5:6379")
+    assert not is_near("redis://redis.example.com")
+
+
+def test_what_lets_strangers_in_over_a_network_is_bad(url: str) -> None:
+    with Redis.from_url(url, decode_responses=True) as client:
+        open_ = {finding.name: finding.verdict for finding in _guarded(client, "redis://10.0.0.5:6379")}
+        client.acl_setuser("default", reset_passwords=True, passwords=["+" + "long" * 8])
+        guarded = {finding.name: finding.verdict for finding in _guarded(client, "rediss://hub:secret@10.0.0.5:6379")}
+        client.acl_setuser("default", nopass=True)
+    assert open_ == {"password": "bad", "tls": "bad", "default user": "bad"}
+    assert guarded == {"password": "good", "tls": "good", "default user": "good"}

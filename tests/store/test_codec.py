@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctxhub.errors import Unreadable
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import lapsing, moving
 from ctxhub.model.context import Context
@@ -95,7 +96,19 @@ def test_defaults_take_no_room() -> None:
 
 def test_a_format_of_the_future_is_refused_not_misread() -> None:
     with pytest.raises(ValueError, match="newer ctxhub"):
-        unpacked(b"\x02whatever")
+        unpacked(b"\x03whatever")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"\x01", b"\x01\xe0" + b"\xff" * 16, b"\x01\xe0" + (2**62).to_bytes(8, "little"), b"\x02\x00\x00\x13\x07"],
+    ids=["empty", "larger than any number", "larger than any memory", "beside seals"],
+)
+def test_what_is_not_whole_is_said_to_be_unreadable(damaged: bytes) -> None:
+    with pytest.raises(Unreadable, match="not whole"):
+        unpacked(damaged)
+    with pytest.raises(Unreadable, match="not whole"):
+        unpacked(packed(b'{"customer_id":"c42"}')[:-2])
 
 
 def test_what_is_kept_is_smaller_than_what_is_said() -> None:

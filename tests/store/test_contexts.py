@@ -18,6 +18,7 @@ from ctxhub.errors import (
     Moved,
     NotTheHolder,
 )
+from ctxhub.model.context import Hold
 from ctxhub.model.customer import Assurance
 from ctxhub.store.codec import packed
 from ctxhub.store.contexts import Contexts, NotOpen, Operation, Plan, Who
@@ -74,7 +75,20 @@ class TestLoading:
         fresh = Contexts(server, KEEP)
         redis.delete(fresh.keys(WHO).document)
         with pytest.raises(Lapsed):
-            await fresh.load(WHO)
+            await fresh.existing(WHO)
+        with pytest.raises(Lapsed):
+            await fresh.append(WHO, [an_append("e9")], NOON)
+
+    async def test_who_comes_again_after_its_context_has_lapsed_is_somebody_new(
+        self, server: Server, redis: Redis
+    ) -> None:
+        kept = Contexts(server, KEEP)
+        await born(kept, "e1", "e2", "e3")
+        redis.delete(kept.keys(WHO).document, kept.keys(WHO).timeline, kept.keys(WHO).events)
+        loaded = await kept.load(WHO)
+        assert (loaded.context, loaded.has_lapsed) == (None, True)
+        assert await kept.commit(WHO, loaded, plan(started(a_context()), "e1"), NOON, None) == (1, 1)
+        assert [event["version"] for event in await kept.timeline(WHO, 0)] == [1]
 
     @pytest.mark.parametrize(("state", "error"), [("moved:c7", Moved), ("gone", Lapsed)])
     async def test_who_moved_or_is_gone_is_refused(
@@ -90,7 +104,7 @@ class TestLoading:
     async def test_what_a_newer_version_wrote_is_not_misread(self, server: Server, redis: Redis) -> None:
         await born(Contexts(server, KEEP))
         fresh = Contexts(server, KEEP)
-        redis.set(fresh.keys(WHO).document, b"\x02" + packed(b"{}")[1:], keepttl=True)
+        redis.set(fresh.keys(WHO).document, b"\x03" + packed(b"{}")[1:], keepttl=True)
         with pytest.raises(ValueError, match="newer ctxhub"):
             await fresh.load(WHO)
 
@@ -432,10 +446,23 @@ async def test_a_turn_is_one_s_own_and_nobody_else_s_customer_waits(kept: Contex
     assert order.index("other begins") < order.index("a ends")
 
 
-async def test_all_of_a_customer_lapses_together_and_each_write_prolongs_it(kept: Contexts, redis: Redis) -> None:
+async def test_a_hold_keeps_all_of_a_customer_until_it_ends(kept: Contexts, redis: Redis) -> None:
     loaded = await born(kept)
     keys = kept.keys(WHO)
     names = (keys.context, keys.document, keys.timeline, keys.events)
+    assert loaded.context is not None
+    held = loaded.context.but(hold=Hold(reason="a case in court", at=NOON, by="ann"))
+    assert await kept.commit(WHO, loaded, plan(held, "e2"), NOON, None)
+    await kept.append(WHO, [an_append("e3")], NOON)
+    assert {redis.pttl(name) for name in names} == {-1}
+    assert await kept.commit(WHO, await kept.load(WHO), plan(loaded.context, "e4"), NOON, None)
+    assert min(redis.pttl(name) for name in names) > 0
+
+
+async def test_all_of_a_customer_lapses_together_and_each_write_prolongs_it(kept: Contexts, redis: Redis) -> None:
+    loaded = await born(kept)
+    keys = kept.keys(WHO)
+    names = (keys.document, keys.timeline, keys.events)
     for write in (
         kept.append(WHO, [an_append("e2")], NOON),
         kept.commit(WHO, loaded, plan(None, "e3"), NOON, None),
@@ -446,3 +473,4 @@ async def test_all_of_a_customer_lapses_together_and_each_write_prolongs_it(kept
         left = [redis.pttl(name) for name in names]
         assert min(left) > 29 * DAY / timedelta(milliseconds=1)
         assert max(left) - min(left) < 100
+        assert abs(redis.pttl(keys.context) - 2 * max(left)) < 100  # so long it is known that somebody was there

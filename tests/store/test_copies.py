@@ -39,7 +39,7 @@ async def test_with_an_archive_keys_have_no_end_and_a_lease_is_noted(steps: Step
         "append",
         [steps.keys.context, steps.keys.document, steps.keys.timeline, steps.keys.events, steps.keys.outbox,
          steps.operation],
-        [NOW + 1, 0, steps.keys.member, steps.keys.hints, "", LIFETIME, *appended("e2")],
+        [NOW + 1, 0, steps.keys.member, steps.keys.hints, "", LIFETIME, "", "", *appended("e2")],
     )  # fmt: skip
     assert {redis.ttl(name) for name in (steps.keys.context, steps.keys.document, steps.keys.timeline)} == {-1}
     assert redis.hmget(steps.keys.context, "born", "last") == ["k1", str(NOW + 1)]
@@ -84,11 +84,11 @@ async def test_one_who_was_erased_meanwhile_does_not_come_back(steps: Steps, red
 async def test_spans_are_counted_from_the_base(steps: Steps, redis: Redis) -> None:
     await run(steps, "release", released(steps), 1, "k1", steps.keys.member)
     keys = [steps.keys.context, steps.keys.timeline]
-    assert await run(steps, "span", keys, 1, 9) == [b"0", 0, []]
+    assert await run(steps, "span", keys, 1, 9) == [b"0", 0, [], b""]
     await restored(steps)
-    assert await run(steps, "span", keys, 1, 9) == [b"1", 7, [b"entry 8", b"entry 9"]]
-    assert await run(steps, "span", keys, 9, 9) == [b"1", 7, [b"entry 9"]]
-    assert await run(steps, "span", keys, 1, 7) == [b"1", 7, []]
+    assert await run(steps, "span", keys, 1, 9) == [b"1", 7, [b"entry 8", b"entry 9"], b""]
+    assert await run(steps, "span", keys, 9, 9) == [b"1", 7, [b"entry 9"], b""]
+    assert await run(steps, "span", keys, 1, 7) == [b"1", 7, [], b""]
 
 
 async def test_a_copy_begins_with_what_the_archive_has_last(steps: Steps, redis: Redis) -> None:

@@ -102,6 +102,7 @@ class TestIndexes:
         taken = accepted(context)
         assert sorted(entry_changes(context, taken), key=str) == [
             ("held:queue:cards", "c42\nho_1", millis(NOON)), ("waiting:queue:cards", "c42\nho_1", None),
+            ("work:held", "c42\nho_1\nchat\nann", millis(NOON)),
         ]  # fmt: skip
 
     def test_an_ended_customer_stands_nowhere(self) -> None:

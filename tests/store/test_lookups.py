@@ -106,11 +106,12 @@ class TestHandoffs:
         assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") == "c1"
         assert await lookups.handoff("other", "ho_03aaaaaaaaaaaaaaaaaaaa") is None
 
-    async def test_moved_it_leads_to_the_new_home_and_dropped_nowhere(self, lookups: Lookups) -> None:
+    async def test_moved_it_leads_to_the_new_home_and_left_nowhere(self, lookups: Lookups) -> None:
         await lookups.repoint_handoffs(Who(ACME, "c1"), ["ho_03aaaaaaaaaaaaaaaaaaaa"])
         await lookups.repoint_handoffs(Who(ACME, "c7"), ["ho_03aaaaaaaaaaaaaaaaaaaa"])
         assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") == "c7"
-        await lookups.drop_handoffs(["ho_03aaaaaaaaaaaaaaaaaaaa"])
+        handoffs = [("ho_03aaaaaaaaaaaaaaaaaaaa", f"03{'b' * 22}")]
+        assert await lookups.leave(Who(ACME, "c7"), [], [], handoffs) == 1
         assert await lookups.handoff(ACME, "ho_03aaaaaaaaaaaaaaaaaaaa") is None
 
     @pytest.mark.parametrize("handoff_id", ["", "ho_", "ho_99zz", "x", "ho_é", "ho_{1}*", "ho_03\n", "ho_03 x"])

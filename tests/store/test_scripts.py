@@ -88,8 +88,9 @@ async def test_an_operation_is_done_once(steps: Steps) -> None:
 
 async def test_every_key_of_a_customer_lives_equally_long(steps: Steps) -> None:
     keys = steps.keys
-    for name in (keys.context, keys.document, keys.timeline, keys.events):
+    for name in (keys.document, keys.timeline, keys.events):
         assert 0 < await steps.server.call("PTTL", name) <= LIFETIME
+    assert LIFETIME < await steps.server.call("PTTL", keys.context) <= 2 * LIFETIME  # that somebody was there
 
 
 async def test_an_interaction_that_ended_no_longer_stands_beside_the_document(steps: Steps) -> None:
@@ -222,3 +223,44 @@ async def test_a_saved_question_counts_once_for_an_interaction_and_name(server: 
     assert await lists.count_saved(C42, "in_2", ["city"], day, "saved\x1fchat") == 1
     assert await lists.count_saved(C42, "in_2", ["city"], day, "saved\x1fchat") == 0
     assert await lists.numbers(ACME, [day]) == {"saved\x1fivr": 3, "saved\x1fchat": 1}
+
+
+async def test_an_append_behind_a_version_is_refused_once_anything_was_written_since(steps: Steps) -> None:
+    assert (await steps.append(appended("e2"), on="1"))[:2] == [b"ok", b"2"]
+    assert await steps.append(appended("e3"), on="1") == [b"changed"]
+    assert len(await steps.timeline()) == 2
+    assert (await steps.append(appended("e3"), on="2"))[:2] == [b"ok", b"3"]
+
+
+async def test_an_append_keeps_the_marks_of_an_event_beside_its_own(steps: Steps) -> None:
+    await steps.append(appended("e2", marks="redacted"))
+    await steps.append(appended("e3", interaction="in_1", fence="0", delivered=True, party="bot", marks="redacted"))
+    assert [entry.split(b" ", 3)[2] for entry in await steps.timeline()] == [b"", b"redacted", b"redacted,out_of_turn"]
+
+
+async def test_a_commit_writes_entries_anew_and_takes_any_content_for_what_they_said(steps: Steps) -> None:
+    await steps.append(appended("e2"))
+    anew = [(2, "e2", "0 chat redacted nothing")]
+    assert await steps.commit("k1", "k2", stands="1", anew=anew) == [b"changed"]
+    assert await steps.commit("k1", "k2", stands="2", anew=anew) == [b"ok", b"2", b"2"]
+    assert (await steps.timeline())[1] == b"0 chat redacted nothing"
+    assert await steps.append(appended("e2", print_="another")) == [b"ok", b"2", b"2", b"1", b"2"]
+
+
+async def test_an_entry_that_only_the_archive_has_is_left_to_it(steps: Steps) -> None:
+    await steps.server.call("HSET", steps.keys.context, "base", 1, writes=True)
+    await steps.server.call("DEL", steps.keys.timeline, writes=True)
+    assert await steps.commit("k1", "k2", anew=[(1, "e1", "0 chat redacted nothing")]) == [b"ok", b"1", b"1"]
+    assert await steps.timeline() == []
+
+
+async def test_an_append_takes_words_of_the_channels_it_is_for(steps: Steps) -> None:
+    standings = [("in_1", "1 bot 0 0 ivr", ""), ("in_2", "1 bot 0 0 web_chat", ""), ("in_3", "1 bot 0 0 chat!", "")]
+    await steps.commit("k1", standings=standings)
+    assert await steps.append(appended("a", interaction="in_1"), channels=",chat,") == [b"other_channel", 1, b"ivr"]
+    refused = await steps.append(appended("a"), appended("b", interaction="in_2"), channels=",chat,web,")
+    assert refused == [b"other_channel", 2, b"web_chat"]
+    assert await steps.append(appended("a", interaction="in_3"), channels=",ivr,") == [b"not_open", 1]
+    assert len(await steps.timeline()) == 1
+    assert (await steps.append(appended("a", interaction="in_1"), channels=",chat,ivr,"))[0] == b"ok"
+    assert (await steps.append(appended("b", interaction="in_2")))[0] == b"ok"

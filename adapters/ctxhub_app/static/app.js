@@ -158,9 +158,27 @@ function show(home) {
   help(home);
 }
 
-// A list is drawn anew only where it has changed, and whoever stands on one of its buttons stays there.
+// A list is drawn anew only where it has changed, and whoever stands on one of its buttons stays there. A button that is
+// replaced between press and release never gets its click, so what is pressed waits until it is let go.
+
+let pressed = null;
+const putOff = new Map();
+
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(letGo), true);
+addEventListener("blur", letGo);
+
+function letGo() {
+  pressed = null;
+  for (const [id, given] of putOff) draw(id, ...given);
+}
 
 function draw(id, rows, make) {
+  if (at(id).contains(pressed)) {
+    putOff.set(id, [rows, make]);
+    return;
+  }
+  putOff.delete(id);
   const text = JSON.stringify(rows);
   if (app.drawn[id] === text) return;
   app.drawn[id] = text;
@@ -345,11 +363,35 @@ function field(row, index) {
   input.maxLength = 2000;
   input.autocomplete = "off";
   input.value = row.shown;
-  if (row.verdict !== "confirm") return [label, input];
-  const hint = element("p", "soft", words.form_confirm);
+  if (row.secure) mask(input, row.secure);
+  if (row.verdict !== "confirm" && !row.secure) return [label, input];
+  const hint = element("p", "soft", row.secure ? words.form_secret : words.form_confirm);
   hint.id = `hint-${index}`;
   input.setAttribute("aria-describedby", hint.id);
   return [label, input, hint];
+}
+
+function mask(input, kind) {
+  input.type = "password";
+  input.value = "";
+  input.maxLength = 64;
+  input.inputMode = "numeric";
+  input.autocomplete = kind === "otp" ? "one-time-code" : "off";
+}
+
+// Each secret goes by itself, once; what is not accepted must be entered again.
+
+async function giveSecrets(inputs) {
+  for (const input of inputs.filter((one) => one.value)) {
+    const secret = input.value;
+    input.value = "";
+    const answer = await attempt("secrets", { op_id: random(), journey_id: app.form.journey_id, name: input.name, secret });
+    if (answer.outcome === "accepted") continue;
+    trouble(words[`secret_${answer.outcome ?? "unchecked"}`]);
+    input.focus();
+    return false;
+  }
+  return true;
 }
 
 function closeForm() {
@@ -363,8 +405,12 @@ function closeForm() {
 at("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const inputs = [...at("form").querySelectorAll("input")];
-  const facts = inputs.map((input) => given(input)).filter(Boolean);
-  if (facts.length === 0) return;
+  const isSecret = (input) => app.form.rows.some((row) => row.name === input.name && row.secure);
+  const secrets = inputs.filter(isSecret);
+  const hadSecrets = secrets.some((input) => input.value);
+  if (!(await giveSecrets(secrets))) return;
+  const facts = inputs.filter((input) => !isSecret(input)).map((input) => given(input)).filter(Boolean);
+  if (facts.length === 0) return hadSecrets ? closeForm() : undefined;
   const answer = await attempt("facts", { op_id: random(), journey_id: app.form.journey_id, facts });
   if (answer.ok) closeForm();
 });

@@ -5,6 +5,7 @@ const at = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const log = at("log");
 const input = at("text");
+const secret = at("secret");
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
 const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
@@ -130,6 +131,25 @@ function send(text) {
   flush();
 }
 
+// A secret is sent once and held nowhere: what does not arrive must be entered again.
+
+async function sendSecret(text) {
+  if (!text || !chat.session || chat.isSending) return;
+  chat.isSending = true;
+  typing(true);
+  try {
+    const answer = await post("secrets", { session: chat.session, message_id: random(), secret: text });
+    if (!answer.ok || answer.degraded) throw new Error(answer.code);
+    trouble("");
+    take(answer);
+  } catch {
+    trouble(words.not_kept);
+  }
+  typing(false);
+  chat.isSending = false;
+  flush();
+}
+
 async function flush() {
   if (chat.isSending || !chat.session) return;
   chat.isSending = true;
@@ -246,10 +266,25 @@ function stand(where) {
   chat.version = where.version;
   main.dataset.status = where.status;
   main.dataset.asks = where.asks ?? "";
+  mask(where.secure);
   const status = words[`status_${where.status}`];
   if (at("status").textContent !== status) at("status").textContent = status;
   if (where.status === "agent") replies([]);
   facts(where.facts);
+}
+
+// While something secret is asked for there is a masked field, and no other.
+
+function mask(kind) {
+  const isSecret = Boolean(kind);
+  secret.autocomplete = kind === "otp" ? "one-time-code" : "off";
+  secret.inputMode = isSecret ? "numeric" : "";
+  if (secret.hidden !== isSecret) return;
+  const hadFocus = [input, secret].includes(document.activeElement);
+  secret.value = "";
+  secret.hidden = !isSecret;
+  input.hidden = isSecret;
+  if (hadFocus) (isSecret ? secret : input).focus();
 }
 
 function show(message) {
@@ -352,6 +387,11 @@ new ResizeObserver(toEnd).observe(log);
 
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (!secret.hidden) {
+    const text = secret.value;
+    secret.value = "";
+    return sendSecret(text);
+  }
   send(input.value);
   input.value = "";
   grow();

@@ -19,6 +19,12 @@ export const newId = () => `desk-${crypto.getRandomValues(new Uint32Array(4)).jo
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
 
+/** Fetch a part of the page that is seldom needed. */
+export const part = (name) =>
+  import(`./${name}.js`).catch(() => {
+    throw new Problem({ status: 0, code: "unavailable" });
+  });
+
 async function call(method, path, body) {
   const answer = await sent(method, path, body);
   const date = Date.parse(answer.headers.get("Date") ?? "");
@@ -39,7 +45,7 @@ async function sent(method, path, body) {
   }
 }
 
-const NAMES = ["ready", "snapshot", "change", "event", "reset", "away", "problem", "bye"];
+const NAMES = ["ready", "snapshot", "change", "alerting", "event", "reset", "away", "problem", "bye"];
 
 /** Follow a stream until the returned function is called; `heard(name, data)` gets each event, `lost()` each break. */
 export function follow(path, heard, lost) {

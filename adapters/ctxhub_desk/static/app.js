@@ -3,7 +3,7 @@ import { get, post } from "./api.js";
 import { desk, help } from "./desk.js";
 import { h } from "./dom.js";
 import { login } from "./login.js";
-import { setLink, state } from "./state.js";
+import { notify, setLink, state } from "./state.js";
 import { clock, lang, remember, remembered, speak, t } from "./words.js";
 
 let drawn = null;
@@ -76,9 +76,13 @@ function tellAway(away) {
   place.textContent = away ? t("away", { at: state.seenAt ? clock(new Date(state.seenAt).toISOString()) : "–" }) : "";
 }
 
-function otherLanguage() {
-  speak(lang === "zh" ? "en" : "zh");
-  draw();
+async function otherLanguage() {
+  try {
+    await speak(lang === "zh" ? "en" : "zh");
+    draw();
+  } catch {
+    notify(t("not_sent"), "warn");
+  }
 }
 
 function otherTheme() {
@@ -107,7 +111,7 @@ function leaveDesk(said) {
 }
 
 async function begin() {
-  speak(lang);
+  await speak(lang);
   wear(remembered("theme"));
   addEventListener("desk:link", showLink);
   addEventListener("desk:logged-out", () => leaveDesk(t("logged_out")));

@@ -1,20 +1,27 @@
 // The desk: the bar on top, who waits on the left, the work on the right.
-import { get } from "./api.js";
-import { dialog } from "./dialogs.js";
+import { get, part } from "./api.js";
+import { field } from "./dialogs.js";
 import { h } from "./dom.js";
 import { findHeld, hold } from "./held.js";
 import { allowWrites, explain, notice, notify, state } from "./state.js";
 import { Waiting } from "./waiting.js";
 import { Workspace } from "./work.js";
-import { lang, remember, remembered, t } from "./words.js";
+import { lang, remembered, t } from "./words.js";
 
 /** Draw the desk and keep it alive until `stop()`. */
 export function desk() {
   let open = null;
+  let beside = null;
   const place = h("div", { class: "place" });
 
-  const show = (work) => {
+  const close = () => {
     open?.stop();
+    beside?.stop();
+    open = beside = null;
+  };
+
+  const show = (work) => {
+    close();
     state.work = work;
     hold(work.handoff);
     location.hash = work.handoff.handoff_id;
@@ -28,8 +35,7 @@ export function desk() {
 
   const leave = (words) => {
     if (words) notify(words);
-    open?.stop();
-    open = null;
+    close();
     state.work = null;
     history.replaceState(null, "", location.pathname);
     place.replaceChildren(
@@ -43,19 +49,39 @@ export function desk() {
     try {
       show(await get(`handoffs/${encodeURIComponent(handoffId)}?lang=${lang}`));
     } catch (problem) {
-      explain(problem);
       leave();
+      refused(problem, problem.customer_id ?? "");
+    }
+  };
+
+  /** Whom neither work nor an offer lets in may say why he must look. */
+  const refused = async (problem, customerId) => {
+    if (problem.code !== "forbidden") return explain(problem);
+    return part("customer").then(({ glass }) => glass(customerId, look), explain);
+  };
+
+  const look = async (customerId, until = null) => {
+    try {
+      const found = await get(`customers/${encodeURIComponent(customerId)}?lang=${lang}`);
+      const { visit } = await part("customer");
+      leave();
+      beside = visit(found, until, leave);
+      place.replaceChildren(beside.element);
+      beside.element.querySelector("h1").focus({ preventScroll: true });
+    } catch (problem) {
+      refused(problem, customerId);
     }
   };
 
   const side = new Waiting({ open: show, choose });
-  const look = ({ detail }) => detail === state.work?.handoff.handoff_id && open?.refresh();
+  side.element.append(lookUp(look));
+  const changed = ({ detail }) => detail === state.work?.handoff.handoff_id && open?.refresh();
   const keys = (event) => press(event, side, () => open);
   const goTo = () => {
     const wanted = decodeURIComponent(location.hash.slice(1));
     if (wanted && wanted !== state.work?.handoff.handoff_id) choose(wanted);
   };
-  addEventListener("desk:changed", look);
+  addEventListener("desk:changed", changed);
   addEventListener("keydown", keys);
   addEventListener("hashchange", goTo);
   const wanted = decodeURIComponent(location.hash.slice(1));
@@ -64,15 +90,31 @@ export function desk() {
     .catch(notice)
     .then(() => (wanted ? choose(wanted) : side.draw()));
   const stop = () => {
-    open?.stop();
+    close();
     side.stop();
-    removeEventListener("desk:changed", look);
+    removeEventListener("desk:changed", changed);
     removeEventListener("keydown", keys);
     removeEventListener("hashchange", goTo);
     state.held.clear();
     state.offers = [];
   };
   return { element: h("div", { class: "desk" }, side.element, place), stop };
+}
+
+/** The way to a customer by id. */
+function lookUp(look) {
+  const submit = (event) => {
+    event.preventDefault();
+    look(new FormData(event.target).get("customer_id").trim());
+    event.target.reset();
+  };
+  const button = h("button", { type: "submit", "data-writes": "any" }, t("look"));
+  return h(
+    "section",
+    { "aria-labelledby": "beside-title" },
+    h("h2", { id: "beside-title" }, t("beside")),
+    h("form", { class: "look-up", on: { submit } }, field({ name: "customer_id", label: t("customer_id") }), button),
+  );
 }
 
 const DEEDS = { q: "ask", f: "fact", n: "note", r: "return", w: "complete" };
@@ -98,42 +140,5 @@ function press(event, side, open) {
   if (button && !button.disabled) button.click();
 }
 
-/** Show the keys, and the switch that turns them off. */
-export function help() {
-  const keys = [
-    ["A", "key_a"],
-    ["D", "key_d"],
-    ["M", "key_m"],
-    ["Q", "key_q"],
-    ["F", "key_f"],
-    ["N", "key_n"],
-    ["R", "key_r"],
-    ["W", "key_w"],
-    ["?", "key_help"],
-    ["Esc", "key_esc"],
-  ];
-  const wanted = h("input", {
-    type: "checkbox",
-    checked: remembered("keys") !== "off",
-    on: { change: () => remember("keys", wanted.checked ? "on" : "off") },
-  });
-  const shown = dialog(
-    t("keys"),
-    h(
-      "div",
-      {},
-      h("p", {}, t("about")),
-      h(
-        "dl",
-        { class: "keys" },
-        keys.map(([key, words]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, t(words)))),
-      ),
-      h("label", { class: "switch" }, wanted, t("keys_on")),
-      h(
-        "p",
-        { class: "acts end" },
-        h("button", { type: "button", class: "main", on: { click: () => shown.close() } }, t("close")),
-      ),
-    ),
-  );
-}
+/** Show the keys, which few need twice. */
+export const help = () => part("help").then((found) => found.help(), explain);

@@ -16,8 +16,8 @@ export function dialog(title, content) {
   return element;
 }
 
-/** Ask for a few fields and act on them; the dialog stays, with all that was typed, until acting succeeds. */
-export function ask(title, fields, verb, act) {
+/** Ask for a few fields and act on them; the dialog stays, with all that was typed, until acting succeeds. A `hint` stands on top. */
+export function ask(title, fields, verb, act, hint = "") {
   const alert = h("p", { class: "alert", role: "alert" });
   const submit = async (event) => {
     event.preventDefault();
@@ -32,6 +32,7 @@ export function ask(title, fields, verb, act) {
   const form = h(
     "form",
     { on: { submit } },
+    hint ? h("p", { class: "hint" }, hint) : null,
     fields.map(field),
     alert,
     buttons(verb, () => shown.close()),
@@ -48,9 +49,9 @@ export const buttons = (verb, close) =>
     h("button", { type: "submit", class: "main", "data-writes": "any", "data-keeps": "" }, verb),
   );
 
-/** One labelled field: {name, label, choices | long | list, value, optional}. */
-export function field({ name, label, choices, long, list, value, optional, change }) {
-  const attributes = { name, required: !optional, on: change ? { input: change } : null, value: value ?? null };
+/** One labelled field: {name, label, choices | long | list, value, optional, least}. */
+export function field({ name, label, choices, long, list, value, optional, least, change }) {
+  const attributes = { name, required: !optional, minlength: least, on: change ? { input: change } : null, value: value ?? null };
   return h("label", { class: "field" }, h("span", {}, label), control(attributes, { choices, long, list }));
 }
 

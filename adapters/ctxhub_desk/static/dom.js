@@ -24,8 +24,27 @@ export function fill(parent, ...children) {
 
 const drawn = new WeakMap();
 
+// A button drawn anew between press and release never gets its click, so a pressed list is shown once it is let go.
+let pressed = null;
+const putOff = new Map();
+
+function letGo() {
+  pressed = null;
+  for (const [list, given] of putOff) show(list, ...given);
+}
+
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+// The click comes between the release and what was put off.
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(letGo), true);
+addEventListener("blur", letGo);
+
 /** Show a list: what has not changed stays untouched, with its focus, selection and scroll place. */
 export function show(list, items, key, draw, also = "") {
+  if (list.contains(pressed)) {
+    putOff.set(list, [items, key, draw, also]);
+    return;
+  }
+  putOff.delete(list);
   const before = drawn.get(list) ?? new Map();
   const after = new Map();
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.keep : null;

@@ -1,8 +1,9 @@
 // What the customer already told us, journey by journey, with the origin of every value, and what is still missing.
 import { h, plain, show } from "./dom.js";
+import { isSuspect } from "./identity.js";
 import { channelChip, lang, t, time } from "./words.js";
 
-/** Draw the panel. `acts` has confirm(fact, value), correct(fact) and ask(askable, journeyId). */
+/** Draw the panel. `acts` has confirm(fact, value), correct(fact), ask(askable, journeyId) and reveal(fact, place); null only shows. */
 export function facts(acts) {
   const count = h("span", { class: "count" });
   const groups = h("div", { class: "groups" });
@@ -25,11 +26,13 @@ export function facts(acts) {
 
 /** Each journey with its facts, then what belongs to the customer, whatever the journey. */
 function grouped(work) {
+  const warned = isSuspect(work.interaction);
+  const facts = work.facts.map((fact) => ({ ...fact, warned }));
   const known = new Set(work.journeys.map((journey) => journey.journey_id));
-  const general = work.facts.filter((fact) => !known.has(fact.journey_id));
+  const general = facts.filter((fact) => !known.has(fact.journey_id));
   const groups = work.journeys.map((journey) => ({
     ...journey,
-    facts: work.facts.filter((fact) => fact.journey_id === journey.journey_id),
+    facts: facts.filter((fact) => fact.journey_id === journey.journey_id),
   }));
   return general.length ? [...groups, { journey_id: "", facts: general, missing: [] }] : groups;
 }
@@ -60,6 +63,7 @@ const newGroup = (acts) => (first) => {
     );
     gaps.hidden = group.missing.length === 0;
   };
+  element.update([first]);
   return element;
 };
 
@@ -85,10 +89,11 @@ function row(fact, isNew, acts) {
       "data-state": fact.state,
     },
     h("span", { class: "label", title: fact.name }, fact.label),
-    h("span", { class: `value${fact.withheld ? " withheld" : ""}` }, fact.withheld ? t("withheld") : plain(fact.value)),
+    value(fact),
+    fact.withheld ? clearing(fact) : null,
     origin(fact),
     conflict ? h("span", { class: "badge hot" }, t("conflict")) : null,
-    fact.withheld ? null : deeds(fact, acts),
+    acts && deeds(fact, acts),
     conflict
       ? h(
           "ul",
@@ -99,7 +104,24 @@ function row(fact, isNew, acts) {
   );
 }
 
+/** The value, or the mask that stands for it: what is revealed is put in place of the mask, and said aloud. */
+function value(fact) {
+  if (fact.masked)
+    return h("span", { class: "value masked" }, h("span", { class: "cover", "aria-live": "polite" }, fact.masked));
+  return h("span", { class: `value${fact.withheld ? " withheld" : ""}` }, fact.withheld ? t("withheld") : plain(fact.value));
+}
+
+/** What would clear a value that is held back. */
+function clearing({ unlock, warned }) {
+  if (warned) return h("span", { class: "unlock" }, t("held_while_warned"));
+  if (!unlock) return null;
+  const { level, again, within } = unlock;
+  const or = again === null ? "" : ` ${t("or_again", { level: again, minutes: Math.round(within / 60) })}`;
+  return h("span", { class: "unlock" }, t("shown_from", { level, how: t(`clears_${level}`) }) + or);
+}
+
 function deeds(fact, acts) {
+  if (fact.withheld) return fact.masked && !fact.warned ? h("span", { class: "deeds" }, uncover(fact, acts)) : null;
   const settled = fact.state === "confirmed" || fact.state === "verified";
   return h(
     "span",
@@ -112,6 +134,11 @@ function deeds(fact, acts) {
     deed(t("correct"), t("correct_name", { label: fact.label }), `correct:${fact.name}`, () => acts.correct(fact)),
   );
 }
+
+const uncover = (fact, acts) =>
+  deed(t("reveal"), t("reveal_name", { label: fact.label }), `reveal:${fact.name}`, (event) =>
+    acts.reveal(fact, event.target.closest("li").querySelector(".masked")),
+  );
 
 const deed = (words, name, keep, click) =>
   h(
@@ -140,12 +167,13 @@ function rival(fact, other, acts) {
     h("span", { class: "label" }, t("also_heard")),
     h("span", { class: "value" }, plain(other.value)),
     origin(other),
-    deed(
-      t("this_is_right"),
-      `${t("this_is_right")}: ${plain(other.value)}`,
-      `right:${fact.name}:${plain(other.value)}`,
-      () => acts.confirm(fact, other.value),
-    ),
+    acts &&
+      deed(
+        t("this_is_right"),
+        `${t("this_is_right")}: ${plain(other.value)}`,
+        `right:${fact.name}:${plain(other.value)}`,
+        () => acts.confirm(fact, other.value),
+      ),
   );
 }
 
@@ -155,8 +183,9 @@ function missing(gap, group, acts) {
     { class: "gap", "data-missing": gap.name, "data-journey": group.journey_id },
     h("span", { class: "label", title: gap.name }, gap.label),
     h("span", { class: "badge lacks" }, t("missing")),
-    deed(t("ask_for"), t("ask_for_name", { label: gap.label }), `ask:${gap.name}`, () =>
-      acts.ask(gap, group.journey_id),
-    ),
+    acts &&
+      deed(t("ask_for"), t("ask_for_name", { label: gap.label }), `ask:${gap.name}`, () =>
+        acts.ask(gap, group.journey_id),
+      ),
   );
 }

@@ -39,8 +39,9 @@ async function renew(handoffId, held, lost) {
   }
 }
 
-/** Early enough that a failed try or two do no harm. */
+/** Early enough that a failed try or two do no harm; never where it lives as long as its call. */
 function renewalOf(leaseEnds) {
+  if (leaseEnds === null) return Infinity;
   const left = (Date.parse(leaseEnds ?? 0) - now()) / 3;
   return Date.now() + Math.min(LONGEST, Math.max(SHORTEST, left));
 }

@@ -1,6 +1,6 @@
 // The strip on top: who the customer is and how surely, how they came, who has the floor, what is promised.
 import { h } from "./dom.js";
-import { channelChip, channelName, clock, t } from "./words.js";
+import { channelChip, channelName, clock, hasWords, t } from "./words.js";
 
 /** Draw the strip's content. */
 export function identity({ customer, handoff, interaction, path, intent, commitments }) {
@@ -25,6 +25,7 @@ export function identity({ customer, handoff, interaction, path, intent, commitm
       h("span", {}, t("arrived", { time: clock(handoff.offered_at) })),
       floor(handoff, interaction),
     ),
+    warning(interaction?.risks ?? []),
     handoff.mine ? null : h("p", { class: "alert", role: "alert" }, notMine(handoff)),
     h(
       "dl",
@@ -35,7 +36,26 @@ export function identity({ customer, handoff, interaction, path, intent, commitm
   ];
 }
 
-function badges({ known, identifiers }) {
+/** Tell whether a warning of fraud holds something back; a low one only warns. */
+export const isSuspect = (interaction) => Boolean(interaction?.risks.some(({ level }) => level !== "low"));
+
+/** The warning of fraud, in words for the agent alone: the caller must notice nothing. */
+function warning(risks) {
+  if (risks.length === 0) return null;
+  const grave = risks.some(({ level }) => level !== "low");
+  const kinds = risks.map(({ kind }) => (hasWords(`risk_${kind}`) ? t(`risk_${kind}`) : kind));
+  return h(
+    "p",
+    { class: `fraud${grave ? " grave" : ""}`, "data-risk": risks.map(({ kind }) => kind).join(" ") },
+    h("strong", { class: "badge" }, t(grave ? "fraud" : "take_care")),
+    " ",
+    t(grave ? "fraud_deeds" : "care_deeds"),
+    " ",
+    h("span", { class: "kinds" }, t("warned_of", { kinds: kinds.join(", ") })),
+  );
+}
+
+export function badges({ known, identifiers }) {
   const strengths = identifiers.map(({ type, value, strength }) => `${type} ${value} · ${t(`strength_${strength}`)}`);
   return [known ? t("known") : t("unknown"), ...strengths].map((words) => h("span", { class: "badge" }, words));
 }
@@ -65,7 +85,7 @@ function notMine(handoff) {
   return t("held_no_more", { state: t(`state_${handoff.state}`) }) + who;
 }
 
-function promise({ what, owner, due_at, state }) {
+export function promise({ what, owner, due_at, state }) {
   const mark = state === "open" ? null : h("span", { class: "badge hot" }, t(`promise_${state}`));
   const words = t("promised", { what, owner, due: clock(due_at) });
   return h("p", { class: `promise ${state}`, "data-promise": state }, words, " ", mark);

@@ -92,8 +92,8 @@ function refuse(problem) {
   place.textContent = problem.status === 403 ? w("needs_supervisor") : w("failed");
 }
 
-function otherLanguage() {
-  speak(lang === "zh" ? "en" : "zh");
+async function otherLanguage() {
+  await speak(lang === "zh" ? "en" : "zh").catch(() => {});
   draw();
   read();
 }
@@ -106,7 +106,7 @@ function otherTheme() {
 
 const preferred = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-speak(lang);
+await speak(lang);
 if (remembered("theme")) document.documentElement.dataset.theme = remembered("theme");
 draw();
 read();

@@ -15,7 +15,7 @@ const AT_A_GLANCE = [
   /^message\.(received|sent|failed)$/,
   /^journey\.(started|completed|abandoned)$/,
   /^handoff\.(?!renewed|shown|joined)/,
-  /^(note|assurance|risk|question|commitment)\./,
+  /^(note|assurance|risk|question|commitment|access)\.|^fact\.revealed$/,
 ];
 const isWelcome = ({ type }) => AT_A_GLANCE.some((kind) => kind.test(type));
 
@@ -43,7 +43,8 @@ export function talk(work) {
     answer.form,
   );
 
-  const inSight = () => [...entries.values()].filter((entry) => everything.checked || isWelcome(entry)).sort(byVersion);
+  const inSight = () => [...entries.values()].filter((entry) => everything.checked || isWelcome(entry)).sort(inOrder());
+  const inOrder = () => ([...entries.values()].every(isOwn) ? byVersion : byTime);
   const draw = () => {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
     const shown = inSight();
@@ -53,7 +54,9 @@ export function talk(work) {
     if (atEnd) log.scrollTop = log.scrollHeight;
   };
   // Where what is shown begins, as a version; nothing before it when there is none.
-  let from = Math.min(...work.recent.map((entry) => entry.version));
+  // Entries of a customer who was merged into this one have versions of another timeline.
+  const isOwn = (entry) => !entry.customer_id || entry.customer_id === work.customer.customer_id;
+  let from = Math.min(work.version + 1, ...work.recent.filter(isOwn).map((entry) => entry.version));
   const fetchEarlier = async () => {
     if (!from || from <= 1) return;
     const path = `customers/${encodeURIComponent(work.customer.customer_id)}/timeline`;
@@ -101,7 +104,11 @@ export function talk(work) {
   return { element, add, point, update: answer.update, write: answer.write };
 }
 
+const byTime = (a, b) => Date.parse(a.at) - Date.parse(b.at) || byVersion(a, b);
 const byVersion = (a, b) => (a.version ?? Infinity) - (b.version ?? Infinity);
+
+/** What was said and what happened, to be read only. */
+export const told = (entries) => h("ol", { class: "entries" }, withHops(entries.filter(isWelcome)).map(drawEntry));
 
 /** Mark where the conversation goes on over another channel. */
 function withHops(entries) {
@@ -145,6 +152,7 @@ function sentence(entry) {
   const outcome = words.outcome && hasWords(`outcome_${words.outcome}`) ? t(`outcome_${words.outcome}`) : words.outcome;
   return t(name, {
     ...words,
+    value: entry.data.withheld ? t("held_back") : words.value,
     outcome: outcome ?? "",
     agent_id: words.agent_id ?? t("party_bot"),
     reason: words.reason ?? "",

@@ -1,5 +1,5 @@
 // The left side: who waits, live, and what this agent holds.
-import { follow, get, post } from "./api.js";
+import { follow, get, part, post } from "./api.js";
 import { summary } from "./brief.js";
 import { ask } from "./dialogs.js";
 import { h, show } from "./dom.js";
@@ -22,8 +22,11 @@ export class Waiting {
   #nobody = h("p", { class: "empty" }, t("nobody_waits"));
   #mine = h("section", { hidden: true }, h("h2", { id: "held-title" }, t("my_work")), this.#held);
   #declined = new Set(); // still on offer to others, so shown last
+  #ringing = new Set(); // interactions whose calls ring at this agent's phone: they come first
   #told = new Map(); // handoff_id -> the customer told in one line, in the language of the page
   #asked = Date.now();
+  #routing = null; // what only a queue needs that suggests to agents
+  #presence = h("p", { class: "presence", hidden: true });
   #unfollow;
   #tending;
 
@@ -35,11 +38,23 @@ export class Waiting {
     this.element = h(
       "aside",
       { "aria-label": t("waiting") },
+      this.#presence,
       h("section", {}, title, this.#list, this.#nobody),
       this.#mine,
     );
     this.#unfollow = follow("queue/stream", (name, data) => this.#hear(name, data), lost);
     this.#tending = setInterval(() => this.#tend(), 1000);
+    this.#look().catch(notice);
+  }
+
+  /** Ask whether the agent counts as there: the hub takes whoever does not answer for away. */
+  async #look() {
+    const stands = await get("presence");
+    if (!stands.routed) return;
+    const isNew = !this.#routing;
+    this.#routing ??= await part("presence");
+    this.#routing.showPresence(this.#presence, stands);
+    if (isNew) this.draw();
   }
 
   stop() {
@@ -54,9 +69,11 @@ export class Waiting {
     const cards = state.offers.map((offer) => ({
       ...offer,
       declined: this.#declined.has(offer.handoff_id),
+      rings: this.#ringing.has(offer.interaction_id),
       told: this.#told.get(offer.handoff_id + lang) ?? "",
+      mine: Boolean(this.#routing?.ringsHere(offer)),
     }));
-    cards.sort((a, b) => a.declined - b.declined);
+    cards.sort((a, b) => b.rings - a.rings || a.declined - b.declined || b.mine - a.mine);
     cards.slice(0, MOST_TOLD).forEach((card) => this.#tell(card));
     show(
       this.#list,
@@ -120,6 +137,7 @@ export class Waiting {
     this.#asked = Date.now();
     try {
       this.#hear("change", await get("queue"));
+      await this.#look();
     } catch (problem) {
       notice(problem);
     }
@@ -131,6 +149,7 @@ export class Waiting {
     if (name === "bye") return setLink("lost");
     setLink("live");
     if (!data.offers) return undefined;
+    if (name === "alerting" && data.agent_id === state.agent?.agent_id) this.#ringing.add(data.interaction_id);
     announce(data.offers);
     state.offers = data.offers;
     return this.draw();
@@ -144,7 +163,7 @@ export class Waiting {
 
   #card(offer, isNew) {
     const id = offer.handoff_id;
-    const looks = `offer card${isNew ? " fresh" : ""}${offer.declined ? " declined" : ""}`;
+    const looks = `offer card${isNew || offer.rings ? " fresh" : ""}${offer.declined ? " declined" : ""}`;
     const deed = (act, kind, click) =>
       h(
         "button",
@@ -162,13 +181,14 @@ export class Waiting {
       "li",
       { class: looks, "data-offer": id },
       h("p", { class: "head" }, channelChip(offer.channel), h("strong", {}, offer.reason), badges(offer)),
+      this.#routing?.suggested(offer),
       offer.told ? h("p", { class: "told" }, offer.told) : null,
       offer.note ? h("p", { class: "note" }, offer.note) : null,
       h(
         "p",
         { class: "meta" },
-        [offer.customer_id, " · ", time(offer.waiting_since, "since", t("waits")), " · "],
-        time(offer.expires_at, "relative", t("lapses")),
+        [offer.customer_id, " · ", time(offer.waiting_since, "since", t("waits"))],
+        offer.expires_at ? [" · ", time(offer.expires_at, "relative", t("lapses"))] : null,
       ),
       h(
         "p",
@@ -202,8 +222,10 @@ export class Waiting {
 
 function badges(offer) {
   return [
+    offer.rings ? h("span", { class: "badge hot" }, t("rings")) : null,
     offer.priority ? h("span", { class: "badge hot" }, t("urgent", { n: offer.priority })) : null,
     offer.declined ? h("span", { class: "badge" }, t("you_declined")) : null,
+    offer.prefers ? h("span", { class: "badge hot" }, t("already_with", { who: offer.prefers })) : null,
     offer.chained ? h("span", { class: "badge" }, t("chained")) : null,
     ...offer.skills.map((skill) => h("span", { class: "badge" }, skill)),
   ];

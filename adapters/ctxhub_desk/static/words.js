@@ -1,10 +1,18 @@
 // Which language the page speaks, and how it says times and channels.
-import en from "./en.js";
-import zh from "./zh.js";
 import { now } from "./api.js";
 import { h } from "./dom.js";
 
-const CATALOGUES = { en, zh };
+const CATALOGUES = {}; // a page speaks one language at a time, and fetches no other
+const TO_CUSTOMERS = {
+  en: {
+    default_question: "May I ask for this: {label}?",
+    confirm_question: "Let me check: {label} is {value}, is that right?",
+  },
+  zh: {
+    default_question: "请问您的“{label}”是？",
+    confirm_question: "跟您核对一下：{label}是{value}，对吗？",
+  },
+};
 const CHANNELS = {
   en: {
     ivr: "IVR",
@@ -37,23 +45,24 @@ const CHANNELS = {
 export let lang = remembered("lang") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
 
 /** Speak another language from here on. */
-export function speak(language) {
+export async function speak(language) {
+  CATALOGUES[language] ??= (await import(`./${language}.js`)).default;
   lang = language;
   remember("lang", lang);
   document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
 }
 
 /** Say something in the page's language. */
-export const t = (name, values = {}) => say(lang, name, values);
+export const t = (name, values = {}) => say(CATALOGUES[lang][name] ?? name, values);
 
 /** Say something in a customer's language, as far as we speak it. */
-export const sayTo = (language, name, values = {}) => say(language?.startsWith("zh") ? "zh" : "en", name, values);
+export const sayTo = (language, name, values = {}) =>
+  say(TO_CUSTOMERS[language?.startsWith("zh") ? "zh" : "en"][name], values);
 
 /** Tell whether there are words for it. */
-export const hasWords = (name) => name in en;
+export const hasWords = (name) => name in CATALOGUES[lang];
 
-function say(language, name, values) {
-  const sentence = CATALOGUES[language][name] ?? name;
+function say(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key] ?? "") : whole));
 }
 

@@ -1,16 +1,16 @@
 // One handoff that is worked on: who it is, what was told, what is said, and what becomes of it; kept up to date.
-import { follow, get, post } from "./api.js";
+import { follow, get, part, post } from "./api.js";
 import { brief } from "./brief.js";
 import { addFact, askFor, complete, confirm, giveBack, note } from "./deeds.js";
 import { fill, h } from "./dom.js";
 import { facts } from "./facts.js";
 import { hold } from "./held.js";
-import { identity } from "./identity.js";
-import { allowWrites, explain, lost, setLink, state } from "./state.js";
+import { identity, isSuspect } from "./identity.js";
+import { allowWrites, explain, lost, notify, setLink, state } from "./state.js";
 import { talk } from "./talk.js";
 import { lang, t } from "./words.js";
 
-const PART_OF_CONTEXT = /^(fact|journey|assurance|handoff|interaction|identity|commitment|intent)\./;
+const PART_OF_CONTEXT = /^(fact|journey|assurance|risk|handoff|interaction|identity|commitment|intent)\./;
 
 export class Workspace {
   #leave;
@@ -32,6 +32,7 @@ export class Workspace {
       confirm: (fact, value) => confirm(this, fact, value),
       correct: (fact) => addFact(this, fact),
       ask: (gap, journeyId) => askFor(this, gap, journeyId),
+      reveal: (fact, place) => this.#reveal(fact, place),
     });
     this.#conversation = talk(work);
     this.#brief = brief(work, (eventIds) => this.#conversation.point(eventIds));
@@ -108,6 +109,14 @@ export class Workspace {
     clearTimeout(this.#due);
   }
 
+  async #reveal(fact, place) {
+    try {
+      (await part("reveal")).reveal(this, fact, place);
+    } catch (problem) {
+      explain(problem);
+    }
+  }
+
   #buttons() {
     const keeps = (name) => (name === "fact" || name === "note" ? "" : null);
     const deed = (words, name, act, kind) =>
@@ -140,6 +149,7 @@ export class Workspace {
     if (before?.handoff.handoff_id !== next.handoff.handoff_id || next.version < before.version) return;
     state.work = next;
     hold(next.handoff);
+    if (isSuspect(next.interaction) && !isSuspect(before.interaction)) notify(t("fraud"), "warn");
     fill(this.#strip, ...identity(next));
     this.#panel.draw(next);
     this.#brief.refresh(next);

@@ -9,7 +9,8 @@
 --       2 how many of the newest events to bring
 --       3 "1" where KEYS[5] is an operation's record
 --       4.. digests of event ids to look up
--- Returns { context as flat pairs (empty: no such customer), document or false (caller has it),
+-- Returns { context as flat pairs (empty: no such customer), document or false (caller has it; if not, its time is over)
+--           or '' (the caller has it, and its time is over),
 --           newest events, oldest first, what is known of each event id, operation's record or false }
 local context, document, timeline, events, operation = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local head = redis.call('HGETALL', context)
@@ -22,6 +23,7 @@ for i = 1, #head, 2 do
   if head[i] == 'commit' then known = head[i + 1] == ARGV[1] end
 end
 local bytes = not known and redis.call('GET', document)
+if known and redis.call('EXISTS', document) == 0 then bytes = '' end
 local recent = {}
 if ARGV[2] ~= '0' then
   recent = redis.call('LRANGE', timeline, '-' .. ARGV[2], -1)

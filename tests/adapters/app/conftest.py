@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
-from playwright.async_api import Browser, async_playwright
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 from ctxhub.client import AssuranceClaim, ContextHub, Identifier, OfferRequest, Start, Target, told
 
@@ -50,7 +50,7 @@ journeys:
 facts:
   country: {say: {en: country, zh: 国家}}
   card_last4: {say: {en: last four digits of your card, zh: 卡号后四位}}
-  id_number: {sensitivity: sensitive, say: {en: number of your identity card, zh: 身份证号}}
+  id_number: {sensitivity: sensitive, disclose_from: 3, say: {en: number of your identity card, zh: 身份证号}}
   city: {say: {en: city, zh: 城市}}
 channels:
   app:
@@ -73,9 +73,6 @@ channels:
 """
 PRINT = ":".join(["AB"] * 32)
 OTHER_PRINT = ":".join(["0C"] * 32)
-_CHROMIUM = (
-    "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"
-)  # fmt: skip
 
 
 class Company:
@@ -199,7 +196,8 @@ def assertion(customer_id: str, key: str = SIGNED_WITH, **claims: Any) -> str:
     """What the company signs when somebody logs in; a claim of None is left out."""
     now = int(time.time())
     usual = {"sub": customer_id, "aud": "bank-app", "iat": now, "exp": now + 300}
-    return jwt.encode({k: v for k, v in (usual | claims).items() if v is not None}, key)
+    kept = {k: v for k, v in (usual | claims).items() if v is not None}
+    return jwt.encode({"alg": "HS256"}, kept, OctKey.import_key(key))
 
 
 class App:
@@ -268,12 +266,21 @@ class Caller:
         started = await company.interactions.start(start)
         at, journey_id = started.interaction.interaction_id, f"jr_{secrets.token_hex(6)}"
         begun = told("journey.started", interaction_id=at, party="customer", kind="card_blocked", journey_id=journey_id)
-        stated = [
-            told("fact.stated", interaction_id=at, party="customer", journey_id=journey_id, name=name, value=value)
-            for name, value in facts.items()
-        ]
-        await company.events.tell(started.customer_id, begun, *stated)
-        return cls(company, started.customer_id, at, journey_id)
+        caller = cls(company, started.customer_id, at, journey_id)
+        await company.events.tell(started.customer_id, begun, *caller._stated(facts))
+        return caller
+
+    async def says(self, **facts: Any) -> None:
+        """Tell more of the blocked card."""
+        await self.company.events.tell(self.customer_id, *self._stated(facts))
+
+    def _stated(self, facts: dict[str, Any]) -> list[Any]:
+        about: dict[str, Any] = {
+            "interaction_id": self.interaction_id,
+            "party": "customer",
+            "journey_id": self.journey_id,
+        }
+        return [told("fact.stated", **about, name=name, value=value) for name, value in facts.items()]
 
     async def token(self, channel: str = "app", delivery: str = "message", **more: Any) -> str:
         """Want to go on elsewhere."""
@@ -303,16 +310,6 @@ def app(http: httpx.AsyncClient) -> App:
 def somebody() -> str:
     """A customer whom no other test knows."""
     return f"c-{secrets.token_hex(5)}"
-
-
-@pytest.fixture(scope="session")
-async def chromium(need: Callable[[str], str]) -> AsyncIterator[Browser]:
-    """A real browser."""
-    path = need("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM))
-        yield browser
-        await browser.close()
 
 
 async def until(condition: Callable[[], Any], within: float = 10.0) -> Any:

@@ -318,12 +318,20 @@ async def test_a_way_that_was_not_taken_gives_way_to_the_next(app: App, company:
     assert third["status"] == "waiting"
 
 
-async def test_whoever_waits_for_a_person_is_not_taken_out_of_line_by_going_elsewhere(app: App, somebody: str) -> None:
+async def test_whoever_waits_for_a_person_takes_the_place_along_and_keeps_it_until_then(
+    app: App, http: httpx.AsyncClient, company: ContextHub, somebody: str
+) -> None:
     await app.open(somebody)
-    await app.does("human")
-    answer = await app.post("elsewhere", op_id="away", to="chat")
-    assert (answer.status_code, answer.json()["code"]) == (409, "already_offered")
-    assert (await app.does("human/cancel"))["line"] is None
+    waiting = (await app.does("human"))["way"]
+    way = (await app.does("elsewhere", to="chat"))["way"]
+    assert way["place_kept"] is True
+    before = await company.handoffs.get(waiting["handoff_id"])
+    assert before.state == "offered"
+    chat = await http.post("/chat/default/sessions", json={"token": way["token"], "lang": "en"})
+    assert "You keep your place in the line" in chat.text
+    old = await company.handoffs.get(waiting["handoff_id"])
+    there = await company.handoffs.get(str(old.went_on_as))
+    assert (old.state, there.state, there.waiting_since) == ("left", "offered", before.waiting_since)
 
 
 # What may be wrong

@@ -10,15 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from ctxhub_app import try_hook
-from ctxhub_app.login import LONGEST_LIFE, Logins, read_assertion, signed_headers
+from ctxhub_app.login import LONGEST_LIFE, Logins, read_assertion
 from ctxhub_app.refusals import LoginRefused, LoginUnavailable
-from ctxhub_app.settings import AppChannel, Hook, LoginChannel, login_hook, login_keys
+from ctxhub_app.settings import AppChannel, LoginChannel, login_hook, login_keys
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, OKPKey
 from pydantic import ValidationError
+
+from ctxhub.client import Hook, signed_headers
+from tests.adapters.redirecting import redirecting
 
 from .conftest import SIGNED_WITH, assertion, running
 
@@ -27,10 +29,7 @@ VISIT = "v" * 20
 
 
 def pem(key: Any) -> str:
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )  # fmt: skip
-    return str(public.decode())
+    return str(key.as_pem(private=False).decode())
 
 
 def claims(**more: Any) -> dict[str, Any]:
@@ -55,18 +54,18 @@ def test_the_same_assertion_leaves_the_same_mark_and_another_one_another() -> No
 
 @pytest.mark.parametrize(
     ("key", "algorithm"),
-    [(ec.generate_private_key(ec.SECP256R1()), "ES256"), (ed25519.Ed25519PrivateKey.generate(), "EdDSA")],
+    [(ECKey.generate_key("P-256"), "ES256"), (OKPKey.generate_key("Ed25519"), "Ed25519")],
     ids=["ES256", "EdDSA"],
 )
 def test_a_public_key_is_enough_to_check(key: Any, algorithm: str) -> None:
-    signed = jwt.encode(claims(), key, algorithm)
+    signed = jwt.encode({"alg": algorithm}, claims(), key, algorithms=[algorithm])
     assert read_assertion(signed, [pem(key)], LOGIN, VISIT).customer_id == "c42"
     with pytest.raises(LoginRefused):
-        read_assertion(signed, [pem(ec.generate_private_key(ec.SECP256R1()))], LOGIN, VISIT)
+        read_assertion(signed, [pem(ECKey.generate_key("P-256"))], LOGIN, VISIT)
 
 
 def test_a_public_key_is_never_taken_for_a_secret() -> None:
-    key = pem(ec.generate_private_key(ec.SECP256R1()))
+    key = pem(ECKey.generate_key("P-256"))
     head = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
     body = urlsafe_b64encode(json.dumps(claims()).encode()).rstrip(b"=")
     mac = urlsafe_b64encode(hmac.digest(key.encode(), head + b"." + body, "sha256")).rstrip(b"=")
@@ -75,8 +74,9 @@ def test_a_public_key_is_never_taken_for_a_secret() -> None:
 
 
 def test_an_unsigned_assertion_is_worth_nothing() -> None:
+    head, body = (urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, claims()))
     with pytest.raises(LoginRefused):
-        read_assertion(jwt.encode(claims(), None, "none"), [SIGNED_WITH], LOGIN, VISIT)
+        read_assertion(f"{head.decode()}.{body.decode()}.", [SIGNED_WITH], LOGIN, VISIT)
 
 
 def test_an_issuer_counts_where_one_is_declared() -> None:
@@ -96,8 +96,9 @@ def test_an_assertion_that_lives_long_is_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"sub": ""}, {"sub": "a b"}, {"level": "3"}, {"level": 1}, {"nonce": 7}])
 def test_claims_that_are_not_as_agreed_are_refused(wrong: dict[str, Any]) -> None:
+    signed = jwt.encode({"alg": "HS256"}, claims(**wrong), OctKey.import_key(SIGNED_WITH))
     with pytest.raises(LoginRefused, match="a claim is not as agreed"):
-        read_assertion(jwt.encode(claims(**wrong), SIGNED_WITH), [SIGNED_WITH], LOGIN, VISIT)
+        read_assertion(signed, [SIGNED_WITH], LOGIN, VISIT)
 
 
 def test_without_a_key_nothing_holds() -> None:
@@ -122,6 +123,14 @@ async def test_a_hook_that_nobody_answers_lets_nobody_in() -> None:
     with pytest.raises(LoginUnavailable, match="can't be reached") as unavailable:
         await logins.check(Hook("http://127.0.0.1:1/", b"s"), "m1", {"pin": "1234"}, VISIT, LOGIN)
     assert "1234" not in str(unavailable.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_hook_that_leads_elsewhere_is_not_followed_and_lets_nobody_in(status: int) -> None:
+    async with redirecting(status) as there:
+        with pytest.raises(LoginUnavailable, match=str(status)):
+            await Logins(3.0, time.time).check(Hook(f"{there.url}/login", b"s"), "m1", {"pin": "1"}, VISIT, LOGIN)
+    assert there.asked == ["/login"]
 
 
 # Settings

@@ -173,6 +173,23 @@ async def test_what_happens_elsewhere_is_seen_at_once(
         await expect(seen.tab.locator("#promises li")).to_contain_text("A new card is sent")
 
 
+async def test_a_card_that_changes_under_a_pressed_button_still_gets_the_click(
+    chromium: Browser, hub_url: str, company: ContextHub, anna: str
+) -> None:
+    caller = await Caller.of(company, anna, country="Portugal")
+    async with looking(chromium, hub_url) as seen:
+        await seen.open()
+        await seen.logs_in(anna)
+        card = seen.card("A blocked card")
+        await card.get_by_role("button", name="Go on").hover()
+        await seen.tab.mouse.down()
+        await caller.says(card_last4="4242")
+        await expect(seen.tab.locator('[data-fact="card_last4"]')).to_contain_text("4242")
+        await seen.tab.mouse.up()
+        await expect(seen.tab.locator("#form-part")).to_be_visible()
+        await expect(card).not_to_contain_text("last four digits of your card")
+
+
 async def test_a_person_is_asked_for_awaited_and_talked_to(
     chromium: Browser, hub_url: str, company: ContextHub, anna: str
 ) -> None:

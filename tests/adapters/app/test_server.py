@@ -15,6 +15,7 @@ from ctxhub_app import AppSettings, router
 from fastapi import FastAPI
 
 from ctxhub.client import ContextHub, SpoolFile, Stopping, told
+from tests.support import IMPATIENT, PATIENT
 
 from .conftest import KEY, App, Caller, environ, running
 
@@ -68,11 +69,13 @@ class OneHub:
 
 
 @asynccontextmanager
-async def beside(hub_url: str, cable: Cable, spool: SpoolFile | None = None) -> AsyncIterator[App]:
+async def beside(
+    hub_url: str, cable: Cable, spool: SpoolFile | None = None, patience: float = PATIENT
+) -> AsyncIterator[App]:
     """An app whose server runs in a process of its own, at the end of a cable."""
     server = FastAPI()
-    async with ContextHub(hub_url, KEY, transport=cable, timeout=0.5, tries=2, spool=spool) as hub:
-        settings = AppSettings(secret="sealing", public_url="http://app", environ=environ(), deadline=1.0)
+    async with ContextHub(hub_url, KEY, transport=cable, timeout=patience, tries=2, spool=spool) as hub:
+        settings = AppSettings(secret="sealing", public_url="http://app", environ=environ(), deadline=2 * patience)
         server.include_router(router(OneHub(hub), settings))
         async with httpx.AsyncClient(base_url="http://app", transport=httpx.ASGITransport(app=server)) as http:
             yield App(http)
@@ -146,10 +149,10 @@ async def test_what_was_sent_without_a_hub_may_be_sent_again_and_takes_effect_on
 
 async def test_a_hub_that_hangs_is_not_waited_for(hub_url: str, somebody: str) -> None:
     cable = Cable()
-    async with beside(hub_url, cable) as app:
+    async with beside(hub_url, cable, patience=IMPATIENT) as app:
         await app.open(somebody)
         cable.is_slow = True
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(10):
             answer = await app.http.get(f"{app.at}home", headers=app.bearer)
         assert (answer.json()["degraded"], answer.headers["x-ctxhub-degraded"]) == (True, "slow")
 
@@ -211,7 +214,7 @@ async def test_what_the_customer_gives_is_kept_while_the_hub_is_away_and_told_la
 
 async def test_what_found_no_room_is_never_said_to_be_kept(hub_url: str, somebody: str, tmp_path: Path) -> None:
     cable, spool = Cable(), SpoolFile(tmp_path / "app", "a secret of the spool's tests", of="default", limit=100)
-    async with beside(hub_url, cable, spool) as app:
+    async with beside(hub_url, cable, spool, IMPATIENT) as app:
         await app.open(somebody)
         cable.is_slow = True
         lost = await app.post("facts", op_id="lost", facts=[{"name": "city", "value": "Porto"}])

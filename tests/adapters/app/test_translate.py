@@ -206,6 +206,12 @@ def test_below_level_2_nothing_says_what_it_is_about() -> None:
     assert home.promises == home.elsewhere == []
 
 
+@pytest.mark.parametrize(("level", "known"), [(0, False), (1, False), (2, True)])
+def test_below_level_2_the_page_does_not_even_say_that_there_is_a_customer(level: int, known: bool) -> None:
+    scene = a_scene(mine=an_interaction(level))
+    assert (scene.view.known, translate.home(scene, {}).customer.known) == (True, known)
+
+
 def test_from_level_2_on_it_is_told() -> None:
     withheld = FactView(state="stated", confidence=1.0, sensitivity="sensitive", withheld=True)
     home = translate.home(a_scene(facts={"country": a_fact(), "pan": withheld}), {})
@@ -223,7 +229,7 @@ def test_a_form_shows_what_is_known_and_keeps_what_is_withheld() -> None:
         Answer(name="pan", verdict="withheld"),
         Answer(name="street", verdict="ask"),
     ]
-    form = translate.form(answers, TENANT, "zh")
+    form = translate.form(answers, TENANT, "zh", {})
     assert [(row.label, row.verdict, row.shown, row.whence) for row in form] == [
         ("国家", "known", "Portugal", "您，电话语音菜单"),
         ("city", "confirm", '{"zip": 1}', "您，电话语音菜单"),

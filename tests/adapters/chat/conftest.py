@@ -19,7 +19,6 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright
 
 from ctxhub.client import AssuranceClaim, ContextHub, OfferRequest, Start, Target, told
 
@@ -55,9 +54,6 @@ SHOP = """<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>S
   widget.src = location.search.slice(1);
   document.head.append(widget);
 </script>"""
-_CHROMIUM = (
-    "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -202,16 +198,6 @@ async def http(hub_url: str) -> AsyncIterator[httpx.AsyncClient]:
 def page(http: httpx.AsyncClient) -> Page:
     """A page of the chat that has not been opened yet."""
     return Page(http)
-
-
-@pytest.fixture(scope="session")
-async def chromium(need: Callable[[str], str]) -> AsyncIterator[Browser]:
-    """A real browser."""
-    path = need("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM))
-        yield browser
-        await browser.close()
 
 
 async def until(condition: Callable[[], Any], within: float = 10.0) -> Any:

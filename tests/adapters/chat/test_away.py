@@ -13,15 +13,17 @@ from typing import Any
 import httpx
 import pytest
 from ctxhub_chat.chat import Chat, now
+from ctxhub_chat.secrets import Secrets
 from ctxhub_chat.server import ChatSettings, router
 from ctxhub_chat.sessions import Session, unseal
 from ctxhub_chat.translate import Arriving
 from fastapi import FastAPI
 
-from ctxhub.client import ContextHub, Event, SpoolFile, Tenant, told
+from ctxhub.client import ContextHub, Event, SignedHooks, SpoolFile, Tenant, told
 from tests.chaos.running import KEY as HUB_KEY
 from tests.chaos.running import KillableHub
 from tests.client.spooling import quick
+from tests.support import IMPATIENT, PATIENT
 
 from .conftest import KEY, TENANT, Page, running
 from .test_server import Cable, OneHub
@@ -74,11 +76,11 @@ async def page(hub_url: str, tmp_path: Path) -> AsyncIterator[KeptPage]:
 
 
 @asynccontextmanager
-async def a_page(hub_url: str, path: Path) -> AsyncIterator[KeptPage]:
+async def a_page(hub_url: str, path: Path, patience: float = PATIENT) -> AsyncIterator[KeptPage]:
     cable, app = Cable(), FastAPI()
     file = SpoolFile(path, "a secret", of="default")
-    async with ContextHub(hub_url, KEY, transport=cable, timeout=0.5, tries=2, spool=file) as hub:
-        app.include_router(router(OneHub(hub), ChatSettings(secret="sealing", deadline=1.5)))
+    async with ContextHub(hub_url, KEY, transport=cable, timeout=patience, tries=2, spool=file) as hub:
+        app.include_router(router(OneHub(hub), ChatSettings(secret="sealing", deadline=3 * patience)))
         async with httpx.AsyncClient(base_url="http://chat", transport=httpx.ASGITransport(app=app)) as http:
             yield KeptPage(http, hub, cable)
 
@@ -177,14 +179,16 @@ async def test_the_next_process_goes_on_where_the_one_before_was_cut_off(hub_url
         assert "San Diego" in [row["value"] for row in answer["facts"]]
 
 
-async def test_a_hub_that_hangs_is_not_waited_for_each_time(page: KeptPage) -> None:
-    await page.open()
-    page.cable.is_slow = True
-    for _ in range(4):
-        await page.say("hello", facts={})
-    assert page.marks[-1] == (202, "slow")
-    await page.hub_is_back()
-    assert [event.data["text"] for event in await page.timeline() if event.type == "message.received"] == ["hello"] * 4
+async def test_a_hub_that_hangs_is_not_waited_for_each_time(hub_url: str, tmp_path: Path) -> None:
+    async with a_page(hub_url, tmp_path / "spool", IMPATIENT) as page:
+        await page.open()
+        page.cable.is_slow = True
+        for _ in range(4):
+            await page.say("hello", facts={})
+        assert page.marks[-1] == (202, "slow")
+        await page.hub_is_back()
+        received = [event for event in await page.timeline() if event.type == "message.received"]
+        assert [event.data["text"] for event in received] == ["hello"] * 4
 
 
 async def test_a_message_that_was_kept_and_comes_again_takes_effect_once(page: KeptPage) -> None:
@@ -224,8 +228,8 @@ async def test_while_a_person_has_the_floor_kept_messages_reach_the_person_and_n
 async def test_a_full_spool_lets_the_page_try_again(hub_url: str, tmp_path: Path) -> None:
     cable, app = Cable(), FastAPI()
     file = SpoolFile(tmp_path / "spool", "a secret", limit=1)
-    async with ContextHub(hub_url, KEY, transport=cable, timeout=0.5, tries=1, spool=file) as hub:
-        app.include_router(router(OneHub(hub), ChatSettings(secret="sealing", deadline=1.5)))
+    async with ContextHub(hub_url, KEY, transport=cable, timeout=PATIENT, tries=1, spool=file) as hub:
+        app.include_router(router(OneHub(hub), ChatSettings(secret="sealing", deadline=3 * PATIENT)))
         async with httpx.AsyncClient(base_url="http://chat", transport=httpx.ASGITransport(app=app)) as http:
             page = KeptPage(http, hub, cable)
             await page.open()
@@ -240,7 +244,9 @@ def test_a_kept_message_is_read_back_as_it_came() -> None:
         {"session": "s", "message_id": "m1", "text": "hi", "facts": {"a": 1}, "intent": {"name": "x"}}
     )
     assert arriving.message.facts == ((("a", 1, 1.0)),)
-    assert Chat(None, Tenant(tenant="t"), Session("t", "", "", "en", "visit")).whose.external_id == "visit"  # type: ignore[arg-type,union-attr]
+    secrets = Secrets(SignedHooks(1, lambda: 0), {})
+    begun_away = Chat(None, Tenant(tenant="t"), Session("t", "", "", "en", "visit"), secrets)  # type: ignore[arg-type]
+    assert begun_away.whose.external_id == "visit"  # type: ignore[union-attr]
 
 
 # Processes that are killed and frozen

@@ -8,7 +8,7 @@ import pytest
 from ctxhub_chat import bot
 from ctxhub_chat.bot import Found, Heard, Memory, Message, Question, Scene, Understood
 
-from ctxhub.client import Answer, JourneyView, Kind, Target, Worker
+from ctxhub.client import Answer, Assurance, JourneyView, Kind, Target, Worker
 
 from .scenes import NOON, TENANT, a_fact, a_journey, a_scene, an_offer, answers
 
@@ -283,6 +283,20 @@ def test_the_greeting_names_what_is_known_line_by_line_and_asks_for_the_rest() -
     )
 
 
+def test_whoever_came_out_of_a_line_hears_that_the_place_came_along_and_is_asked_nothing() -> None:
+    reply = bot.greeting(None, a_scene(handoffs=[an_offer()]))
+    [line] = reply.lines
+    assert line.text.splitlines()[-1].startswith("You keep your place in the line")
+    assert (line.asks, reply.memory.waiting) == (None, "ho_1")
+
+
+def test_whose_place_could_not_come_along_is_told_to_stay_on_the_phone() -> None:
+    stays = bot.greeting(None, a_scene(handoffs=[an_offer(interaction_id="in_call")])).lines
+    assert "Your place in the telephone line can't come along" in "\n".join(line.text for line in stays)
+    gone = bot.greeting(None, a_scene(handoffs=[an_offer(interaction_id="in_call", state="accepted")])).lines
+    assert "place" not in "\n".join(line.text for line in gone)
+
+
 def test_a_withheld_fact_is_not_told() -> None:
     scene = a_scene(facts={"card": a_fact(None, withheld=True)})
     assert bot.known_lines(scene) == []
@@ -293,8 +307,14 @@ def test_many_known_facts_are_cut_with_their_number_told() -> None:
     assert bot.known_lines(scene)[-1] == "… and 10 more, listed beside this chat."
 
 
-def test_a_stranger_gets_the_menu_with_what_the_hub_steers_to_first() -> None:
-    (line,) = bot.greeting(None, a_scene(steering=["hotel"])).lines
+def test_a_stranger_gets_the_same_menu_whomever_the_hub_takes_them_for() -> None:
+    claimed = Assurance(level=1, method="visitor")
+    menus = [bot.greeting(None, a_scene(steering=steering, assurance=claimed)).lines for steering in ([], ["hotel"])]
+    assert menus[0] == menus[1]
+
+
+def test_whoever_is_surely_known_gets_the_menu_with_what_the_hub_steers_to_first() -> None:
+    (line,) = bot.greeting(None, a_scene(steering=["hotel"], assurance=Assurance(level=2, method="login"))).lines
     assert line.buttons == ("a hotel room", "a train ticket", "Talk to a person")
     assert line.asks is None
 
@@ -398,6 +418,18 @@ def test_taking_up_goes_on_with_the_question_and_remembers_its_fence() -> None:
     reply = bot.taking_up("back", QUESTION, Memory(fence=1, misses=1), a_scene(a_journey(), fence=3))
     assert reply.lines[0].text.startswith("You are with the assistant again.")
     assert (reply.lines[0].asks, reply.memory.fence, reply.memory.misses) == ("from_city", 3, 0)
+
+
+def test_taking_up_begins_with_what_a_person_left_to_say() -> None:
+    bots = Target(bot="shop")
+    left = an_offer(bots, state="accepted", say="Your refund is on its way.")
+    elsewhere = an_offer(bots, state="accepted", say="This was for the call.", interaction_id="in_call")
+    waiting = an_offer(bots, say="Nobody took this up.")
+    scene = a_scene(a_journey(), fence=3, handoffs=[left, elsewhere, waiting])
+    lines = bot.taking_up("back", QUESTION, Memory(fence=1), scene).lines
+    assert lines[0].text.splitlines()[0] == "Your refund is on its way."
+    unmet = bot.taking_up("unmet", QUESTION, Memory(fence=1), scene).lines
+    assert "refund" not in unmet[0].text
 
 
 # A complaint

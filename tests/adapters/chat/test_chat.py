@@ -52,9 +52,10 @@ class Agent:
         said = told("message.sent", interaction_id=at, party="agent", text=text, fence=self.fence)
         await self.company.events.tell(self.handoff.customer_id, said)
 
-    async def give_back(self, step: str | None = None) -> None:
-        """Return the chat to the bot."""
-        await self.company.handoffs.give_back(self.handoff.handoff_id, self.name, self.fence, note="done", step=step)
+    async def give_back(self, step: str | None = None, say: str | None = None) -> None:
+        """Return the chat to the bot, with what it is to say first."""
+        handoff_id = self.handoff.handoff_id
+        await self.company.handoffs.give_back(handoff_id, self.name, self.fence, note="done", step=step, say=say)
 
     async def complete(self) -> None:
         """Finish."""

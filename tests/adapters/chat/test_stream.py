@@ -113,6 +113,19 @@ async def test_the_person_who_joins_speaks_and_leaves_is_followed(page: Page, co
     assert back.data["text"].splitlines() == ["You are with the assistant again.", "Please tell me: number of seats."]
 
 
+async def test_the_bot_begins_with_what_the_person_left_for_it_to_say(page: Page, company: ContextHub) -> None:
+    await page.open()
+    await page.say("…", facts={"from_city": "SF"})
+    await page.say("Talk to a person")
+    agent = Agent(company)
+    await agent.accept()
+    async with listening(page) as ear:
+        await ear.until("snapshot")
+        await agent.give_back(step="passengers", say="Ann has sent you the timetable.")
+        back = await ear.until("message", party="bot")
+    assert back.data["text"].splitlines() == ["Ann has sent you the timetable.", "Please tell me: number of seats."]
+
+
 async def test_two_pages_of_one_chat_hear_the_bot_take_up_once(page: Page, company: ContextHub) -> None:
     await page.open()
     await page.say("Talk to a person")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from ctxhub.client import ContextHub, told
 
@@ -55,6 +55,19 @@ async def test_the_key_is_nowhere_in_the_page_after_logging_in(opens: Opens, run
 # The queue
 
 
+async def test_an_agent_says_that_he_is_there_and_sees_what_is_suggested_to_him_and_why(
+    opens: Opens, comes: Comes
+) -> None:
+    page = await opens("vera", "suggesting")  # who holds nothing, and so has room
+    await page.get_by_label("You are").select_option("available")
+    customer = await comes("suggesting")
+    card = page.locator(f"[data-offer='{customer.handoff.handoff_id}']")
+    await expect(card.locator(".suggested")).to_contain_text("Suggested to you because: ")
+    await accept(page, customer)
+    await page.get_by_label("You are").select_option("offline")
+    await expect(page.get_by_label("You are")).to_have_value("offline")
+
+
 async def test_an_offer_appears_by_itself_and_is_announced(opens: Opens, comes: Comes) -> None:
     page = await opens("ann", "live-queue")
     await expect(page.get_by_text("Nobody is waiting.")).to_be_visible()
@@ -94,6 +107,39 @@ async def test_what_one_declines_stands_last_and_can_still_be_accepted(opens: Op
     await accept(page, first)
 
 
+async def test_the_offer_whose_call_rings_at_my_phone_stands_first(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    first = await comes()
+    second = await comes(first.queue)
+    page = await opens("ann", first.queue)
+    await expect(page.locator("[data-offer]").last).to_have_attribute("data-offer", second.handoff.handoff_id)
+    rings = told("call.alerting", interaction_id=second.interaction.interaction_id, agent_id="ann")
+    await channels.events.tell(second.customer_id, rings)
+    await expect(page.locator("[data-offer]").first).to_have_attribute("data-offer", second.handoff.handoff_id)
+    await expect(page.locator("[data-offer]").first).to_contain_text("rings at your phone")
+
+
+async def test_a_card_that_changes_under_a_pressed_button_still_gets_the_click(opens: Opens, comes: Comes) -> None:
+    page = await opens("ann", "pressed-queue")
+    pressed = asyncio.Event()
+
+    async def tell_late(route: Route) -> None:
+        await pressed.wait()
+        await route.continue_()
+
+    await page.route("**/brief?**", tell_late)
+    customer = await comes("pressed-queue")
+    await page.locator(f"[data-offer='{customer.handoff.handoff_id}'] [data-act=accept]").hover()
+    await page.mouse.down()
+    async with page.expect_response("**/brief?**") as answer:
+        pressed.set()
+    await (await answer.value).finished()
+    await page.evaluate("() => new Promise((drawn) => setTimeout(drawn, 100))")
+    await page.mouse.up()
+    await expect(page.locator(f"main[data-handoff='{customer.handoff.handoff_id}']")).to_be_visible()
+
+
 # The facts
 
 
@@ -106,11 +152,152 @@ async def test_an_agent_reads_what_was_told_where_by_whom_and_what_is_missing(op
     await expect(row.locator("> .label")).to_have_text("departure city")
     await expect(row.locator("> .value")).to_have_text("San Diego")
     await expect(row.locator("> .origin")).to_contain_text(re.compile("IVR customer · .* · told"))
-    await expect(fact(page, "card_number").locator(".value.withheld")).to_contain_text("withheld")
+    await expect(fact(page, "card_number").locator(".value.masked")).to_have_text("••••7731")
+    await expect(fact(page, "card_number")).to_contain_text("Shown from level 3: ask for a second proof.")
     missing = page.locator("[data-missing]")
     assert [await gap.get_attribute("data-missing") for gap in await missing.all()] == ["travel_date", "adults.count"]
     await expect(page.locator(".assurance")).to_contain_text("Level 2: verified · by pin")
     await expect(page.locator(".floor")).to_have_text("You have the floor; the bot is silent")
+
+
+async def test_a_masked_value_is_revealed_by_keyboard_for_a_reason_and_hidden_again(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.clock.install()
+    button = page.get_by_role("button", name="Reveal card number")
+    await button.focus()
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Your name, the time and your reason are kept.")
+    await expect(dialog.get_by_label("Why?")).to_be_focused()
+    await dialog.get_by_role("button", name="Reveal").click()
+    await expect(dialog).to_be_visible()  # without a reason there is nothing to send
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(button).to_be_focused()
+    await page.keyboard.press("Enter")
+    for _ in range(8):  # round and round, by way of the browser's own bar, never into the page behind
+        await page.keyboard.press("Tab")
+        assert await page.evaluate(
+            "() => [document.body, ...document.querySelectorAll('dialog *')].includes(document.activeElement)"
+        )
+    await dialog.get_by_label("Why?").fill("to block the card")
+    await dialog.get_by_role("button", name="Reveal").click()
+    value = fact(page, "card_number").locator(".cover")
+    await expect(value).to_have_text("4929 0000 0000 7731")
+    await expect(fact(page, "card_number")).to_contain_text("hidden again in")
+    await expect(page.locator("[data-type='fact.revealed']")).to_contain_text(
+        "card number revealed to ann: to block the card"
+    )
+    assert "4929" not in await kept_by_the_browser(page)
+    await page.clock.fast_forward(31_000)
+    await expect(value).to_have_text("••••7731")
+    assert "4929" not in await page.content()
+    events = (await channels.contexts.timeline(customer.customer_id)).events
+    assert [event.data["reason"] for event in events if event.type == "fact.revealed"] == ["to block the card"]
+
+
+async def test_a_revealed_value_is_gone_at_once_where_the_agent_hides_it_or_looks_elsewhere(
+    opens: Opens, comes: Comes
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    value = fact(page, "card_number").locator(".cover")
+    for hide in (
+        "() => document.querySelector('.till button').click()",
+        "() => document.dispatchEvent(new Event('visibilitychange'))",
+    ):
+        await page.get_by_role("button", name="Reveal card number").click()
+        await page.get_by_role("dialog").get_by_label("Why?").fill("to block the card")
+        await page.get_by_role("dialog").get_by_role("button", name="Reveal").click()
+        await expect(value).to_have_text("4929 0000 0000 7731")
+        await page.evaluate(hide)
+        await expect(value).to_have_text("••••7731")
+
+
+async def kept_by_the_browser(page: Page) -> str:
+    """Return all that a page can leave behind in its browser."""
+    kept: str = await page.evaluate(
+        """async () => {
+            const names = await caches.keys();
+            const bases = await indexedDB.databases();
+            const kept = [document.cookie, {...localStorage}, {...sessionStorage}];
+            return JSON.stringify([...kept, names, bases, location.href]);
+        }"""
+    )
+    return kept
+
+
+async def test_a_warning_of_fraud_comes_live_to_the_agent_and_the_customer_notices_nothing(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await expect(page.locator(".fraud")).to_have_count(0)
+    flagged = told("risk.flagged", interaction_id=customer.interaction.interaction_id, kind="sim_swap", level="high")
+    before = (await channels.contexts.read(customer.customer_id)).version
+    await channels.events.tell(customer.customer_id, flagged)
+    await expect(page.locator("#notices .warn")).to_have_text("Possible fraud")
+    await expect(page.locator(".strip .fraud")).to_contain_text("Do not promise anything, do not read anything out.")
+    await expect(page.locator(".strip .fraud")).to_have_attribute("data-risk", "sim_swap")
+    await expect(fact(page, "card_number")).to_contain_text("Held back as long as the warning stands.")
+    await expect(page.get_by_role("button", name="Reveal card number")).to_have_count(0)
+    since = (await channels.contexts.timeline(customer.customer_id, after=before)).events
+    beside = {"handoff.shown"}  # the receipt of what was accepted before, which may come late
+    assert [event.type for event in since if event.type not in beside] == ["risk.flagged"]  # nothing for the customer
+    await channels.events.tell(customer.customer_id, told("risk.cleared", reason="she called back", kind="sim_swap"))
+    await expect(page.locator(".fraud")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Reveal card number")).to_be_visible()
+
+
+# Beside the work
+
+
+async def test_a_customer_who_is_none_of_the_agents_work_is_opened_with_a_reason_for_a_while(
+    opens: Opens, comes: Comes, running: Any
+) -> None:
+    customer = await comes()
+    await accept(await opens("ann", customer.queue), customer)
+    page = await opens("bob", customer.queue)
+    await page.get_by_label("Customer id").fill(customer.customer_id)
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("heading")).to_have_text("This customer is not part of your work")
+    await expect(dialog.get_by_label("Customer id")).to_have_value(customer.customer_id)
+    await expect(dialog.get_by_label("Why?")).to_be_focused()
+    await page.keyboard.type("complaint by letter")
+    await dialog.get_by_label("For how long?").select_option("5")
+    await dialog.get_by_role("button", name="Open").click()
+    shown = page.locator(f"main[data-customer='{customer.customer_id}']")
+    await expect(shown).to_contain_text("None of your work: opened for reading until")
+    await expect(fact(page, "from_city").locator("> .value")).to_have_text("San Diego")
+    await expect(shown.locator("[data-type='access.granted']")).to_contain_text("Opened to bob: complaint by letter")
+    await expect(shown.get_by_role("button")).to_have_text(["Leave"])  # to be read, not worked on
+    assert await violations(page) == []
+    await page.get_by_role("button", name="Leave").click()
+    await expect(page.get_by_role("heading", name="No handoff is open.")).to_be_visible()
+
+
+async def test_what_was_opened_closes_when_its_time_is_over(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    await accept(await opens("ann", customer.queue), customer)
+    page = await opens("bob", customer.queue)
+    await page.clock.install()
+    await page.evaluate("(id) => { location.hash = id; }", customer.handoff.handoff_id)
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_label("Customer id")).to_have_value(customer.customer_id)
+    await dialog.get_by_label("Why?").fill("complaint by letter")
+    await dialog.get_by_label("For how long?").select_option("5")
+    await dialog.get_by_role("button", name="Open").click()
+    await expect(page.locator("main[data-customer]")).to_be_visible()
+    await page.clock.fast_forward(301_000)
+    await expect(page.get_by_text("The time to look is over.")).to_be_visible()
+    await expect(page.locator("main[data-customer]")).to_have_count(0)
 
 
 async def test_the_customer_is_told_in_brief_and_each_line_leads_to_its_evidence(
@@ -441,7 +628,9 @@ async def test_the_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-async def test_every_screen_is_accessible(opens: Opens, comes: Comes, running: Any, locale: str, theme: str) -> None:
+async def test_every_screen_is_accessible(
+    opens: Opens, comes: Comes, running: Any, channels: ContextHub, locale: str, theme: str
+) -> None:
     customer = await comes(language=locale)
     another = await comes(customer.queue, priority=3, skills=["travel"])
     page = await opens(locale=locale, color_scheme=theme)
@@ -462,6 +651,15 @@ async def test_every_screen_is_accessible(opens: Opens, comes: Comes, running: A
         assert await violations(page) == [], act
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
+    await fact(page, "card_number").locator(".deeds button").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await violations(page) == []
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    flagged = told("risk.flagged", interaction_id=customer.interaction.interaction_id, kind="sim_swap", level="high")
+    await channels.events.tell(customer.customer_id, flagged)
+    await expect(page.locator(".fraud")).to_be_visible()
+    assert await violations(page) == []
     await page.keyboard.press("?")
     assert await violations(page) == []
 

@@ -22,6 +22,7 @@ FIELDS = {
     "questions": {"interaction_id", "fence", "text", "names", "event_id"},
     "facts": {"interaction_id", "name", "value", "how", "event_id"}, "notes": {"interaction_id", "text", "event_id"},
     "decline": {"reason"}, "renew": {"fence"}, "complete": {"fence", "outcome"}, "return": {"fence", "note", "step"},
+    "reveal": {"interaction_id", "names", "reason"}, "access": {"reason", "minutes"},
 }  # fmt: skip
 
 
@@ -60,6 +61,35 @@ async def until(events: AsyncIterator[dict[str, Any]], *names: str) -> dict[str,
             if event["event"] in names:
                 return event
     raise AssertionError(f"the stream ended without {names}")
+
+
+# Presence, and what is suggested
+
+
+async def test_who_is_there_is_suggested_a_customer_with_reasons_as_long_as_the_queue_is_followed(
+    sits_down: SitsDown, comes: Comes
+) -> None:
+    desk = await sits_down("ann", "suggesting")
+    before = (await desk.get("presence")).json()
+    assert before == {"state": "offline", "reason": None, "routed": True}
+    async with following(desk, "queue/stream") as events:
+        assert (await desk.post("presence", json={"state": "available"})).json()["state"] == "available"
+        customer = await comes("suggesting")
+        while True:
+            offers = (await until(events, "snapshot", "change"))["data"]["offers"]
+            mine = [o["suggested"] for o in offers if o["handoff_id"] == customer.handoff.handoff_id and o["suggested"]]
+            if mine:
+                break
+        assert mine[0]["agent_id"] == "ann"
+        assert {"why", "say"} == mine[0]["reasons"][0].keys()
+    await accepted(desk, customer)
+    assert (await desk.post("presence", json={"state": "offline"})).json()["state"] == "offline"
+
+
+async def test_presence_does_not_matter_where_the_queue_does_not_suggest(sits_down: SitsDown) -> None:
+    desk = await sits_down("ann", "default")
+    assert (await desk.get("presence")).json()["routed"] is False
+    assert (await desk.post("presence", json={"state": "asleep"})).status_code == 422
 
 
 # The way in
@@ -146,6 +176,20 @@ async def test_the_queue_is_followed_from_a_snapshot_through_every_change(sits_d
         assert [offer["handoff_id"] for offer in change["data"]["offers"]] == [second.handoff.handoff_id]
 
 
+async def test_whose_phone_rings_is_told_before_anybody_answers(
+    sits_down: SitsDown, comes: Comes, channels: ContextHub
+) -> None:
+    first = await comes()
+    desk = await sits_down("ann", first.queue)
+    async with following(desk, "queue/stream") as events:
+        await until(events, "snapshot")
+        rings = told("call.alerting", interaction_id=first.interaction.interaction_id, agent_id="ann")
+        await channels.events.tell(first.customer_id, rings)
+        heard = (await until(events, "alerting"))["data"]
+    assert (heard["agent_id"], heard["interaction_id"]) == ("ann", first.interaction.interaction_id)
+    assert [offer["handoff_id"] for offer in heard["offers"]] == [first.handoff.handoff_id]
+
+
 async def test_one_agent_wins_and_the_other_is_told_who_has_it(sits_down: SitsDown, comes: Comes) -> None:
     customer = await comes()
     desks = [await sits_down(agent, customer.queue) for agent in ("ann", "bob")]
@@ -184,13 +228,115 @@ async def test_everything_told_on_the_phone_stands_there_with_its_origin(sits_do
     assert work["path"] == ["ivr", "chat"]
 
 
-async def test_what_needs_a_surer_identification_is_withheld(sits_down: SitsDown, comes: Comes) -> None:
+async def test_what_needs_a_surer_identification_is_masked(sits_down: SitsDown, comes: Comes) -> None:
     customer = await comes()
     work = await accepted(await sits_down("ann", customer.queue), customer)
     (card,) = [fact for fact in work["facts"] if fact["name"] == "card_number"]
     assert card["withheld"]
-    assert card["value"] is None
-    assert "7731" not in json.dumps(work["facts"])
+    assert (card["value"], card["masked"]) == (None, "••••7731")
+    assert card["unlock"] == {"level": 3, "again": None, "within": None}
+    assert "4929" not in json.dumps(work)
+
+
+async def test_a_masked_value_is_revealed_for_a_reason_that_the_timeline_keeps(
+    sits_down: SitsDown, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    desk = await sits_down("ann", customer.queue)
+    await accepted(desk, customer)
+    answer = await desk.post(f"customers/{customer.customer_id}/reveal", json=a_reveal(customer))
+    assert answer.headers["cache-control"] == "no-store"
+    (fact,) = answer.json()["facts"]
+    assert (fact["name"], fact["value"], fact["journey_id"]) == (
+        "card_number", "4929 0000 0000 7731", customer.journey_id,
+    )  # fmt: skip
+    events = (await channels.contexts.timeline(customer.customer_id)).events
+    (traced,) = [event for event in events if event.type == "fact.revealed"]
+    assert traced.data == {"names": ["card_number"], "agent_id": "ann", "reason": "to block the card"}
+    seen = await desk.get(f"handoffs/{customer.handoff.handoff_id}")
+    assert "4929" not in seen.text  # what was revealed is not part of the view, nor of what is kept of it
+
+
+@pytest.mark.parametrize(("change", "pointer"), [({"reason": " "}, "/reason"), ({"names": []}, "/names")])
+async def test_without_a_reason_or_a_name_nothing_is_revealed(
+    sits_down: SitsDown, comes: Comes, change: dict[str, Any], pointer: str
+) -> None:
+    customer = await comes()
+    desk = await sits_down("ann", customer.queue)
+    await accepted(desk, customer)
+    answer = await desk.post(f"customers/{customer.customer_id}/reveal", json=a_reveal(customer) | change)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_only_who_holds_the_interaction_may_reveal(sits_down: SitsDown, comes: Comes) -> None:
+    customer = await comes()
+    await accepted(await sits_down("ann", customer.queue), customer)
+    bob = await sits_down("bob", customer.queue)
+    answer = await bob.post(f"customers/{customer.customer_id}/reveal", json=a_reveal(customer))
+    assert answer.status_code == 403
+    assert "4929" not in answer.text
+
+
+async def test_under_a_warning_of_fraud_the_agent_is_warned_and_nothing_is_revealed(
+    sits_down: SitsDown, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    desk = await sits_down("ann", customer.queue)
+    work = await accepted(desk, customer)
+    assert work["interaction"]["risks"] == []
+    flagged = told("risk.flagged", interaction_id=customer.interaction.interaction_id, kind="sim_swap", level="high")
+    await channels.events.tell(customer.customer_id, flagged)
+    work = (await desk.get(f"handoffs/{customer.handoff.handoff_id}")).json()
+    assert [(risk["kind"], risk["level"]) for risk in work["interaction"]["risks"]] == [("sim_swap", "high")]
+    assert work["customer"]["assurance"]["level"] == 0
+    answer = await desk.post(f"customers/{customer.customer_id}/reveal", json=a_reveal(customer))
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+
+
+def a_reveal(customer: Any) -> dict[str, Any]:
+    """What an agent asks to read, and why."""
+    about = {"interaction_id": customer.interaction.interaction_id, "names": ["card_number"]}
+    return about | {"reason": "to block the card"}
+
+
+# Beside the work
+
+
+async def test_a_refused_handoff_says_whose_it_is_so_that_a_reason_can_be_given(
+    sits_down: SitsDown, comes: Comes
+) -> None:
+    customer = await comes()
+    await accepted(await sits_down("ann", customer.queue), customer)
+    refused = await (await sits_down("bob", customer.queue)).get(f"handoffs/{customer.handoff.handoff_id}")
+    assert (refused.status_code, refused.json()["customer_id"]) == (403, customer.customer_id)
+    elsewhere = await (await sits_down("bob", "another-queue")).get(f"handoffs/{customer.handoff.handoff_id}")
+    assert (elsewhere.status_code, "customer_id" in elsewhere.json()) == (403, False)
+
+
+async def test_a_customer_beside_the_work_is_opened_by_a_reason_alone(
+    sits_down: SitsDown, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    await accepted(await sits_down("ann", customer.queue), customer)
+    bob = await sits_down("bob", customer.queue)
+    path = f"customers/{customer.customer_id}"
+    refused = await bob.get(path)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    short = await bob.post(f"{path}/access", json={"reason": "why"})
+    assert (short.status_code, short.json()["errors"][0]["pointer"]) == (422, "/reason")
+    assert (await bob.get(path)).status_code == 403
+    opened = await bob.post(f"{path}/access", json={"reason": "complaint by letter", "minutes": 5})
+    assert (opened.status_code, opened.json()["agent_id"]) == (201, "bob")
+    shown = (await bob.get(path)).json()
+    assert {fact["name"]: fact["value"] for fact in shown["facts"]}["from_city"] == "San Diego"
+    events = (await channels.contexts.timeline(customer.customer_id)).events
+    (traced,) = [event for event in events if event.type == "access.granted"]
+    assert (traced.data["agent_id"], traced.data["reason"]) == ("bob", "complaint by letter")
+
+
+async def test_nobody_opens_a_customer_whom_the_hub_does_not_know(sits_down: SitsDown) -> None:
+    desk = await sits_down("ann", "default")
+    assert (await desk.get("customers/nobody-9")).status_code == 404
 
 
 async def test_labels_come_in_the_agents_language(sits_down: SitsDown, comes: Comes) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ctxhub_desk.translate import all_askable, entry, offers, spoken_by, told_before, work
+from ctxhub_desk.translate import all_askable, beside, entry, offers, spoken_by, told_before, work
 
 from ctxhub.client import (
     Answer,
@@ -22,9 +22,12 @@ from ctxhub.client import (
     JourneyView,
     Kind,
     Origin,
+    Preference,
+    Risk,
     Step,
     Target,
     Tenant,
+    Unlock,
 )
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
@@ -115,6 +118,29 @@ def test_a_withheld_fact_is_shown_as_such_without_its_value() -> None:
     assert row.value is None
 
 
+def test_a_masked_fact_shows_its_mask_and_what_would_clear_it() -> None:
+    unlock = Unlock(level=3, again=2, within=300)
+    facts = {"callback": a_fact("+49 30 1234567", withheld=True, masked="••••67", unlock=unlock, origin=None)}
+    (row,) = work(a_handoff(), a_context(facts=facts), TENANT, "ann", "en").facts
+    assert (row.value, row.masked, row.unlock) == (None, "••••67", unlock)
+
+
+def test_what_warns_of_an_interaction_stands_with_it() -> None:
+    risk = Risk(kind="stolen_phone", level="high", at=NOON, evidence="e9")
+    shown = work(
+        a_handoff(), a_context(interactions=[an_interaction("in_2", "chat", 5, risks=(risk,))]), TENANT, "ann", "en"
+    )
+    assert shown.interaction is not None
+    assert shown.interaction.risks == [risk]
+
+
+def test_a_customer_beside_the_work_is_shown_without_any_handoff() -> None:
+    shown = beside(a_context(facts={"from": a_fact("Fresno")}), TENANT, "en")
+    assert [(row.name, row.value) for row in shown.facts] == [("from", "Fresno")]
+    assert [journey.current for journey in shown.journeys] == [False, False]
+    assert (shown.path, shown.missing, shown.version) == (["ivr", "chat"], ["nights", "from"], 17)
+
+
 def test_rivals_of_the_same_journey_stand_beside_the_value() -> None:
     facts = {"from": a_fact("Fresno", others=[a_line("Fremont", "jr_1")])}
     (row,) = work(a_handoff(), a_context(facts=facts), TENANT, "ann", "en").facts
@@ -192,6 +218,13 @@ def test_offers_stand_by_urgency_and_then_by_waiting_time() -> None:
 def test_a_handoff_that_follows_another_says_so() -> None:
     first, second = offers([a_handoff(state="offered"), a_handoff(handoff_id="z", state="offered", parent_id="ho_0")])
     assert (first.chained, second.chained) == (False, True)
+
+
+def test_a_card_says_who_has_the_customer_already() -> None:
+    card, other = offers(
+        [a_handoff(state="offered", prefers=Preference(agent="a7")), a_handoff(handoff_id="z", state="offered")]
+    )
+    assert (card.prefers, other.prefers) == ("a7", None)
 
 
 def test_an_entry_about_facts_carries_their_labels() -> None:

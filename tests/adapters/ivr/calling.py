@@ -69,9 +69,11 @@ class Heard:
 
     @property
     def action(self) -> str:
-        """Where the platform goes next."""
-        [found] = [verb.attrib["action"] for verb in self.root if "action" in verb.attrib]
-        return found
+        """Where the platform goes next: what listens comes before what follows silence."""
+        found = [verb.attrib["action"] for verb in self.root if "action" in verb.attrib]
+        assert found
+        assert len(found) == 1 or next(verb.tag for verb in self.root) == "Gather"
+        return found[0]
 
     def the(self, tag: str) -> Element:
         [found] = self.root.iter(tag)

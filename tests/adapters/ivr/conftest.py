@@ -53,6 +53,8 @@ class Company:
             self.texts.append(asked)
             return 202, b""
         self.asked.append(asked)
+        if path == "/secure":
+            return 200, json.dumps(self.pins.get(asked["keyed"], {"outcome": "refused"})).encode()
         return 200, json.dumps(self.pins.get(asked["pin"], {"ok": False})).encode()
 
     def begin_anew(self) -> None:

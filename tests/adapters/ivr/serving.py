@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ PUBLIC_URL = "https://ctx.example.com"
 AUTH_TOKEN = "twilio-auth-token"
 SHARED_KEY = "twilio-shared-key"
 HOOK_SECRET = "hook-secret"
+DIAL, LENT = "+15557770000", "+15557770001"
 SECRETS = {"IVR_TOKEN": AUTH_TOKEN, "IVR_SHARED": SHARED_KEY, "IVR_HOOK": HOOK_SECRET}
 
 BUSES = {
@@ -37,6 +39,20 @@ COMPLAINT = {
     "say": {"zh": "投诉", "en": "a complaint"},
     "steps": [{"step": "heard", "facts": ["complaint_about"]}],
 }
+CARD = {
+    "kind": "lost_card",
+    "say": {"en": "a lost card", "zh": "挂失"},
+    "steps": [{"step": "which", "facts": ["card_number", "sms_code", "locked"]}],
+}
+#: Nobody is there until tomorrow, whenever it is.
+AWAY = {
+    "away": {
+        "timezone": "UTC",
+        "hours": {day: ["00:00-24:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")},
+        "closed": [{"from": datetime.now(UTC) - timedelta(days=1), "until": datetime.now(UTC) + timedelta(days=1)}],
+    }
+}
+CALL_BACK = {"kind": "callback"}
 FACTS = {
     "Buses_1.from": {"say": {"en": "departure city", "zh": "出发城市"}},
     "Buses_1.to": {"say": {"en": "destination", "zh": "目的地"}},
@@ -56,6 +72,8 @@ def tenants(company_url: str) -> dict[str, dict[str, Any]]:
         "sms_hook": f"{company_url}/sms",
         "sms_hook_secret_env": "IVR_HOOK",
     }
+    waiting = {"queue": "agents", "continuation": True, "link_while_waiting": True}
+    dial = {"number": DIAL, "pool": [LENT]}
     many = [{"kind": f"kind_{n}", "say": {"en": f"task {n}", "zh": f"业务{n}"}} for n in range(1, 20)]
     signed = {"auth_token_env": "IVR_TOKEN"}
     return {
@@ -63,12 +81,38 @@ def tenants(company_url: str) -> dict[str, dict[str, Any]]:
         "control": _tenant(full, policies={"knowledge": "off"}),
         "router": _tenant(signed | {"workflow_sid": "WW1", "queue": "人工"}),
         "small": _tenant(signed | {"queue": "agents", "sms": True, "chat_link": "https://small.example.com/chat"}),
+        "bank": _tenant(
+            full
+            | {
+                "prompts": {
+                    name: {"secure": kind, "hook": f"{company_url}/secure", "hook_secret_env": secret}
+                    for name, kind, secret in (
+                        ("card_number", "pan", "IVR_HOOK"),
+                        ("sms_code", "otp", "IVR_HOOK"),
+                        ("locked", "pin", "NOT_SET"),
+                    )
+                }
+            },
+            journeys=[CARD],
+        ),
+        "shared": _tenant(
+            full, identifiers={"types": {"phone": {"most": 5}, "account": {}, "visitor": {"alone": False}}}
+        ),
+        "night": _tenant(full, calendars=AWAY, queues={"agents": {"hours": "away", "alternatives": [CALL_BACK]}}),
+        "dark": _tenant(full, calendars=AWAY, queues={"agents": {"hours": "away"}}),
         "caring": _tenant(full, journeys=[BUSES, HOTEL, COMPLAINT]),
         "many": _tenant(signed, journeys=many),
+        "hub": _tenant(_plain(full) | waiting, queues={"agents": {"routing": "hub"}}, dial=dial),
+        "external": _tenant(_plain(full) | waiting, queues={"agents": {"routing": "external"}}, dial=dial),
         "silent": _tenant({"auth_token_env": "NOT_SET"}),
         "faulty": _tenant(signed | {"sip_target": "nowhere"}),
         "mute": {},
     }
+
+
+def _plain(ivr: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by which callers wait in a queue of the platform."""
+    return {name: value for name, value in ivr.items() if name != "sip_target"}
 
 
 def _tenant(ivr: dict[str, Any], **more: Any) -> dict[str, Any]:

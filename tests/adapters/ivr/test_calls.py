@@ -273,7 +273,7 @@ async def test_something_else_than_what_was_offered_is_not_offered_again(
 
 
 async def test_three_wrong_pins_lead_to_a_human_and_a_pin_leaves_no_trace(
-    ring: Ring, channel: Channel, company: Any, serving: Any
+    ring: Ring, office: Channel, company: Any, serving: Any
 ) -> None:
     caller = await ring().choose("*", "86420975")
     assert caller.now.says[0] == "That was not right."
@@ -281,7 +281,8 @@ async def test_three_wrong_pins_lead_to_a_human_and_a_pin_leaves_no_trace(
     heard = await caller.press("86420977")
     assert heard.verbs == ["Say", "Dial"]
     assert [asked["pin"] for asked in company.asked] == ["86420975", "86420976", "86420977"]
-    context = await context_of(channel(), caller)
+    found = await office().interactions.lookup(Ref(system="twilio", id=caller.sid))
+    context = await office().contexts.read(found.customer_id, events=100)
     assert [event.data["kind"] for event in context.recent if event.type == "risk.flagged"] == ["pin_refused"]
     heard = await caller.come_back(DialCallStatus="no-answer")
     assert not any("PIN" in line for line in heard.says)
@@ -508,6 +509,23 @@ async def test_what_a_human_gave_back_goes_on_at_its_step(ring: Ring, channel: C
     assert "We already have destination: Fresno." in heard.says
     assert "We are at: the time." in heard.says
     assert heard.asks == DATE
+
+
+async def test_what_the_second_line_gave_back_begins_with_its_sentence(ring: Ring, channel: Channel) -> None:
+    caller, handoffs = await ring().choose("1"), channel().handoffs
+    await caller.press("*0")
+    [call] = (await context_of(channel(), caller)).interactions
+    [waiting] = [h for h in await handoffs.list(queue="agents") if h.interaction_id == call.interaction_id]
+    customer_id = waiting.customer_id
+    await handoffs.accept(waiting.handoff_id, "ann")
+    here = {"customer_id": customer_id, "interaction_id": call.interaction_id, "reason": "refund"}
+    second = (await handoffs.offer(OfferRequest(**here, to=Target(agent="bob")))).handoff
+    fence = (await handoffs.accept(second.handoff_id, "bob")).fence
+    to = Target(bot="ivr")
+    await handoffs.give_back(second.handoff_id, "bob", fence, note="-", to=to, step="time", say="Which day?")
+    heard = await caller.come_back(DialCallStatus="completed")
+    assert heard.says[0] == "Which day?"
+    assert heard.step != "goodbye"
 
 
 @pytest.mark.parametrize("status", ["no-answer", "busy", "failed", "canceled"])

@@ -6,8 +6,10 @@ import base64
 from typing import Any
 
 import pytest
-from ctxhub_ivr.hooks import HookFailed, Hooks, PinAnswer, signed_headers
-from ctxhub_ivr.settings import Hook
+from ctxhub_ivr.hooks import Hooks, PinAnswer
+
+from ctxhub.client import Hook, HookFailed, signed_headers
+from tests.adapters.redirecting import redirecting
 
 HOOKS = Hooks(2.0, now=lambda: 1_900_000_000.5)
 SECRET = b"hook-secret"
@@ -46,6 +48,19 @@ async def test_any_other_status_is_no_yes(company: Any, status: int) -> None:
     company.broken["/pin"] = (status, b'{"ok": true}')
     with pytest.raises(HookFailed, match=str(status)):
         await check(company)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_system_that_leads_elsewhere_is_not_followed(status: int) -> None:
+    async with redirecting(status) as there:
+        with pytest.raises(HookFailed, match=str(status)):
+            await HOOKS.check_pin(Hook(f"{there.url}/pin", SECRET), "m", call_sid="CA1", phone=None, pin="1")
+    assert there.asked == ["/pin"]
+
+
+async def test_half_a_sign_is_sent_as_something_and_is_no_yes(company: Any) -> None:
+    company.pins["1234"] = {"ok": True}
+    assert (await check(company, "12\ud83434")).ok is False
 
 
 async def test_a_system_that_is_away_or_slow_fails_in_time(company: Any) -> None:

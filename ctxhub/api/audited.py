@@ -1,0 +1,241 @@
+"""What of the API leaves a line in the audit trail: one table, and the one place that notes by it.
+
+A route about customers or keys that stands neither in `AUDITED` nor in `WITHOUT_A_LINE` fails a test.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from ctxhub.errors import CtxhubError
+from ctxhub.hub.hub import Hub
+from ctxhub.hub.keys import Principal
+from ctxhub.model.audit import Entry, names_seen
+from ctxhub.model.never_kept import cleaned
+
+#: Route to action: whoever calls it sees something of a customer, or changes identity, assurance, disclosure or keys.
+AUDITED: dict[tuple[str, str], str] = {
+    ("GET", "/v1/customers/{customer_id}/context"): "context.read",
+    ("GET", "/v1/customers/{customer_id}/brief"): "brief.read",
+    ("GET", "/v1/customers/{customer_id}/timeline"): "timeline.read",
+    ("GET", "/v1/customers/{customer_id}/timeline/whole"): "timeline.read",
+    ("GET", "/v1/customers/{customer_id}/stream"): "stream.opened",
+    ("GET", "/v1/customers/{customer_id}/export"): "customer.exported",
+    ("GET", "/v1/queues/{queue}/stream"): "stream.opened",
+    ("GET", "/v1/channels/{channel}/stream"): "stream.opened",
+    ("GET", "/v1/agents/{agent_id}/stream"): "stream.opened",
+    ("POST", "/v1/context/lookup"): "context.read",
+    ("POST", "/v1/customers/lookup"): "customer.looked_up",
+    ("POST", "/v1/customers/{customer_id}/events"): "events.told",
+    ("POST", "/v1/customers/{customer_id}/asks"): "asks.answered",
+    ("POST", "/v1/customers/{customer_id}/reveal"): "facts.revealed",
+    ("POST", "/v1/customers/{customer_id}/access"): "access.broken_glass",
+    ("POST", "/v1/customers/{customer_id}/identifiers"): "identity.linked",
+    ("DELETE", "/v1/customers/{customer_id}/identifiers"): "identity.unlinked",
+    ("POST", "/v1/customers/{customer_id}/merge"): "identity.merged",
+    ("POST", "/v1/customers/{customer_id}/unmerge"): "identity.unmerged",
+    ("POST", "/v1/customers/{customer_id}/hold"): "hold.placed",
+    ("DELETE", "/v1/customers/{customer_id}/hold"): "hold.lifted",
+    ("DELETE", "/v1/customers/{customer_id}"): "customer.forgotten",
+    ("POST", "/v1/interactions"): "interaction.started",
+    ("GET", "/v1/interactions"): "interactions.listed",
+    ("POST", "/v1/interactions/lookup"): "interaction.looked_up",
+    ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/identify"): "interaction.identified",
+    ("POST", "/v1/handoffs/redeem"): "handoff.redeemed",
+    ("POST", "/v1/handoffs/lookup"): "handoff.looked_up",
+    ("GET", "/v1/handoffs"): "handoffs.listed",
+    ("GET", "/v1/handoffs/{handoff_id}"): "handoff.read",
+    ("POST", "/v1/handoffs/{handoff_id}/accept"): "handoff.accepted",
+    ("POST", "/v1/handoffs/{handoff_id}/elsewhere"): "handoff.offered_elsewhere",
+    ("POST", "/v1/handoffs/{handoff_id}/announce"): "call.announced",
+    ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/continue"): "interaction.continued",
+    ("POST", "/v1/customers/{customer_id}/journeys/{journey_id}/claim"): "journey.claimed",
+    ("POST", "/v1/handoffs/{handoff_id}/dial"): "callback.dialled",
+    ("POST", "/v1/handoffs/{handoff_id}/attempts"): "callback.attempted",
+    ("GET", "/v1/commitments"): "commitments.listed",
+    ("POST", "/v1/keys"): "key.created",
+    ("GET", "/v1/keys"): "keys.listed",
+    ("DELETE", "/v1/keys/{name}"): "key.revoked",
+    ("POST", "/v1/keys/{name}/rotate"): "key.rotated",
+    ("GET", "/v1/webhooks/{name}/{state}"): "deliveries.listed",
+    ("POST", "/v1/webhooks/{name}/redrive"): "webhook.redriven",
+    ("GET", "/v1/audit"): "audit.read",
+    ("GET", "/v1/audit/report"): "audit.read",
+}
+
+#: Routes about customers whose answers show nothing that the caller did not say himself.
+WITHOUT_A_LINE: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("PUT", "/v1/customers/{customer_id}/interactions/{interaction_id}/refs"),
+        ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/end"),
+        ("POST", "/v1/handoffs"),
+        ("POST", "/v1/handoffs/{handoff_id}/decline"),
+        ("POST", "/v1/handoffs/{handoff_id}/cancel"),
+        ("POST", "/v1/handoffs/{handoff_id}/complete"),
+        ("PUT", "/v1/handoffs/{handoff_id}/draft"),
+        ("POST", "/v1/handoffs/{handoff_id}/return"),
+        ("POST", "/v1/handoffs/{handoff_id}/renew"),
+        ("POST", "/v1/handoffs/{handoff_id}/receipt"),
+        ("POST", "/v1/tickets"),
+    }
+)
+
+#: Of what is told, these families change how surely somebody is known, or what may be shown or kept of him.
+_FAMILIES = ("assurance.", "risk.", "consent.", "fact.verified")
+_TOLD = tuple(f'"{family}'.encode() for family in _FAMILIES)
+#: Looking, which is bounded for each agent; what is taken out of a queue is work.
+_LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up"}
+_LEVEL = b'"assurance":{"level":'
+_PEOPLE = {"agent", "supervisor", "admin"}
+_MOST_REASON = 500
+_LONGEST_ID = 64
+
+
+async def note(hub: Hub, request: Request, caller: Principal | None, response: Response) -> None:
+    """Note an answer before it goes out; `Unavailable` where that can't be done: then it must not go out."""
+    action = AUDITED.get((request.method, _path(request)))
+    if action is None or caller is None or not hub.audit.on or response.status_code >= 400:
+        return
+    body = bytes(getattr(response, "body", b""))
+    if action == "events.told":
+        await _note_told(hub, request, caller, response)
+        return
+    entry = await _entry(hub, request, caller, action, body, response)
+    if caller.role == "agent" and entry.agent_id and entry.customer and action in _LOOKING:
+        await hub.access.watch(caller.tenant, entry.agent_id, entry.customer)
+    await hub.audit.note(caller.tenant, entry)
+
+
+async def note_refusal(hub: Hub, request: Request, caller: Principal | None, refusal: CtxhubError) -> None:
+    """Note that somebody was refused something about a customer."""
+    action = AUDITED.get((request.method, _path(request)))
+    if action is None or caller is None or not hub.audit.on:
+        return
+    entry = await _entry(hub, request, caller, action, b"", None)
+    await hub.audit.note(caller.tenant, entry.but(outcome="refused", about=entry.about | {"code": refusal.code}))
+
+
+async def note_shown_context(hub: Hub, request: Request, caller: Principal, version: int) -> None:
+    """Note a context that a refusal shows."""
+    if hub.audit.on:
+        entry = await _entry(hub, request, caller, "context.read", b"", None)
+        await hub.audit.note(caller.tenant, entry.but(version=version))
+
+
+async def note_stream(hub: Hub, request: Request, action: str, first: str, last: str) -> None:
+    """Note what an open stream has shown: from which id to which; a customer's are versions."""
+    entry = await _entry(hub, request, request.state.caller, action, b"", None)
+    version = int(last) if last.isdigit() else None
+    span = {"first": first, "last": last}
+    await hub.audit.note(request.state.caller.tenant, entry.but(version=version, about=entry.about | span))
+
+
+async def _note_told(hub: Hub, request: Request, caller: Principal, response: Response) -> None:
+    """Note events that change how surely somebody is known, or what may be shown or kept of him; nothing else told."""
+    raw = await request.body()
+    if b"\\u" not in raw and not any(family in raw for family in _TOLD):  # escapes may spell a type in another way
+        return
+    types = sorted({event["type"] for event in orjson.loads(raw)["events"]})
+    if not any(type_.startswith(_FAMILIES) for type_ in types):
+        return
+    entry = await _entry(hub, request, caller, "events.told", b"", response)
+    await hub.audit.note(caller.tenant, entry.but(about={"types": types}))
+
+
+async def _entry(
+    hub: Hub, request: Request, caller: Principal, action: str, body: bytes, response: Response | None
+) -> Entry:
+    """Return the line of one call."""
+    said = await _said(request)
+    answer = _answer(caller, request, body)
+    customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
+    shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
+    return Entry.model_construct(
+        at=hub.ways.clock(),
+        action=action,
+        by=caller.name,
+        role=caller.role,
+        agent_id=caller.agent or _text(said.get("agent_id")),
+        customer=hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
+        interaction_id=_interaction(request, said),
+        version=_version(response),
+        level=_level(body),
+        shown=tuple(shown),
+        masked=tuple(masked),
+        withheld=tuple(withheld),
+        about=_about(request),
+        reason=_text(said.get("reason")),
+        source=request.client.host if request.client else None,
+    )
+
+
+def _path(request: Request) -> str:
+    """Return a route as it is declared."""
+    return str(getattr(request.scope.get("route"), "path", ""))
+
+
+async def _said(request: Request) -> dict[str, Any]:
+    """Return what a call says in its body; nothing for one that has none."""
+    if request.method == "GET":
+        return {}
+    try:
+        said = orjson.loads(await request.body() or b"null")
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _answer(caller: Principal, request: Request, body: bytes) -> Any:
+    """Return the answer as JSON where something in it is noted; a machine's read of a context is told without."""
+    if not body or (caller.role not in _PEOPLE and "customer_id" in request.path_params):
+        return {}
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _customer_in(answer: Any) -> Any:
+    """Return the customer whom an answer names."""
+    if not isinstance(answer, dict):
+        return None
+    return answer.get("customer_id") or _customer_in(answer.get("handoff")) or _customer_in(answer.get("context"))
+
+
+def _interaction(request: Request, said: dict[str, Any]) -> str | None:
+    """Return the interaction that a call is about, where it names one."""
+    named = request.path_params.get("interaction_id") or request.query_params.get("interaction_id")
+    named = named or said.get("interaction_id")
+    return _known_id(named) if isinstance(named, str) and len(named) <= _LONGEST_ID else _text(named)
+
+
+@lru_cache(maxsize=4096)
+def _known_id(named: str) -> str | None:
+    """Return an id as it is noted; the same few are named again and again."""
+    return _text(named)
+
+
+def _version(response: Response | None) -> int | None:
+    """Return the version that an answer showed."""
+    etag = response.headers.get("etag", "").strip('"') if response is not None else ""
+    return int(etag) if etag.isdigit() else None
+
+
+def _level(body: bytes) -> int | None:
+    """Return how surely the customer was known as a context was shown."""
+    at = body.find(_LEVEL)
+    return int(body[at + len(_LEVEL) : at + len(_LEVEL) + 1]) if at >= 0 else None
+
+
+def _about(request: Request) -> dict[str, Any]:
+    """Return what else a call names in its path: a key, a queue, a channel, a handoff."""
+    return {name: part for name, part in request.path_params.items() if name not in ("customer_id", "interaction_id")}
+
+
+def _text(value: Any) -> str | None:
+    """Return a text without what is never kept, and not too long; None for anything else."""
+    return str(cleaned(value[:_MOST_REASON]).value) if isinstance(value, str) else None

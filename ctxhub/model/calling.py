@@ -1,0 +1,338 @@
+"""What the telephone system reports, and what that does to an interaction: who has the floor, what becomes of handoffs.
+
+A report of what happened on the line is never refused. The hub follows it: the floor goes to whoever the reports say
+holds the call, by a handoff each time; where they don't say it, it stays where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ctxhub.model import handoff as handoffs
+from ctxhub.model.call import NO_CALL, TRANSFERRED, Course, Leg, Mark, Role, closed
+from ctxhub.model.context import Context
+from ctxhub.model.event import Change, Event, Ref
+from ctxhub.model.handoff import Handoff, Target
+from ctxhub.model.interaction import Holder, Interaction, call_named, reopen
+from ctxhub.model.lapsing import end
+
+OUT_OF_TURN = "out_of_turn"
+AFTER_THE_END = "after_the_end"
+#: Told under an agent's key: it lets nobody in.
+BY_AGENT = "by_agent"
+#: Of so many names none is added any more.
+MOST_REFS = 64
+_OF_MARK = ("agent_id", "role", "queue", "bot", "step", "say", "position", "expected_wait")
+
+#: Makes ids of handoffs: the same for the same words.
+HandoffIds = Callable[[str], str]
+
+
+def report(context: Context, event: Event, now: datetime, ids: HandoffIds) -> Change:
+    """Take in one report about a call, whenever it comes; the event comes back with what it changed."""
+    if event.interaction_id is None:
+        return Change(context, [event])
+    told_in = context.interaction(event.interaction_id)
+    interaction = head(context, told_in)
+    return _reported(context, interaction, event, _mark(event, told_in, interaction), now, ids)
+
+
+def by_name(context: Context, event: Event) -> Event:
+    """Return a report that names only the call with the interaction that goes by that name, the latest if several."""
+    if event.interaction_id is not None or not event.data.get("ref"):
+        return event
+    ref = Ref.model_validate(event.data["ref"])
+    named = [one for one in context.interactions.values() if ref in one.refs or ref == own_ref(one)]
+    found = max(named, key=lambda one: one.started_at, default=None)
+    return event if found is None else event.but(interaction_id=found.interaction_id)
+
+
+def _reported(
+    context: Context, interaction: Interaction, event: Event, mark: Mark, now: datetime, ids: HandoffIds
+) -> Change:
+    """Note a report and follow it."""
+    mark = _explained(mark, _waiting(context, interaction.interaction_id, consult=None))
+    before = interaction.call or NO_CALL
+    call = before.noted(mark)
+    context = context.with_interaction(_with_ref(interaction, mark.ref).but(call=call))
+    told = _told(context, interaction, event, mark, before.course, call.course)
+    if call == before:
+        return Change(context, [told])
+    courses = (before.course, call.course)
+    followed = _followed(_Report(context, interaction.interaction_id, *courses, now, ids, event.event_id))
+    return Change(followed.context, [told, *followed.events])
+
+
+def _explained(mark: Mark, waiting: Handoff | None) -> Mark:
+    """Return an answer with what explains it: an offer that waits for somebody, or for somebody's advice."""
+    if mark.verb != "answered" or mark.role is not None or waiting is None:
+        return mark
+    return mark.but(role="consulted") if waiting.mode == "consult" else mark.but(offered=True)
+
+
+def _waiting(context: Context, interaction_id: str, consult: bool | None = False) -> Handoff | None:
+    """Return the open offer that waits for somebody to answer the call; of consultations only where they are wanted."""
+    offer = context.open_offer(interaction_id)
+    if offer is None or offer.to.channel is not None or offer.kind != "live":
+        return None
+    return offer if consult in (None, offer.mode == "consult") else None
+
+
+def head(context: Context, interaction: Interaction) -> Interaction:
+    """Return the interaction whose call this is: another one's where it came as a leg of that."""
+    if interaction.handoff_id is None:
+        return interaction
+    via = context.handoffs.get(interaction.handoff_id)
+    came = via is not None and any(one.interaction_id == interaction.interaction_id for one in via.joined)
+    first = context.interactions.get(via.interaction_id) if via is not None and came else None
+    if first is None or first.interaction_id in context.moves:
+        return interaction
+    return head(context, first)
+
+
+def meant(context: Context, interaction: Interaction, ref: Ref) -> Interaction:
+    """Return the interaction that a name means: the call itself, where one of its legs brought the call's name too."""
+    first = head(context, interaction)
+    return first if ref == own_ref(first) or ref in first.refs else interaction
+
+
+def call_of(context: Context, interaction_id: str, system: str, external_id: str) -> Handoff | None:
+    """Return the latest handoff that leads a leg into a call that goes on and that another system routes."""
+    interaction = context.interactions.get(interaction_id)
+    if interaction is None or (interaction.system, interaction.external_id) == (system, external_id):
+        return None
+    first = head(context, interaction).interaction_id
+    mine = [h for h in context.handoffs.values() if h.interaction_id == first and h.to.channel is None]
+    return next((handoff for handoff in reversed(mine) if handoffs.call_goes_on(context, handoff)), None)
+
+
+def legs_of(context: Context, interaction_id: str) -> set[str]:
+    """Return the interactions that came as legs of another's call."""
+    mine = (h for h in context.handoffs.values() if h.interaction_id == interaction_id)
+    return {came.interaction_id for handoff in mine for came in handoff.joined} - {interaction_id}
+
+
+def _mark(event: Event, told_in: Interaction, first: Interaction) -> Mark:
+    """Return a report as it is kept; a leg that tells of itself need not say its own name again."""
+    data = event.data
+    ref = Ref.model_validate(data["ref"]) if data.get("ref") else None
+    family, _, verb = event.type.partition(".")
+    said = {name: data[name] for name in _OF_MARK if data.get(name) is not None}
+    if told_in is not first:
+        ref = ref or own_ref(told_in)
+        said = ({"agent_id": told_in.holder.id} if told_in.holder.party == "agent" and told_in.holder.id else {}) | said
+    if family == "recording":
+        return Mark(at=event.at, verb=event.type, ref=ref)
+    own = BY_AGENT in event.marks
+    return Mark(at=event.at, verb=verb, ref=ref, partly=data.get("reason") == TRANSFERRED, own=own, **said)
+
+
+def own_ref(interaction: Interaction) -> Ref | None:
+    """Return an interaction's own name as other systems would name it; None where it is too long for that."""
+    return call_named(interaction.system, interaction.external_id)
+
+
+def _with_ref(interaction: Interaction, ref: Ref | None) -> Interaction:
+    """Return an interaction that goes by one more name."""
+    known = ref is None or ref in interaction.refs or ref == own_ref(interaction)
+    if known or ref is None or len(interaction.refs) >= MOST_REFS:
+        return interaction
+    return interaction.but(refs=(*interaction.refs, ref))
+
+
+def _told(context: Context, interaction: Interaction, event: Event, mark: Mark, before: Course, after: Course) -> Event:
+    """Return a report as the timeline keeps it: with the role of its agent, the legs it ended, and where that waits."""
+    legs = [_said(leg) for leg in closed(before, after)]
+    role: Role | None = after.role(mark.agent_id)
+    queue = event.data.get("queue") or _queue(context, interaction.interaction_id)
+    more: dict[str, Any] = {"legs": legs, "holder": after.holder, "role": role, "queue": queue}
+    leg = after.leg(mark.agent_id) if mark.agent_id else None
+    strange = mark.verb == "answered" and leg is not None and leg.unannounced
+    marks = [OUT_OF_TURN] if strange else [AFTER_THE_END] if before.said and mark.verb != "ended" else []
+    data = event.data | {name: value for name, value in more.items() if value}
+    return event.but(data=data, marks=[*event.marks, *marks])
+
+
+def _said(leg: Leg) -> dict[str, Any]:
+    """Return a leg that has ended as the timeline tells it: whose it was, as what, from when to when."""
+    said = leg.model_dump(mode="json", include={"agent_id", "role", "answered_at", "ended_at"}, exclude_none=True)
+    if leg.answered_at is None or leg.ended_at is None:
+        return said
+    return said | {"seconds": max(0.0, round((leg.ended_at - leg.answered_at).total_seconds(), 3))}
+
+
+def _queue(context: Context, interaction_id: str) -> str | None:
+    """Return the queue whose desks want to know of an interaction's call."""
+    mine = [h for h in context.handoffs.values() if h.interaction_id == interaction_id and not h.is_final]
+    return next((queue for queue in (handoffs.queue_behind(context, h) for h in reversed(mine)) if queue), None)
+
+
+class _Report(NamedTuple):
+    """One report at work: the context so far, what was so before, what is so now, and how handoffs get their ids."""
+
+    context: Context
+    interaction_id: str
+    before: Course
+    course: Course
+    now: datetime
+    ids: HandoffIds
+    seed: str
+
+    @property
+    def interaction(self) -> Interaction:
+        """The interaction whose call it is."""
+        return self.context.interaction(self.interaction_id)
+
+    def handoff_id(self, what: str) -> str:
+        """Return the id of a handoff that this report stands for."""
+        return self.ids(f"call:{self.seed}:{what}")
+
+
+def _followed(report: _Report) -> Change:
+    """Bring floor and handoffs to where the reports say that the call is."""
+    events: list[Event] = []
+    for step in (_going_on, _placed, _held, _let_in, _given, _over, _served):
+        change = step(report)
+        report, events = report._replace(context=change.context), [*events, *change.events]
+    return Change(report.context, events)
+
+
+def _going_on(report: _Report) -> Change:
+    """Take up an interaction again that only seemed to be over."""
+    if report.interaction.is_open or report.interaction.ended_by != "call" or report.course.over:
+        return Change(report.context, [])
+    return reopen(report.context, report.interaction, report.now)
+
+
+def _placed(report: _Report) -> Change:
+    """Note where the call stands in its queue, as its router told."""
+    if report.course.place is None:
+        return Change(report.context, [])
+    return Change(handoffs.placed(report.context, report.interaction_id, *report.course.place), [])
+
+
+def _held(report: _Report) -> Change:
+    """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own."""
+    agent_id, interaction = report.course.holder, report.interaction
+    if agent_id is None or agent_id == report.before.holder or not interaction.is_open:
+        return Change(report.context, [])
+    mine = _of(report.context, report.interaction_id, agent_id)
+    if mine is not None and interaction.holder == Holder(party="agent", id=agent_id):
+        on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
+        return Change(report.context.with_handoff(on_the_line), [])
+    offer = _waiting(report.context, report.interaction_id)
+    return _taken(report, agent_id) if offer is None else _accepted(report.context, offer, agent_id, report.now)
+
+
+def _of(context: Context, interaction_id: str, agent_id: str) -> Handoff | None:
+    """Return the handoff by which an agent has an interaction's floor."""
+    held = [h for h in context.handoffs.values() if h.interaction_id == interaction_id and h.has_floor]
+    return next((handoff for handoff in held if handoff.agent_id == agent_id), None)
+
+
+def _accepted(context: Context, offer: Handoff, agent_id: str, now: datetime) -> Change:
+    """Let an agent take the offer that waited; from now on it lives as long as the call."""
+    external = offer.but(routing="external", expires_at=None)
+    return handoffs.taken(context, external, Holder(party="agent", id=agent_id), now)
+
+
+def _taken(report: _Report, agent_id: str) -> Change:
+    """Let an agent hold the call by a handoff that is made of what happened."""
+    made = _made(report, Target(agent=agent_id), agent_id)
+    offered = handoffs.offered(report.context, made, report.interaction, report.now)
+    taken = handoffs.taken(offered.context, made, Holder(party="agent", id=agent_id), report.now)
+    return Change(taken.context, [*offered.events, *taken.events])
+
+
+def _made(report: _Report, to: Target, what: str) -> Handoff:
+    """Return the handoff that a report of the telephone system stands for."""
+    context, interaction, now = report.context, report.interaction, report.now
+    held = context.held_handoff(interaction.interaction_id)
+    mine = [h for h in context.handoffs.values() if h.interaction_id == interaction.interaction_id]
+    before = held or (mine[-1] if mine else context.handoffs.get(interaction.handoff_id or ""))
+    handoff_id, back = report.handoff_id(what), to.bot is not None
+    return Handoff(
+        handoff_id=handoff_id, interaction_id=interaction.interaction_id, journey_id=interaction.journey_id,
+        reason="returned" if back else "transferred" if held else "answered", to=to, routing="external",
+        parent_id=before.handoff_id if before else None, root_id=before.root_id if before else handoff_id,
+        ends_parent=None if held is None else "returned" if back else "transferred", offered_by=interaction.holder,
+        offered_level=interaction.level(now), offered_at=now, waiting_since=now, expires_at=None,
+    )  # fmt: skip
+
+
+def _let_in(report: _Report) -> Change:
+    """Let the offer of a consultation be taken by who answered it, and be done when that leg has ended."""
+    mine = (h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id)
+    handoff = next((h for h in mine if h.mode == "consult" and not h.is_final), None)
+    if handoff is None:
+        return Change(report.context, [])
+    beside = [leg.agent_id for leg in report.course.live if leg.talks and leg.role in ("consulted", "joined")]
+    if handoff.state == "offered" and beside:
+        return _accepted(report.context, handoff, beside[0], report.now)
+    was_there = report.before.role(handoff.agent_id) is not None
+    if handoff.state == "accepted" and was_there and handoff.agent_id not in beside:
+        return handoffs.done(report.context, handoff, report.now)
+    return Change(report.context, [])
+
+
+def _given(report: _Report) -> Change:
+    """Let a call that was given away wait where it went, or go on with the bot it went back to."""
+    given, interaction = report.course.given, report.interaction
+    to = _whither(given) if given is not None and given != report.before.given else None
+    if given is None or to is None or not interaction.is_open or _waiting(report.context, report.interaction_id):
+        return Change(report.context, [])
+    made = _made(report, to, given.at.isoformat()).but(step=given.step, say=given.say)
+    here = handoffs.at_step(report.context, made.journey_id, given.step, report.now)
+    return handoffs.offered(here, made, interaction, report.now)
+
+
+def _whither(given: Mark) -> Target | None:
+    """Return where a transfer leads that waits for somebody; None where it does not say."""
+    if given.queue is not None:
+        return Target(queue=given.queue)
+    if given.bot is not None:
+        return Target(bot=given.bot)
+    return Target(agent=given.agent_id) if given.agent_id is not None else None
+
+
+def _over(report: _Report) -> Change:
+    """End the interaction, and those of its legs, where nobody is left and no offer waits for the next to answer."""
+    course, context = report.course, report.context
+    if not (course.said or (course.over and _waiting(context, report.interaction_id) is None)):
+        return Change(context, [])
+    events: list[Event] = []
+    for one in [report.interaction_id, *sorted(legs_of(context, report.interaction_id) & context.interactions.keys())]:
+        if one not in context.moves:
+            context, more = end(context, one, report.now, by="call")
+            events += more
+    return Change(context, events)
+
+
+def _served(report: _Report) -> Change:
+    """Let an agent wrap up who turns out to have held a call that is over already."""
+    agent_id = report.course.held_last
+    mine = (h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id)
+    if report.interaction.is_open or agent_id is None or any(handoff.agent_id == agent_id for handoff in mine):
+        return Change(report.context, [])
+    taken = _taken(report, agent_id)
+    over = handoffs.interaction_over(taken.context, report.interaction_id, report.now)
+    return Change(over.context, [*taken.events, *over.events])
+
+
+def arrived(
+    context: Context, handoff: Handoff, came: Interaction, agent_id: str, now: datetime, ids: HandoffIds
+) -> Change:
+    """Let the arrival of an agent's leg accept the handoff it came with, as a report that the agent has answered."""
+    interaction = head(context, context.interaction(handoff.interaction_id))
+    known = (interaction.call or NO_CALL).course.leg(agent_id)
+    if known is not None and known.talks:
+        return Change(context, [])
+    mark = Mark(at=now, verb="answered", agent_id=agent_id, ref=own_ref(came))
+    event = Event(
+        event_id=f"{came.interaction_id}:answered", type="call.answered", at=now,
+        interaction_id=interaction.interaction_id, channel=interaction.channel, assurance=interaction.level(now),
+        data={"agent_id": agent_id} | ({"ref": mark.ref.model_dump()} if mark.ref else {}),
+    )  # fmt: skip
+    return _reported(context, interaction, event, mark, now, ids)

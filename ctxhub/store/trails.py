@@ -1,0 +1,139 @@
+"""Audit trails in Redis: what was noted and is to be chained, and, where there is no archive, the chain itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from ctxhub.model.audit import FIRST, Anchor, Head, Linked
+from ctxhub.store.indexes import millis
+from ctxhub.store.redis import Server
+
+READ_AT_ONCE = 500
+
+
+class Noted(NamedTuple):
+    """Entries that were noted in one write, and where they stand."""
+
+    noted_id: str
+    texts: list[bytes]
+
+
+class Standing(NamedTuple):
+    """How a chain stands: its end, how far what was noted is chained, and the sealed start of what is kept."""
+
+    head: Head = Head()
+    chained: str = "0-0"
+    start: Anchor | None = None
+
+
+class Trail(Protocol):
+    """A place where chains are kept."""
+
+    async def standing(self, tenant: str) -> Standing:
+        """Return how a tenant's chain stands."""
+
+    async def append(self, tenant: str, before: Standing, linked: Sequence[Linked], chained: str) -> bool:
+        """Put entries at the end; False where somebody else did meanwhile."""
+
+    def entries(self, tenant: str, first: datetime | None) -> AsyncIterator[list[Linked]]:
+        """Yield the entries chained since a time, in order, some at a time."""
+
+    async def last_before(self, tenant: str, at: datetime) -> tuple[str, Linked] | None:
+        """Return the last entry chained before a time, with its place; None where there is none."""
+
+    async def let_go(self, tenant: str, place: str, start: Anchor) -> None:
+        """Let go of the oldest part, up to the entry at a place; the sealed start stands for it."""
+
+
+class Notes:
+    """What was noted and is not chained yet, of all tenants."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._known: set[str] = set()
+
+    async def put(self, by_tenant: dict[str, list[bytes]]) -> None:
+        """Note entries, in one round trip."""
+        commands: list[tuple[Any, ...]] = []
+        for tenant, texts in by_tenant.items():
+            if tenant not in self._known:
+                commands.append(("SADD", self._server.keys.audited, tenant))
+            fields = [part for text in texts for part in (b"e", text)]
+            commands.append(("XADD", self._server.keys.audit(tenant).new, "*", *fields))
+        await self._server.pipeline(*commands, writes=True)
+        self._known |= by_tenant.keys()
+
+    async def tenants(self) -> list[str]:
+        """Return the tenants of whom anything was ever noted."""
+        return sorted(name.decode() for name in await self._server.call("SMEMBERS", self._server.keys.audited))
+
+    async def waiting(self) -> list[str]:
+        """Return the tenants of whom something was noted that is to be chained."""
+        tenants = await self.tenants()
+        lengths = await self._server.pipeline(*[("XLEN", self._server.keys.audit(t).new) for t in tenants])
+        return [tenant for tenant, length in zip(tenants, lengths, strict=True) if length]
+
+    async def after(self, tenant: str, noted_id: str, most: int) -> list[Noted]:
+        """Return what was noted after an entry, oldest first."""
+        found = await self._server.call(
+            "XRANGE", self._server.keys.audit(tenant).new, f"({noted_id}", "+", "COUNT", most
+        )
+        return [Noted(entry_id.decode(), list(fields[1::2])) for entry_id, fields in found]
+
+    async def drop(self, tenant: str, upto: str) -> None:
+        """Forget what was noted up to an entry: it is chained."""
+        new = self._server.keys.audit(tenant).new
+        await self._server.pipeline(("XTRIM", new, "MINID", upto), ("XDEL", new, upto), writes=True)
+
+
+class RedisTrail:
+    """Chains kept in Redis, each in a stream of its own."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def standing(self, tenant: str) -> Standing:
+        """Return how a tenant's chain stands."""
+        head = self._server.keys.audit(tenant).head
+        found = await self._server.call("HMGET", head, "sequence", "link", "chained", "start")
+        sequence, link, chained, start = found
+        if sequence is None:
+            return Standing(Head(0, FIRST), "0-0", None)
+        kept = Anchor.model_validate_json(start) if start else None
+        return Standing(Head(int(sequence), link.decode()), chained.decode(), kept)
+
+    async def append(self, tenant: str, before: Standing, linked: Sequence[Linked], chained: str) -> bool:
+        """Put entries at the end; False where somebody else did meanwhile."""
+        keys = self._server.keys.audit(tenant)
+        args: list[Any] = [before.head.sequence, linked[-1].sequence, linked[-1].link, chained]
+        args += [part for entry in linked for part in entry]
+        return bool(await self._server.run("chain", [keys.head, keys.trail, keys.new], args))
+
+    async def entries(self, tenant: str, first: datetime | None) -> AsyncIterator[list[Linked]]:
+        """Yield the entries chained since a time, in order, some at a time; each is chained after it was noted."""
+        trail, after = self._server.keys.audit(tenant).trail, str(millis(first)) if first else "-"
+        while True:
+            found = await self._server.call("XRANGE", trail, after, "+", "COUNT", READ_AT_ONCE)
+            if not found:
+                return
+            yield [_linked(fields) for _, fields in found]
+            after = f"({found[-1][0].decode()}"
+
+    async def last_before(self, tenant: str, at: datetime) -> tuple[str, Linked] | None:
+        """Return the last entry chained before a time, with its place; None where there is none."""
+        trail = self._server.keys.audit(tenant).trail
+        found = await self._server.call("XREVRANGE", trail, str(millis(at) - 1), "-", "COUNT", 1)
+        return (found[0][0].decode(), _linked(found[0][1])) if found else None
+
+    async def let_go(self, tenant: str, place: str, start: Anchor) -> None:
+        """Let go of the oldest part, up to the entry at a place; the sealed start stands for it."""
+        keys = self._server.keys.audit(tenant)
+        await self._server.run("let_go_trail", [keys.head, keys.trail], [place, start.model_dump_json()])
+
+
+def _linked(fields: Sequence[bytes]) -> Linked:
+    """Read one entry of the trail."""
+    _, sequence, _, link, _, text = fields
+    return Linked(int(sequence), link.decode(), text)

@@ -1,0 +1,160 @@
+"""The audit trail over HTTP: every route has its line, and the question of who saw what is answered."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from ctxhub.api.app import create_api, description
+from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
+from tests.api.living import Callers
+from tests.api.scenes import Caller, accept, fresh, known, ok, problem
+
+ABOUT_CUSTOMERS = ("/customers", "/context", "/interactions", "/handoffs", "/keys", "/commitments", "/stream", "/audit")
+
+
+def routes() -> set[tuple[str, str]]:
+    paths = description(create_api(lambda _: nullcontext()))["paths"]
+    return {(method.upper(), path) for path, operations in paths.items() for method in operations}
+
+
+async def lines(supervisor: Caller, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ok(await supervisor.get("/v1/audit", limit=1000, **query))["lines"]
+    return found
+
+
+def test_every_route_about_customers_or_keys_leaves_a_line_or_says_why_not() -> None:
+    concerned = {route for route in routes() if any(part in route[1] for part in ABOUT_CUSTOMERS)}
+    assert len(concerned) > 25
+    assert concerned - AUDITED.keys() - WITHOUT_A_LINE == set()
+
+
+def test_a_route_without_a_line_would_be_seen() -> None:
+    assert ("GET", "/v1/customers/{customer_id}/secrets") not in AUDITED.keys() | WITHOUT_A_LINE
+
+
+async def test_what_an_agent_saw_of_a_customer_at_a_time_is_answered(callers: Callers) -> None:
+    scene = await known(callers.adapter, level=1)
+    surer = await known(callers.adapter, "app", level=3, customer_id=scene.customer_id)
+    await surer.tell(surer.fact("income", 5200, sensitivity="sensitive"))
+    await scene.tell(scene.fact("order_id", "A-17"))
+    handoff = await scene.offer({"queue": "cards"})
+    await accept(callers.ann, handoff["handoff_id"], "ann")
+    context = ok(await callers.ann.get(f"{scene.base}/context"))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="ann")
+    assert [line["action"] for line in found] == ["handoff.accepted", "context.read"]
+    seen = found[-1]
+    assert (seen["by"], seen["role"], seen["version"]) == ("ann", "agent", context["version"])
+    assert seen["shown"] == ["order_id"]
+    assert seen["withheld"] + seen["masked"] == ["income"]
+    at_that_time = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="ann", at=seen["at"])
+    assert at_that_time[-1]["sequence"] == seen["sequence"]
+    assert "A-17" not in str(found)
+
+
+async def test_a_machines_read_leaves_a_line_with_version_and_level(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    context = await scene.context()
+    found = await lines(callers.supervisor, customer_id=scene.customer_id)
+    assert [line["action"] for line in found] == ["interaction.started", "context.read"]
+    assert (found[-1]["version"], found[-1]["level"]) == (context["version"], 2)
+    assert found[-1]["interaction_id"] == scene.interaction_id
+
+
+async def test_an_answer_of_not_modified_leaves_a_line_too(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    path = f"{scene.base}/context"
+    query = {"interaction_id": scene.interaction_id}
+    etag = (await callers.adapter.get(path, **query)).headers["etag"]
+    assert (await callers.adapter.get(path, {"If-None-Match": etag}, **query)).status_code == 304
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    assert len(found) == 2
+
+
+async def test_a_rise_of_assurance_leaves_a_line_and_a_message_does_not(callers: Callers) -> None:
+    scene = await known(callers.adapter, level=1)
+    await scene.tell(scene.event("message.received", {"text": "hello"}))
+    await scene.raised(2, "otp")
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="events.told")
+    assert [line["about"] for line in found] == [{"types": ["assurance.raised"]}]
+
+
+async def test_a_refusal_leaves_a_line(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    problem(await callers.bob.get(f"{scene.base}/context"), 403, "forbidden")
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="bob")
+    assert [(line["outcome"], line["about"]["code"]) for line in found] == [("refused", "forbidden")]
+
+
+async def test_a_new_key_leaves_a_line(callers: Callers) -> None:
+    name = fresh("key")
+    ok(await callers.admin.post("/v1/keys", {"name": name, "role": "adapter"}), 201)
+    found = await lines(callers.supervisor, action="key.created")
+    assert found[-1]["by"] == "admin"
+
+
+async def test_the_trail_of_another_tenant_is_not_in_reach(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    assert await lines(callers.other_admin, customer_id=scene.customer_id) == []
+
+
+async def test_the_line_outlives_the_customer(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    ok(await callers.admin.call("DELETE", scene.base))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id)
+    assert [line["action"] for line in found] == ["interaction.started", "customer.forgotten"]
+    assert scene.customer_id not in str(found)
+
+
+async def test_an_agent_may_break_the_glass_with_a_reason(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    await scene.tell(scene.fact("order_id", "A-17"))
+    problem(await callers.bob.get(f"{scene.base}/context"), 403, "forbidden")
+    granted = await callers.bob.post(f"{scene.base}/access", {"reason": "complaint by letter, no call"})
+    assert ok(granted, 201)["agent_id"] == "bob"
+    assert ok(await callers.bob.get(f"{scene.base}/context"))["facts"]["order_id"]["value"] == "A-17"
+    problem(await callers.ann.get(f"{scene.base}/context"), 403, "forbidden")
+    report = ok(await callers.supervisor.get("/v1/audit/report"))
+    mine = [line for line in report["broken_glass"] if line["interaction_id"] is None and line["agent_id"] == "bob"]
+    assert mine[-1]["reason"] == "complaint by letter, no call"
+    assert [event["type"] for event in await scene.all_told(callers.admin)][-1] == "access.granted"
+    assert "access.granted" not in [event["type"] for event in await scene.timeline()]
+
+
+async def test_glass_can_only_be_broken_so_often(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    body = {"reason": "looking for a celebrity", "agent_id": fresh("agent")}
+    for _ in range(5):
+        ok(await callers.agent.post(f"{scene.base}/access", body), 201)
+    problem(await callers.agent.post(f"{scene.base}/access", body), 429, "too_many")
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": "short"}, {"reason": "x" * 501}, {"reason": "long enough", "minutes": 61}]
+)
+async def test_glass_is_not_broken_without_a_reason_or_for_long(callers: Callers, body: dict[str, Any]) -> None:
+    scene = await known(callers.adapter)
+    problem(await callers.bob.post(f"{scene.base}/access", body), 422, "invalid")
+    problem(await callers.bob.get(f"{scene.base}/context"), 403, "forbidden")
+
+
+async def test_a_type_spelled_with_escapes_leaves_its_line_all_the_same(callers: Callers) -> None:
+    scene = await known(callers.adapter, level=1)
+    event = json.dumps({"events": [scene.event("assurance.raised", {"level": 2, "method": "otp"})]})
+    body = event.replace('"assurance.raised"', '"\\u0061ssurance.raised"')
+    headers = {"Content-Type": "application/json"}
+    ok(await callers.adapter.call("POST", f"{scene.base}/events", headers, content=body))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="events.told")
+    assert [line["about"] for line in found] == [{"types": ["assurance.raised"]}]
+
+
+async def test_a_context_that_a_refusal_shows_leaves_a_line(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    await scene.journey()
+    refused = await scene.try_tell(scene.fact("order_id", "A-17"), if_match='"1"')
+    assert problem(refused, 412, "changed")["context"]["customer_id"] == scene.customer_id
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    assert [line["version"] for line in found] == [2]

@@ -1,0 +1,203 @@
+"""Nothing crosses from tenant to tenant: every route is tried with another tenant's ids, and answers as if of nobody's.
+
+Whoever adds a route adds a row: a call of `/v1` to `MAY` in `test_roles.py`, any other route to `BESIDE` here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from tests.api.living import Callers
+from tests.api.scenes import Scene, begin, fresh, known, ok, phone, problem, start_body
+from tests.api.test_roles import MAY, QUERIES, good_body, spelt
+
+MIXED = int(os.environ.get("CTXHUB_MIXED_CALLS", "2000"))
+
+#: What is served beside the API, and who may have it: `anybody`, since it is the same for all; or `sealed`, where the
+#: adapter behind it asks for its own session, signature or key (its tests try those).
+BESIDE = {
+    "/.well-known": "anybody",
+    "/docs": "anybody",
+    "/llms.txt": "anybody",
+    "/llms-full.txt": "anybody",
+    "/openapi.json": "anybody",
+    "/app": "sealed",
+    "/chat": "sealed",
+    "/desk": "sealed",
+    "/ivr": "sealed",
+    "/r": "sealed",
+}
+
+
+def framework_of(app: ASGIApp) -> FastAPI:
+    """The application behind its borders."""
+    while not isinstance(app, FastAPI):
+        app = app._app  # type: ignore[attr-defined]
+    return app
+
+
+def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Every route, with those of the routers that were included."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        yield from every_route(included.routes) if included is not None else [route]
+
+
+def routes_of(app: ASGIApp) -> set[tuple[str, str]]:
+    """Every route that there is, in the description or not."""
+    routes = [route for route in every_route(framework_of(app).routes) if isinstance(route, Route)]
+    return {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}
+
+
+def is_beside(path: str) -> bool:
+    """Whether a route is one of those beside the API."""
+    return any(path == place or path.startswith(f"{place}/") for place in BESIDE)
+
+
+def test_every_route_of_the_app_has_a_row(app: ASGIApp) -> None:
+    assert {route for route in routes_of(app) if not is_beside(route[1])} == set(MAY)
+
+
+def test_every_row_beside_the_api_is_of_a_route(app: ASGIApp) -> None:
+    paths = {path for _, path in routes_of(app)}
+    unused = [place for place in BESIDE if not any(p == place or p.startswith(f"{place}/") for p in paths)]
+    assert unused == []
+
+
+def test_a_new_route_would_be_seen(app: ASGIApp) -> None:
+    assert ("GET", "/v1/everything") not in MAY
+    assert not is_beside("/v1/everything")
+    assert not is_beside("/desktop")
+
+
+class Nowhere(Scene):
+    """What looks like a customer, an interaction, a handoff and a token of somebody's, and is nobody's."""
+
+    def __init__(self, like: Scene, handoff_id: str, token: str) -> None:
+        self.customer_id = like.customer_id + "-not"
+        self.interaction_id = f"in_{secrets.token_hex(10)}"
+        self.started = {"interaction": {"external_id": fresh("nowhere")}}
+        self.handoff_id = handoff_id[:-20] + secrets.token_hex(10)
+        self.token = token[:-22] + "A" * 22
+
+
+NAMING = [
+    route
+    for route in MAY
+    if "{customer_id}" in route[1]
+    or "{handoff_id}" in route[1]
+    or route[1] in ("/v1/handoffs/redeem", "/v1/handoffs/lookup", "/v1/interactions/lookup")
+    or route == ("POST", "/v1/handoffs")
+]
+
+
+def without_ids(response: httpx.Response, *ids: str) -> bytes:
+    """An answer's bytes without the ids that were asked for."""
+    content = response.content
+    for name in ids:
+        content = content.replace(name.encode(), b"ID")
+    return content
+
+
+def headers_of(response: httpx.Response) -> dict[str, str]:
+    """An answer's headers but for its length, which is the ids'."""
+    return {name: said for name, said in response.headers.items() if name != "content-length"}
+
+
+@pytest.mark.parametrize(("method", "path"), NAMING)
+async def test_what_is_anothers_answers_to_the_byte_like_what_is_nobodys(
+    callers: Callers, method: str, path: str
+) -> None:
+    scene = await known(callers.adapter)
+    handoff = await scene.offer({"queue": "billing"})
+    nobody = Nowhere(scene, handoff["handoff_id"], handoff["token"])
+
+    async def asked(whose: Scene, handoff_id: str, token: str) -> tuple[Any, ...]:
+        body = good_body(path, whose, token) if method != "GET" else None
+        said = {} if body is None else {"json": body}
+        query = QUERIES.get(path) if method == "GET" else None
+        response = await callers.other_admin.call(method, spelt(path, whose, handoff_id), params=query, **said)
+        ids = (whose.customer_id, whose.interaction_id, handoff_id, token)
+        return response.status_code, headers_of(response), without_ids(response, *ids)
+
+    theirs = await asked(scene, handoff["handoff_id"], handoff["token"])
+    assert theirs == await asked(nobody, nobody.handoff_id, nobody.token)
+    assert theirs[0] == 404
+
+
+async def test_identifiers_codes_and_keys_of_another_tenant_lead_nowhere(callers: Callers) -> None:
+    mine = phone()
+    scene = await begin(callers.adapter, identifiers=[mine], customer_id=fresh("c"))
+    handoff = await (await known(callers.adapter, identifiers=[mine])).offer({"channel": "chat"})
+    other = callers.other_admin
+    for path in ("/v1/customers/lookup", "/v1/context/lookup"):
+        theirs, nobodys = await other.post(path, {"identifier": mine}), await other.post(path, {"identifier": phone()})
+        assert (theirs.status_code, theirs.content) == (nobodys.status_code, nobodys.content)
+    coded = start_body("chat", code=handoff["code"], identifiers=[mine])
+    problem(await other.post("/v1/handoffs/redeem", coded), 404, "handoff_unknown")
+    assert ok(await other.post("/v1/interactions", start_body(identifiers=[mine])), 201)["known"] is False
+    name = fresh("key")
+    ok(await callers.admin.post("/v1/keys", {"name": name, "role": "adapter"}), 201)
+    for method, path in (("DELETE", f"/v1/keys/{name}"), ("POST", f"/v1/keys/{name}/rotate")):
+        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
+        problem(await other.call(method, path, **body), 404, "key_unknown")
+        problem(await other.call(method, f"{path}?tenant=default", **body), 403, "forbidden")
+    assert name not in (await other.get("/v1/keys")).text
+    assert name in (await callers.admin.get("/v1/keys")).text
+    assert scene.customer_id not in (await other.get("/v1/commitments")).text
+
+
+async def test_a_ticket_opens_its_makers_stream_only(http: httpx.AsyncClient, callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    path = f"{scene.base}/stream"
+    ticket = ok(await callers.other_admin.post("/v1/tickets", {"for": path}), 201)["ticket"]
+    problem(await http.get(path, params={"ticket": ticket}), 404, "customer_unknown")
+
+
+async def test_metrics_name_no_customer_and_no_key(http: httpx.AsyncClient, callers: Callers) -> None:
+    scene = await known(callers.adapter, identifiers=[phone()])
+    await scene.tell(scene.fact("order_id", "A-17"))
+    shown = (await http.get("/metrics")).text
+    assert "ctxhub_requests_total" in shown
+    for name in (scene.customer_id, scene.interaction_id, "A-17", callers.adapter.key):
+        assert name not in shown
+
+
+async def test_mixed_calls_half_of_them_cancelled_midway_are_never_answered_with_anothers_data(
+    callers: Callers,
+) -> None:
+    scenes = []
+    for caller in (callers.adapter, callers.other_adapter) * 4:
+        scene = await known(caller)
+        await scene.tell(scene.fact("mark", scene.customer_id))
+        scenes.append(scene)
+    random_ = random.Random(20261128)
+    answered = 0
+    for _ in range(MIXED // 20):
+        calls = [asyncio.create_task(_mark_of(random_.choice(scenes))) for _ in range(20)]
+        for call in calls[::2]:
+            asyncio.get_running_loop().call_later(random_.random() * 0.02, call.cancel)
+        for told in await asyncio.gather(*calls, return_exceptions=True):
+            if not isinstance(told, asyncio.CancelledError):
+                assert not isinstance(told, BaseException), told
+                assert told[0] == told[1]
+                answered += 1
+    assert answered > MIXED // 3
+
+
+async def _mark_of(scene: Scene) -> tuple[str, str]:
+    """Whom a call was about, and whom its answer is about."""
+    context = await scene.context()
+    assert context["customer_id"] == scene.customer_id
+    return scene.customer_id, context["facts"]["mark"]["value"]

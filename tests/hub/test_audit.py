@@ -1,0 +1,187 @@
+"""The trail on a real server: nothing noted is lost, nothing is chained twice, and what is changed there is found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from ctxhub.archive import Archive
+from ctxhub.errors import TooMany, Unavailable
+from ctxhub.hub.archived_trails import ArchivedTrail
+from ctxhub.hub.audit import Audit, Wanted
+from ctxhub.hub.hub import Hub
+from ctxhub.model.audit import Entry
+from ctxhub.model.value import to_millis
+from ctxhub.store.redis import Server
+from ctxhub.store.trails import Notes, RedisTrail, Trail
+from tests.support import ACME, Clock
+
+KEY = b"a master key"
+KEPT = timedelta(days=400)
+
+
+@pytest.fixture(params=["redis", "archive"])
+async def trail(request: pytest.FixtureRequest, server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[Trail]:
+    """Where chains are kept: in Redis, or in an archive."""
+    if request.param == "redis":
+        yield RedisTrail(server)
+        return
+    archive = Archive(f"sqlite:///{tmp_path}/archive.db")
+    yield ArchivedTrail(archive, clock)
+    await archive.aclose()
+
+
+@pytest.fixture
+def audit(server: Server, trail: Trail, clock: Clock, tmp_path: Path) -> Audit:
+    """A trail whose anchors stand in a folder."""
+    return an_audit(server, trail, clock, tmp_path)
+
+
+def an_audit(server: Server, trail: Trail, clock: Clock, folder: Path) -> Audit:
+    return Audit(Notes(server), trail, KEY, clock, KEPT, folder / "anchors")
+
+
+def an_entry(clock: Clock, number: int) -> Entry:
+    return Entry(at=clock(), action="context.read", by="desk", role="agent", agent_id="a7", version=number)
+
+
+async def note(audit: Audit, clock: Clock, first: int, count: int) -> None:
+    await asyncio.gather(*[audit.note(ACME, an_entry(clock, first + number)) for number in range(count)])
+
+
+async def test_what_was_noted_is_chained_in_order_and_found(audit: Audit, clock: Clock) -> None:
+    await note(audit, clock, 1, 500)
+    found = await audit.find(ACME, Wanted(agent_id="a7"))
+    assert [each.sequence for each in found] == list(range(1, 501))
+    assert sorted(each.entry.version or 0 for each in found) == list(range(1, 501))
+    assert (await audit.verify(ACME)).broken is None
+
+
+async def test_concurrent_notes_go_out_in_few_writes(audit: Audit, clock: Clock, redis: Redis) -> None:
+    before = redis.info("commandstats").get("cmdstat_xadd", {"calls": 0})["calls"]
+    await note(audit, clock, 1, 300)
+    written = redis.info("commandstats")["cmdstat_xadd"]["calls"] - before
+    assert written <= 3
+
+
+async def test_processes_that_chain_at_once_chain_each_line_once(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path
+) -> None:
+    audits = [an_audit(server, trail, clock, tmp_path) for _ in range(4)]
+    for round_ in range(5):
+        await asyncio.gather(*[note(each, clock, 1000 * n + 50 * round_, 50) for n, each in enumerate(audits)])
+        await asyncio.gather(*[each.chain(ACME) for each in audits])
+    found = await audits[0].find(ACME, Wanted())
+    assert [each.sequence for each in found] == list(range(1, 1001))
+    assert len({each.entry.version for each in found}) == 1000
+    assert (await audits[1].verify(ACME)).broken is None
+
+
+async def test_whoever_dies_between_chaining_and_dropping_chains_nothing_twice(
+    audit: Audit, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        raise ConnectionError("killed")
+
+    await note(audit, clock, 1, 20)
+    with monkeypatch.context() as broken:
+        broken.setattr(Notes, "drop", dies)
+        with pytest.raises(ConnectionError):
+            await audit.chain(ACME)
+    await note(audit, clock, 21, 5)
+    assert [each.sequence for each in await audit.find(ACME, Wanted())] == list(range(1, 26))
+    assert (await audit.verify(ACME)).broken is None
+
+
+async def test_an_end_that_was_cut_off_is_found_by_its_anchor(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
+    await note(audit, clock, 1, 30)
+    await audit.settle()
+    keys = server.keys.audit(ACME)
+    newest = redis.xrevrange(keys.trail, count=3)
+    redis.xdel(keys.trail, *[entry_id for entry_id, _ in newest])
+    last = redis.xrevrange(keys.trail, count=1)[0][1]
+    redis.hset(keys.head, mapping={"sequence": last["s"], "link": last["l"]})
+    broken = (await audit.verify(ACME)).broken
+    assert broken is not None
+    assert broken.sequence == 28
+
+
+async def test_a_line_that_was_changed_in_redis_is_found_and_named(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
+    await note(audit, clock, 1, 30)
+    await audit.settle()
+    keys = server.keys.audit(ACME)
+    rows = redis.xrange(keys.trail)
+    redis.delete(keys.trail)
+    for number, (entry_id, fields) in enumerate(rows, 1):
+        changed = fields | ({"e": fields["e"].replace("a7", "a8")} if number == 12 else {})
+        redis.xadd(keys.trail, changed, id=entry_id)
+    broken = (await audit.verify(ACME)).broken
+    assert broken is not None
+    assert broken.sequence == 12
+
+
+async def test_what_is_older_than_is_kept_goes_and_the_rest_proves_itself(audit: Audit, clock: Clock) -> None:
+    await note(audit, clock, 1, 20)
+    await audit.settle()
+    clock.now = later(clock)
+    await asyncio.sleep(0.002)  # entries of a stream in Redis bear its own time
+    cut = clock()
+    await note(audit, clock, 21, 10)
+    await audit.settle()
+    await audit.let_go(ACME, cut)
+    assert [each.sequence for each in await audit.find(ACME, Wanted())] == list(range(21, 31))
+    verified = await audit.verify(ACME)
+    assert (verified.entries, verified.broken) == (10, None)
+
+
+def later(clock: Clock) -> datetime:
+    """The clock's next time: the real one, which a server goes by, or a little after the clock's."""
+    return max(to_millis(datetime.now(UTC)) + timedelta(milliseconds=2), clock() + timedelta(milliseconds=2))
+
+
+async def test_a_server_that_does_not_answer_refuses_what_can_not_be_noted(
+    audit: Audit, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("Redis does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Notes, "put", away)
+        with pytest.raises(Unavailable, match="audit trail"):
+            await audit.note(ACME, an_entry(clock, 1))
+    await audit.note(ACME, an_entry(clock, 2))
+    assert [each.entry.version for each in await audit.find(ACME, Wanted())] == [2]
+
+
+async def test_a_trail_that_is_off_notes_nothing(server: Server, trail: Trail, clock: Clock) -> None:
+    audit = Audit(Notes(server), trail, KEY, clock, KEPT, on=False)
+    await audit.note(ACME, an_entry(clock, 1))
+    assert await audit.find(ACME, Wanted()) == []
+
+
+def test_a_pseudonym_is_the_same_always_and_another_for_each_tenant(server: Server, clock: Clock) -> None:
+    audit = Audit(Notes(server), RedisTrail(server), KEY, clock, KEPT)
+    assert audit.pseudonym(ACME, "c42") == audit.pseudonym(ACME, "c42")
+    assert audit.pseudonym(ACME, "c42") != audit.pseudonym("other", "c42")
+    assert "c42" not in audit.pseudonym(ACME, "c42")
+
+
+async def test_an_agent_looks_at_no_more_customers_than_work_explains(hub: Hub) -> None:
+    most = hub.tenants.of(ACME).policies.customers_in_ten_minutes
+    for number in range(most):
+        await hub.access.watch(ACME, "a7", f"customer {number}")
+    await hub.access.watch(ACME, "a7", "customer 0")
+    await hub.access.watch(ACME, "a8", "one more")
+    with pytest.raises(TooMany, match="more customers than work explains"):
+        await hub.access.watch(ACME, "a7", "one more")
