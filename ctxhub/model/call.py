@@ -32,6 +32,7 @@ _RANK = {verb: rank for rank, verb in enumerate(_ORDER)}
 _RECORDING: dict[str, Recording] = {
     "recording.started": "on", "recording.paused": "paused", "recording.resumed": "on", "recording.stopped": "off",
 }  # fmt: skip
+_BESIDE = ("consulted", "joined", "monitoring")
 _SAID_AGAIN = {"held", "retrieved", "queued", "alerting", *_RECORDING}
 
 
@@ -97,7 +98,8 @@ class Place(NamedTuple):
 class Course(NamedTuple):
     """What the reports come to: legs, oldest first; the holder; over or not, and whether it was said in so many words.
 
-    `given` is the last transfer nobody has answered yet, `held_last` who has the call or had it last.
+    `given` is the last transfer nobody has answered yet, `held_last` who has the call or had it last, `held_at` since
+    when.
     """
 
     legs: tuple[Leg, ...] = ()
@@ -108,6 +110,7 @@ class Course(NamedTuple):
     place: Place | None = None
     recording: Recording | None = None
     held_last: str | None = None
+    held_at: datetime | None = None
 
     @property
     def live(self) -> tuple[Leg, ...]:
@@ -125,34 +128,37 @@ class Course(NamedTuple):
 
 
 class Call(Value):
-    """What was reported of a call."""
+    """What was reported of a call, and which names it had before anything was."""
 
     marks: tuple[Mark, ...] = ()
+    names: tuple[Ref, ...] = ()
 
     def noted(self, mark: Mark) -> Call:
         """Return the call with one more report; one that says what is known changes nothing."""
-        if mark in self.marks or mark.but(own=False) in self.marks:
+        alike = [one for one in self.marks if one.at == mark.at and one.verb == mark.verb]
+        if alike and (mark in alike or mark.but(own=False) in alike):
             return self
         marks = sorted([*self.marks, mark], key=lambda one: one.order)
-        return Call(marks=tuple(marks if len(marks) <= MOST_MARKS else _without_said_again(marks)))
+        kept = marks if len(marks) <= MOST_MARKS else _without_said_again(marks)
+        return Call(marks=tuple(kept), names=self.names)
 
     @cached_property
     def course(self) -> Course:
         """What the reports come to."""
-        return _course(self.marks)
+        return _course(self.marks, self.names)
 
     @cached_property
     def attested(self) -> Course:
         """What the reports come to that no agent told of himself."""
-        return _course([mark for mark in self.marks if not mark.own])
+        return _course([mark for mark in self.marks if not mark.own], self.names)
 
 
 NO_CALL = Call()
 
 
-def _course(marks: Iterable[Mark]) -> Course:
+def _course(marks: Iterable[Mark], names: Iterable[Ref]) -> Course:
     """Return what reports come to, in their order."""
-    followed = _Following()
+    followed = _Following(names)
     for mark in marks:
         followed.follow(mark)
     return followed.course()
@@ -169,24 +175,32 @@ def _without_said_again(marks: list[Mark]) -> list[Mark]:
 class _Following:
     """Follows the reports of one call in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[Ref]) -> None:
         self.legs: list[Leg] = []
         self.holder: int | None = None
         self.over_at: datetime | None = None
         self.held_last: str | None = None
+        self.held_at: datetime | None = None
+        self.now: datetime | None = None
         self.said_at: datetime | None = None
         self.given: Mark | None = None
         self.place: Place | None = None
         self.waits_at: str | None = None
         self.recording: Recording | None = None
+        # Whom each name was used for; None is the call itself.
+        self.named: dict[Ref, set[str | None]] = {name: {None} for name in names}
 
     def follow(self, mark: Mark) -> None:
         """Take in one report; of a call that is said to be over only what was before, by another clock."""
+        self.now = mark.at
         if mark.verb in _RECORDING:
             self.recording = _RECORDING[mark.verb]
             return
         if self.said_at is not None and mark.at - self.said_at > SKEW:
             return
+        if mark.ref is not None:
+            whom = {mark.agent_id} if mark.agent_id is not None or mark.verb == "queued" else set[str | None]()
+            self.named.setdefault(mark.ref, set()).update(whom)
         rule = getattr(self, f"_{mark.verb}", None)
         if rule is not None:
             rule(mark)
@@ -198,7 +212,9 @@ class _Following:
         holder = None if self.holder is None else self.legs[self.holder].agent_id
         over, given = self.over_at is not None, self.given if self.over_at is None else None
         said = self.said_at is not None
-        return Course(tuple(self.legs), holder, over, said, given, self.place, self.recording, self.held_last)
+        return Course(
+            tuple(self.legs), holder, over, said, given, self.place, self.recording, self.held_last, self.held_at
+        )
 
     def _alerting(self, mark: Mark) -> None:
         """An agent is being rung: so the call goes on."""
@@ -249,6 +265,8 @@ class _Following:
             assert self.holder is not None
             self._put(self.holder, state="ended", ended_at=self.legs[at].answered_at)
         self._put(at, role="holder", unannounced=False)
+        if (self.held_last, self.holder) != (self.legs[at].agent_id, at):
+            self.held_at = self.now
         self.holder, self.held_last = at, self.legs[at].agent_id
         self.given, self.over_at, self.waits_at = None, None, None
 
@@ -333,7 +351,7 @@ class _Following:
             for agent_id in [self.legs[at].agent_id for at in own]:
                 self._left(mark, agent_id)
             return
-        if not mark.partly and not self._goes_on_elsewhere(mark.ref):
+        if not mark.partly and not self._is_of_a_leg(mark.ref) and not self._goes_on_elsewhere(mark.ref):
             self.said_at = self.said_at or mark.at
 
     def _left(self, mark: Mark, agent_id: str) -> None:
@@ -365,12 +383,22 @@ class _Following:
         self.holder, self.over_at = None, at
 
     def _with_own(self, ref: Ref | None) -> list[int]:
-        """Return the legs beside the holder's that a name stands for, where it is theirs alone."""
-        if ref is None:
+        """Return the legs beside the holder's that a name stands for, where it is theirs alone and not the call's."""
+        if ref is None or not self._has_another_name(ref):
             return []
         named = [number for number, leg in enumerate(self.legs) if leg.is_live and leg.ref == ref]
-        aside = all(self.legs[at].role in ("consulted", "joined", "monitoring") for at in named)
-        return named if aside else []
+        aside = all(self.legs[at].role in _BESIDE for at in named)
+        alone = self.named[ref] <= {self.legs[at].agent_id for at in named}
+        return named if aside and alone else []
+
+    def _is_of_a_leg(self, ref: Ref | None) -> bool:
+        """Tell whether a name must be that of a leg of which nobody has told yet."""
+        return ref is not None and not self.named[ref] and self._has_another_name(ref)
+
+    def _has_another_name(self, ref: Ref) -> bool:
+        """Tell whether the call goes by another name than this in the same system, or its holder's leg in any."""
+        held = {leg.ref for leg in self.legs if leg.role not in _BESIDE and leg.ref is not None}
+        return any(name != ref and (name.system == ref.system or name in held) for name in self.named)
 
     def _goes_on_elsewhere(self, ref: Ref | None) -> bool:
         """Tell whether another system still has a part of the call."""
@@ -399,7 +427,8 @@ class _Following:
         """Note that a leg which seemed to end unanswered was answered; where nobody else was there it held the call."""
         role = self.legs[at].role or ("consulted" if self.holder is not None else "holder")
         self._put(at, answered_at=ended_at, role=role)
-        self.held_last = self.legs[at].agent_id if role == "holder" else self.held_last
+        if role == "holder":
+            self.held_last, self.held_at = self.legs[at].agent_id, ended_at
         if role == "holder" and self.given is None and not any(leg.is_live for leg in self.legs):
             self.over_at = self.over_at or ended_at
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ctxhub.errors import Unavailable
 from ctxhub.model import handoff as handoffs
-from ctxhub.model.call import NO_CALL, TRANSFERRED, Course, Leg, Mark, Role, closed
+from ctxhub.model.call import NO_CALL, SKEW, TRANSFERRED, Call, Course, Leg, Mark, Role, closed
 from ctxhub.model.context import Context
 from ctxhub.model.event import Change, Event, Ref
 from ctxhub.model.handoff import Handoff, Target
@@ -40,12 +41,17 @@ def report(context: Context, event: Event, now: datetime, ids: HandoffIds) -> Ch
 
 
 def by_name(context: Context, event: Event) -> Event:
-    """Return a report that names only the call with the interaction that goes by that name, the latest if several."""
+    """Return a report that names only the call with the interaction that goes by that name, the latest if several.
+
+    Where that may be on its way here by a merge it is refused for now: kept without its call, it would be lost.
+    """
     if event.interaction_id is not None or not event.data.get("ref"):
         return event
     ref = Ref.model_validate(event.data["ref"])
     named = [one for one in context.interactions.values() if ref in one.refs or ref == own_ref(one)]
     found = max(named, key=lambda one: one.started_at, default=None)
+    if found is None and context.is_joining:
+        raise Unavailable(f"call {ref.id} may be on its way here, by a merge", retry_after=1)
     return event if found is None else event.but(interaction_id=found.interaction_id)
 
 
@@ -54,15 +60,21 @@ def _reported(
 ) -> Change:
     """Note a report and follow it."""
     mark = _explained(mark, _waiting(context, interaction.interaction_id, consult=None))
-    before = interaction.call or NO_CALL
+    before = interaction.call or Call(names=_names(interaction))
     call = before.noted(mark)
     context = context.with_interaction(_with_ref(interaction, mark.ref).but(call=call))
     told = _told(context, interaction, event, mark, before.course, call.course)
-    if call == before:
+    if call is before:
         return Change(context, [told])
     courses = (before.course, call.course)
     followed = _followed(_Report(context, interaction.interaction_id, *courses, now, ids, event.event_id))
     return Change(followed.context, [told, *followed.events])
+
+
+def _names(interaction: Interaction) -> tuple[Ref, ...]:
+    """Return the names by which a call is known before anything is reported of it."""
+    own = own_ref(interaction)
+    return tuple(dict.fromkeys((*interaction.refs, *([own] if own else []))))
 
 
 def _explained(mark: Mark, waiting: Handoff | None) -> Mark:
@@ -195,7 +207,9 @@ def _followed(report: _Report) -> Change:
     events: list[Event] = []
     for step in (_going_on, _placed, _held, _let_in, _given, _over, _served):
         change = step(report)
-        report, events = report._replace(context=change.context), [*events, *change.events]
+        if change.context is not report.context:
+            report = report._replace(context=change.context)
+        events += change.events
     return Change(report.context, events)
 
 
@@ -219,11 +233,17 @@ def _held(report: _Report) -> Change:
     if agent_id is None or agent_id == report.before.holder or not interaction.is_open:
         return Change(report.context, [])
     mine = _of(report.context, report.interaction_id, agent_id)
-    if mine is not None and interaction.holder == Holder(party="agent", id=agent_id):
+    offer = _waiting(report.context, report.interaction_id)
+    if mine is not None and interaction.holder == Holder(party="agent", id=agent_id) and not _answers(report, offer):
         on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
         return Change(report.context.with_handoff(on_the_line), [])
-    offer = _waiting(report.context, report.interaction_id)
     return _taken(report, agent_id) if offer is None else _accepted(report.context, offer, agent_id, report.now)
+
+
+def _answers(report: _Report, offer: Handoff | None) -> bool:
+    """Tell whether a transfer that waited has been answered, perhaps by the very agent who gave the call away."""
+    given = report.before.given
+    return offer is not None and given is not None and offer.to == _whither(given)
 
 
 def _of(context: Context, interaction_id: str, agent_id: str) -> Handoff | None:
@@ -240,14 +260,14 @@ def _accepted(context: Context, offer: Handoff, agent_id: str, now: datetime) ->
 
 def _taken(report: _Report, agent_id: str) -> Change:
     """Let an agent hold the call by a handoff that is made of what happened."""
-    made = _made(report, Target(agent=agent_id), agent_id)
+    made = _made(report, Target(agent=agent_id), agent_id, report.now)
     offered = handoffs.offered(report.context, made, report.interaction, report.now)
     taken = handoffs.taken(offered.context, made, Holder(party="agent", id=agent_id), report.now)
     return Change(taken.context, [*offered.events, *taken.events])
 
 
-def _made(report: _Report, to: Target, what: str) -> Handoff:
-    """Return the handoff that a report of the telephone system stands for."""
+def _made(report: _Report, to: Target, what: str, since: datetime) -> Handoff:
+    """Return the handoff that a report of the telephone system stands for; the customer waits since that happened."""
     context, interaction, now = report.context, report.interaction, report.now
     held = context.held_handoff(interaction.interaction_id)
     mine = [h for h in context.handoffs.values() if h.interaction_id == interaction.interaction_id]
@@ -258,7 +278,7 @@ def _made(report: _Report, to: Target, what: str) -> Handoff:
         reason="returned" if back else "transferred" if held else "answered", to=to, routing="external",
         parent_id=before.handoff_id if before else None, root_id=before.root_id if before else handoff_id,
         ends_parent=None if held is None else "returned" if back else "transferred", offered_by=interaction.holder,
-        offered_level=interaction.level(now), offered_at=now, waiting_since=now, expires_at=None,
+        offered_level=interaction.level(now), offered_at=now, waiting_since=min(since, now), expires_at=None,
     )  # fmt: skip
 
 
@@ -279,13 +299,31 @@ def _let_in(report: _Report) -> Change:
 
 def _given(report: _Report) -> Change:
     """Let a call that was given away wait where it went, or go on with the bot it went back to."""
-    given, interaction = report.course.given, report.interaction
-    to = _whither(given) if given is not None and given != report.before.given else None
-    if given is None or to is None or not interaction.is_open or _waiting(report.context, report.interaction_id):
+    given = report.course.given
+    to = _whither(given) if given is not None and report.interaction.is_open else None
+    if given is None or to is None:
         return Change(report.context, [])
-    made = _made(report, to, given.at.isoformat()).but(step=given.step, say=given.say)
+    waiting = _waiting(report.context, report.interaction_id)
+    caught_up = Change(report.context, []) if waiting is None or waiting.to == to else _caught_up(report)
+    report = report._replace(context=caught_up.context)
+    is_new = given != report.before.given or caught_up.events
+    if not is_new or _waiting(report.context, report.interaction_id):
+        return caught_up
+    made = _made(report, to, given.at.isoformat(), given.at).but(step=given.step, say=given.say)
     here = handoffs.at_step(report.context, made.journey_id, given.step, report.now)
-    return handoffs.offered(here, made, interaction, report.now)
+    offered = handoffs.offered(here, made, report.interaction, report.now)
+    return Change(offered.context, [*caught_up.events, *offered.events])
+
+
+def _caught_up(report: _Report) -> Change:
+    """Let an offer that still waits be taken by whoever has had the call since, of which was told too late."""
+    offer, course = _waiting(report.context, report.interaction_id), report.course
+    if offer is None or course.held_last is None or course.held_at is None:
+        return Change(report.context, [])
+    was_there_before = course.held_at < offer.waiting_since - SKEW
+    if was_there_before or _of(report.context, report.interaction_id, course.held_last) is not None:
+        return Change(report.context, [])
+    return _accepted(report.context, offer, course.held_last, report.now)
 
 
 def _whither(given: Mark) -> Target | None:
@@ -299,10 +337,11 @@ def _whither(given: Mark) -> Target | None:
 
 def _over(report: _Report) -> Change:
     """End the interaction, and those of its legs, where nobody is left and no offer waits for the next to answer."""
-    course, context = report.course, report.context
-    if not (course.said or (course.over and _waiting(context, report.interaction_id) is None)):
-        return Change(context, [])
-    events: list[Event] = []
+    if not report.course.over:
+        return Change(report.context, [])
+    context, events = _caught_up(report) if report.interaction.is_open else Change(report.context, [])
+    if not report.course.said and _waiting(context, report.interaction_id) is not None:
+        return Change(context, events)
     for one in [report.interaction_id, *sorted(legs_of(context, report.interaction_id) & context.interactions.keys())]:
         if one not in context.moves:
             context, more = end(context, one, report.now, by="call")

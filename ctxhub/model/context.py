@@ -101,6 +101,11 @@ class Context(Value):
         return with_identifiers(self.identifiers, merged) if merged else self.identifiers
 
     @property
+    def is_joining(self) -> bool:
+        """Tell whether another customer is on its way here, by a merge that has begun."""
+        return any(merge.state == "begun" for merge in self.merges.values())
+
+    @property
     def is_undoing(self) -> bool:
         """Tell whether a merge is being undone: until that is over, nothing else is decided."""
         return any(merge.state == "undoing" for merge in self.merges.values())
@@ -171,7 +176,7 @@ class Context(Value):
 
     def _with(self, **changes: Any) -> Context:
         """Return the context with some fields changed."""
-        return self.model_copy(update=changes)
+        return self.but(**changes)
 
 
 def _last_served(before: LastServed | None, over: list[Handoff]) -> LastServed | None:

@@ -221,7 +221,7 @@ def find(context: Context, interaction_id: str) -> Interaction:
         raise Moved(f"interaction {interaction_id} is at customer {home} now", customer_id=home)
     if interaction_id in context.moves:
         raise Unavailable(f"interaction {interaction_id} is moving to another customer", retry_after=1)
-    if interaction_id not in context.interactions and any(merge.state == "begun" for merge in context.merges.values()):
+    if interaction_id not in context.interactions and context.is_joining:
         raise Unavailable(f"interaction {interaction_id} may be on its way here, by a merge", retry_after=1)
     return context.interaction(interaction_id)
 

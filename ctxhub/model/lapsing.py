@@ -48,12 +48,13 @@ def with_activity(context: Context, activities: Activities, patience: Patience) 
 def lapse(context: Context, activities: Activities, patience: Patience, now: datetime) -> Change:
     """Let everything lapse whose time has come: offers, leases, interactions gone silent, journeys and promises.
 
-    Of a customer who is another one now nothing does, nor while a merge is being undone.
+    Of a customer who is another one now nothing does, nor while a merge is being undone; nor anything of an interaction
+    that is on its way to another customer, where it would lapse a second time.
     """
     if context.frozen or context.is_undoing:
         return Change(context, [])
     events: list[Event] = []
-    for handoff_id in list(context.handoffs):
+    for handoff_id in [h.handoff_id for h in context.handoffs.values() if h.interaction_id not in context.moves]:
         context, more = handoffs.lapse(context, handoff_id, now)
         events += more
     for interaction in list(context.interactions.values()):
@@ -118,13 +119,14 @@ def next_due(context: Context, activities: Activities, patience: Patience) -> da
     """Return the earliest time at which something lapses, or has to be completed."""
     if context.frozen:
         return None
-    offered = [h.expires_at for h in context.handoffs.values() if h.state == "offered" and h.expires_at]
-    leased = [h.lease_ends for h in context.handoffs.values() if h.state == "accepted" and h.lease_ends]
+    here = [h for h in context.handoffs.values() if h.interaction_id not in context.moves]
+    offered = [h.expires_at for h in here if h.state == "offered" and h.expires_at]
+    leased = [h.lease_ends for h in here if h.state == "accepted" and h.lease_ends]
     open_ = [i for i in context.interactions.values() if i.is_open and i.interaction_id not in context.moves]
     silent = [_silent_at(context, interaction, activities, patience) for interaction in open_]
     moving = [move.at for move in context.moves.values()]
     moving += [merge.at for merge in context.merges.values() if merge.is_under_way]
-    calling = [h.callback.changes_at for h in context.handoffs.values()
+    calling = [h.callback.changes_at for h in here
                if h.callback and h.callback.changes_at and h.state == "offered"]  # fmt: skip
     review = [context.review_at] if context.review_at is not None and context.hold is None else []
     return min([*offered, *leased, *silent, *moving, *calling, *review, *_turning(context, activities)], default=None)
