@@ -347,11 +347,11 @@ class _Following:
             self._left(mark, mark.agent_id)
             return
         own = self._with_own(mark.ref)
-        if own:
+        if own is not None:
             for agent_id in [self.legs[at].agent_id for at in own]:
                 self._left(mark, agent_id)
             return
-        if not mark.partly and not self._is_of_a_leg(mark.ref) and not self._goes_on_elsewhere(mark.ref):
+        if not mark.partly and not self._goes_on_elsewhere(mark.ref):
             self.said_at = self.said_at or mark.at
 
     def _left(self, mark: Mark, agent_id: str) -> None:
@@ -382,18 +382,14 @@ class _Following:
                 self._put(number, state="ended", ended_at=at)
         self.holder, self.over_at = None, at
 
-    def _with_own(self, ref: Ref | None) -> list[int]:
-        """Return the legs beside the holder's that a name stands for, where it is theirs alone and not the call's."""
-        if ref is None or not self._has_another_name(ref):
-            return []
-        named = [number for number, leg in enumerate(self.legs) if leg.is_live and leg.ref == ref]
-        aside = all(self.legs[at].role in _BESIDE for at in named)
-        alone = self.named[ref] <= {self.legs[at].agent_id for at in named}
-        return named if aside and alone else []
-
-    def _is_of_a_leg(self, ref: Ref | None) -> bool:
-        """Tell whether a name must be that of a leg of which nobody has told yet."""
-        return ref is not None and not self.named[ref] and self._has_another_name(ref)
+    def _with_own(self, ref: Ref | None) -> list[int] | None:
+        """Return the legs beside the holder's that a name is of, none that goes on if need be; None for the call's."""
+        if ref is None or None in self.named[ref] or not self._has_another_name(ref):
+            return None
+        last = {leg.agent_id: at for at, leg in enumerate(self.legs) if leg.agent_id in self.named[ref]}
+        if any(self.legs[at].role not in _BESIDE and self.legs[at].answered_at for at in last.values()):
+            return None
+        return [at for at in last.values() if self.legs[at].is_live]
 
     def _has_another_name(self, ref: Ref) -> bool:
         """Tell whether the call goes by another name than this in the same system, or its holder's leg in any."""

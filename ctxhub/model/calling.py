@@ -7,7 +7,7 @@ holds the call, by a handoff each time; where they don't say it, it stays where 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ctxhub.errors import Unavailable
@@ -205,7 +205,7 @@ class _Report(NamedTuple):
 def _followed(report: _Report) -> Change:
     """Bring floor and handoffs to where the reports say that the call is."""
     events: list[Event] = []
-    for step in (_going_on, _placed, _held, _let_in, _given, _over, _served):
+    for step in (_going_on, _placed, _held, _let_in, _given, _missed, _over, _served):
         change = step(report)
         if change.context is not report.context:
             report = report._replace(context=change.context)
@@ -230,11 +230,16 @@ def _placed(report: _Report) -> Change:
 def _held(report: _Report) -> Change:
     """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own."""
     agent_id, interaction = report.course.holder, report.interaction
-    if agent_id is None or agent_id == report.before.holder or not interaction.is_open:
+    if agent_id is None or not interaction.is_open:
         return Change(report.context, [])
     mine = _of(report.context, report.interaction_id, agent_id)
     offer = _waiting(report.context, report.interaction_id)
-    if mine is not None and interaction.holder == Holder(party="agent", id=agent_id) and not _answers(report, offer):
+    has_floor = interaction.holder == Holder(party="agent", id=agent_id)
+    # Whom silence had sent to wrap up is on the line again as soon as the call is heard of.
+    was_away = has_floor and (mine is None or mine.wrap_up_since is not None)
+    if agent_id == report.before.holder and not was_away:
+        return Change(report.context, [])
+    if mine is not None and has_floor and not _answers(report, offer):
         on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
         return Change(report.context.with_handoff(on_the_line), [])
     return _taken(report, agent_id) if offer is None else _accepted(report.context, offer, agent_id, report.now)
@@ -320,10 +325,21 @@ def _caught_up(report: _Report) -> Change:
     offer, course = _waiting(report.context, report.interaction_id), report.course
     if offer is None or course.held_last is None or course.held_at is None:
         return Change(report.context, [])
-    was_there_before = course.held_at < offer.waiting_since - SKEW
-    if was_there_before or _of(report.context, report.interaction_id, course.held_last) is not None:
+    mine = [h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id]
+    had = [handoff for handoff in mine if handoff.agent_id == course.held_last]
+    was_there_before = course.held_at < offer.waiting_since - (timedelta(0) if had else SKEW)
+    if was_there_before or any(handoff.has_floor for handoff in had):
         return Change(report.context, [])
     return _accepted(report.context, offer, course.held_last, report.now)
+
+
+def _missed(report: _Report) -> Change:
+    """Let an offer be taken by whoever had the call for a moment only, between two reports that came the wrong way."""
+    given, offer = report.course.given, _waiting(report.context, report.interaction_id)
+    waits_there = given is not None and offer is not None and offer.to == _whither(given)
+    if report.course.holder is not None or not report.interaction.is_open or waits_there:
+        return Change(report.context, [])
+    return _caught_up(report)
 
 
 def _whither(given: Mark) -> Target | None:
@@ -339,7 +355,7 @@ def _over(report: _Report) -> Change:
     """End the interaction, and those of its legs, where nobody is left and no offer waits for the next to answer."""
     if not report.course.over:
         return Change(report.context, [])
-    context, events = _caught_up(report) if report.interaction.is_open else Change(report.context, [])
+    context, events = report.context, list[Event]()
     if not report.course.said and _waiting(context, report.interaction_id) is not None:
         return Change(context, events)
     for one in [report.interaction_id, *sorted(legs_of(context, report.interaction_id) & context.interactions.keys())]:

@@ -1,0 +1,54 @@
+"""Plays many histories: `python -m tests.histories 100000 --first 0`; says how many of each kind, and what was found."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+import traceback
+from collections import Counter
+from typing import Any
+
+from tests.histories.history import play
+
+#: After so many faults there is enough to look at.
+ENOUGH = 20
+
+
+def played(seeds: range) -> dict[str, Any]:
+    """Play histories and return their kinds, what was found in which, and how long it took."""
+    kinds: Counter[str] = Counter()
+    found: dict[int, str] = {}
+    count, began, worked = 0, time.monotonic(), time.process_time()
+    for seed in seeds:
+        count += 1
+        try:
+            kinds.update(play(seed))
+        except Exception as fault:  # whatever goes wrong is a finding
+            found[seed] = "".join(traceback.format_exception_only(fault)).strip()[:200]
+            if len(found) == ENOUGH:
+                break
+    times = {"seconds": round(time.monotonic() - began), "processor": round(time.process_time() - worked)}
+    return {"first": seeds.start, "histories": count, **times, "found": found, "kinds": dict(kinds.most_common())}
+
+
+def main() -> int:
+    """Play what is asked for, in chunks; each tells as one line of JSON what came of it."""
+    asked = argparse.ArgumentParser(prog="python -m tests.histories", description=__doc__)
+    asked.add_argument("count", type=int, nargs="?", default=1_000_000, help="how many histories")
+    asked.add_argument("--first", type=int, default=0, help="the seed of the first")
+    asked.add_argument("--chunk", type=int, default=10_000, help="how many are told of together")
+    wanted = asked.parse_args()
+    gc.freeze()
+    faults = 0
+    for first in range(wanted.first, wanted.first + wanted.count, wanted.chunk):
+        told = played(range(first, min(first + wanted.chunk, wanted.first + wanted.count)))
+        print(json.dumps(told), flush=True)
+        faults += len(told["found"])
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
