@@ -415,7 +415,8 @@ class _Following:
         if mark.role not in (None, self.legs[last].role):
             return False
         if self.legs[last].answered_at is not None:
-            return mark.verb != "answered"
+            # The desk's word of an answer that the switch has told of too is no second one.
+            return mark.verb != "answered" or mark.own
         self._answered_late(last, ended_at)
         return True
 

@@ -67,7 +67,7 @@ def _reported(
     if call is before:
         return Change(context, [told])
     courses = (before.course, call.course)
-    followed = _followed(_Report(context, interaction.interaction_id, *courses, now, ids, event.event_id))
+    followed = _followed(_Report(context, interaction.interaction_id, *courses, event.at, now, ids, event.event_id))
     return Change(followed.context, [told, *followed.events])
 
 
@@ -188,6 +188,7 @@ class _Report(NamedTuple):
     interaction_id: str
     before: Course
     course: Course
+    at: datetime
     now: datetime
     ids: HandoffIds
     seed: str
@@ -197,6 +198,11 @@ class _Report(NamedTuple):
         """The interaction whose call it is."""
         return self.context.interaction(self.interaction_id)
 
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All that was reported of it."""
+        return (self.interaction.call or NO_CALL).marks
+
     def handoff_id(self, what: str) -> str:
         """Return the id of a handoff that this report stands for."""
         return self.ids(f"call:{self.seed}:{what}")
@@ -204,20 +210,26 @@ class _Report(NamedTuple):
 
 def _followed(report: _Report) -> Change:
     """Bring floor and handoffs to where the reports say that the call is."""
-    events: list[Event] = []
-    for step in (_going_on, _placed, _held, _let_in, _given, _missed, _over, _served):
+    taken_up = _going_on(report)
+    events = taken_up.events
+    if events:
+        # Whatever it was before its interaction ended, it is brought to where it is now.
+        report = report._replace(context=taken_up.context, before=NO_CALL.course)
+    for step in (_placed, _held, _let_in, _given, _missed, _over, _served):
         change = step(report)
         if change.context is not report.context:
             report = report._replace(context=change.context)
-        events += change.events
+        events = [*events, *change.events]
     return Change(report.context, events)
 
 
 def _going_on(report: _Report) -> Change:
-    """Take up an interaction again that only seemed to be over."""
-    if report.interaction.is_open or report.interaction.ended_by != "call" or report.course.over:
+    """Take up an interaction again that only seemed to be over, or that silence had closed before this happened."""
+    interaction, ended_at = report.interaction, report.interaction.ended_at
+    was_silent = interaction.ended_by == "silence" and ended_at is not None and report.at >= ended_at
+    if interaction.is_open or report.course.over or not (was_silent or interaction.ended_by == "call"):
         return Change(report.context, [])
-    return reopen(report.context, report.interaction, report.now)
+    return reopen(report.context, interaction, report.now)
 
 
 def _placed(report: _Report) -> Change:
@@ -247,8 +259,17 @@ def _held(report: _Report) -> Change:
 
 def _answers(report: _Report, offer: Handoff | None) -> bool:
     """Tell whether a transfer that waited has been answered, perhaps by the very agent who gave the call away."""
-    given = report.before.given
-    return offer is not None and given is not None and offer.to == _whither(given)
+    if offer is None:
+        return False
+    given, held_at = report.before.given, report.course.held_at
+    since_then = held_at is not None and held_at >= offer.waiting_since and _is_told(report, offer)
+    return since_then or (given is not None and offer.to == _whither(given))
+
+
+def _is_told(report: _Report, offer: Handoff) -> bool:
+    """Tell whether an offer stands for a transfer that was reported."""
+    transfers = [mark for mark in report.marks if mark.verb == "transferred" and mark.at == offer.waiting_since]
+    return any(_whither(mark) == offer.to for mark in transfers)
 
 
 def _of(context: Context, interaction_id: str, agent_id: str) -> Handoff | None:
@@ -327,8 +348,9 @@ def _caught_up(report: _Report) -> Change:
         return Change(report.context, [])
     mine = [h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id]
     had = [handoff for handoff in mine if handoff.agent_id == course.held_last]
-    was_there_before = course.held_at < offer.waiting_since - (timedelta(0) if had else SKEW)
-    if was_there_before or any(handoff.has_floor for handoff in had):
+    is_told = _is_told(report, offer)
+    was_there_before = course.held_at < offer.waiting_since - (timedelta(0) if had or is_told else SKEW)
+    if was_there_before or (not is_told and any(handoff.has_floor for handoff in had)):
         return Change(report.context, [])
     return _accepted(report.context, offer, course.held_last, report.now)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
-from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, report
+from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, head, report
 from ctxhub.model.claiming import must_be_its_worker
 from ctxhub.model.commitment import Commitment, told_of, warn_at
 from ctxhub.model.consent import Consent, said
@@ -82,7 +82,7 @@ def _admitted(context: Context, event: Event, now: datetime) -> Change:
     if event.interaction_id is None:
         return Change(context, [])
     interaction = find(context, event.interaction_id)
-    if event.type.startswith(_REPORTS) and interaction.ended_by != "silence":
+    if event.type.startswith(_REPORTS) and (interaction.ended_by != "silence" or head(context, interaction) is interaction):
         return Change(context, [])
     if interaction.is_open or (interaction.ended_at is not None and event.at < interaction.ended_at):
         return Change(context, [])

@@ -69,8 +69,8 @@ class History:
     def _lines(self) -> list[Line]:
         """Make up one call, or two at once on one line of a family."""
         apart = self.random.choice([-10, -7, -3, 3, 7, 10]) if self._says(0.25, "clocks up to 10 s apart") else 0
-        brief = 11 if apart and self.random.random() < 0.5 else 1
-        more = {"apart": apart, "brief": brief, "legs_have_names": self._says(0.3, "legs with names of their own")}
+        between = self.random.choice([(11, 40), (1, 40), (1, 12)]) if apart else (1, 40)
+        more = {"apart": apart, "brief": between[0], "longest": between[1], "legs_have_names": self._says(0.3, "legs with names of their own")}
         lines = [a_call(self.random, self.random.random() < 0.65, waits=self.random.random() < 0.85, **more)]
         if self._says(0.2, "a family's line, two calls at once"):
             same = self._says(0.5, "two systems with one call id")
@@ -118,6 +118,7 @@ class History:
     def _arrivals(self, line: Line) -> list[Arrival]:
         """Return what arrives of what is told of a call: some lost, some twice, in order, late or in any order."""
         lost = self.random.choice([0.1, 0.25, 0.5]) if self._says(0.3, "some reports lost") else 0.0
+        self.world.watched[line.interaction_id].complete = not lost
         kept = [one for one in line.told if self.random.random() >= lost]
         if self._says(0.5, "some told twice"):
             kept += [self._again(one) for one in kept if self.random.random() < 0.3]

@@ -53,7 +53,8 @@ class Line:
     """One customer's call as it truly goes; `told` is what is said of it, in the true order.
 
     `waits` says that it begins in a queue where the hub knows it. `apart` is by how many seconds the desk's clock is
-    ahead of the telephone system's. `brief` is the shortest time between two happenings. `legs_have_names`
+    ahead of the telephone system's. `brief` and `longest` are the shortest and the longest time between
+    two happenings, in seconds. `legs_have_names`
     of their own, whoever is consulted.
     """
 
@@ -63,6 +64,7 @@ class Line:
     waits: bool = True
     apart: int = 0
     brief: int = 1
+    longest: int = 40
     legs_have_names: bool = False
     now: datetime = NOON
     holder: str | None = None
@@ -93,7 +95,7 @@ class Line:
         self, verb: str, agent_id: str | None = None, by: str = ACD, name: Name | None = None, **more: Any
     ) -> None:
         """Report something, a moment after it happened."""
-        self.now += SECOND * self.random.randint(self.brief, 40)
+        self.now += SECOND * self.random.randint(self.brief, self.longest)
         if by == ACD and verb in ("answered", "held", "retrieved") and self.apart and self.random.random() < 0.4:
             by = DESK
         said = more | ({"agent_id": agent_id} if agent_id else {})

@@ -26,6 +26,7 @@ TENANT = Tenant.model_validate({"tenant": "acme", "queues": {"cards": {}, "secon
 WAITS = an_offer({"queue": "cards"})
 BRINGS = ("answered", "held", "retrieved", "conferenced", "transferred")
 GONE_BY_ITSELF = ("left", "expired", "cancelled", "declined")
+SILENCE = 4 * HOUR
 AT_LAST = 20 * HOUR
 
 
@@ -40,6 +41,7 @@ class Watched:
         self.came: set[str] = set()
         self.named: dict[str, list[tuple[datetime, str]]] = {}
         self.said_over = False
+        self.complete = True
 
     def hear(self, event: Event) -> None:
         """Note what a report says of whom."""
@@ -224,8 +226,11 @@ class World:
             if context.frozen is not None or context.is_undoing:
                 continue
             change = lapsing.lapse(context, self._activities(context), PATIENCE, self.now)
-            ended = [event.interaction_id for event in change.events if event.type == "interaction.ended"]
-            self.silenced |= {one for one in ended if one is not None}
+            for event in change.events:
+                if event.type == "interaction.ended" and event.interaction_id is not None:
+                    self.silenced.add(event.interaction_id)
+                    silent = self.now - self.heard.get(event.interaction_id, NOON)
+                    assert silent >= SILENCE, "a call ended that was not silent for long"
             self.change(customer_id, change)
 
     def start(self, interaction_id: str, channel: str) -> str:
@@ -263,6 +268,9 @@ class World:
             if watched.said_over:
                 assert course_of(interaction).over, "a call goes on that was said to be over"
                 assert not interaction.is_open, "a call goes on that was said to be over"
+            if watched.complete and interaction_id not in self.silenced:
+                here = course_of(interaction).holder
+                assert here is None or here in watched.line.roles, "somebody holds who has left"
             if certain[interaction_id] and interaction_id not in self.silenced:
                 watched.look_at_what_happened(interaction, mine, self.accepted.get(interaction_id, []))
 

@@ -1,0 +1,56 @@
+"""Call histories at random: no wrong person, no lost place, every handoff in one final state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.histories import history
+from tests.histories.faults import FAULTS
+from tests.histories.history import play
+
+COUNT = int(os.environ.get("CTXHUB_HISTORIES", "500"))
+FIRST = int(os.environ.get("CTXHUB_HISTORIES_FROM", "0"))
+ENOUGH = 3000
+KINDS = {
+    "in order", "up to 90 s late", "in any order", "some told twice", "some reports lost", "told after the end",
+    "never announced", "answered without having rung", "an agent answers twice", "rung, and not answered",
+    "silent for an hour", "silent for five hours", "clocks up to 10 s apart", "some name only their call",
+    "legs with names of their own", "the menu's part ends", "a place in the queue is told", "recorded", "on hold",
+    "consult", "conference", "monitoring", "warm transfer", "cold transfer", "to a second queue",
+    "back to the menu at a step", "the holder leaves the others", "seemed to be over, and went on",
+    "a family's line, two calls at once", "two systems with one call id", "unknown becomes known in the call",
+    "turns out to be another of the family", "merged in the call", "merged and parted in the call",
+    "told while it is on its way to another customer", "goes on in chat with the place",
+    "cut off while waiting, and back within the grace time", "cut off while waiting, and back too late",
+    "an agent completes the work after the call",
+}  # fmt: skip
+
+
+def test_whatever_is_told_and_however_nobody_wrong_holds_no_place_is_lost_and_each_handoff_ends_once() -> None:
+    seen: set[str] = set()
+    for seed in range(FIRST, FIRST + COUNT):
+        try:
+            seen |= play(seed)
+        except AssertionError as fault:
+            raise AssertionError(f"history {seed}: {fault}") from fault
+    assert COUNT < 500 or seen >= KINDS
+
+
+@pytest.fixture
+def calls_anew() -> Iterator[None]:
+    """Begin calls anew with the rules as they are now, and again when they are as they were."""
+    history._begun.cache_clear()
+    yield
+    history._begun.cache_clear()
+
+
+@pytest.mark.usefixtures("calls_anew")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_put_in_on_purpose_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*FAULTS[fault])
+    with pytest.raises(Exception):  # noqa: B017, PT011 - any failure is a finding
+        for seed in range(ENOUGH):
+            play(seed)
