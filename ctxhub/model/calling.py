@@ -78,8 +78,8 @@ def _names(interaction: Interaction) -> tuple[Ref, ...]:
 
 
 def _explained(mark: Mark, waiting: Handoff | None) -> Mark:
-    """Return an answer with what explains it: an offer that waits for somebody, or for somebody's advice."""
-    if mark.verb != "answered" or mark.role is not None or waiting is None:
+    """Return an answer with what explains it: an offer that waited for somebody by then, or for somebody's advice."""
+    if mark.verb != "answered" or mark.role is not None or waiting is None or mark.at < waiting.waiting_since - SKEW:
         return mark
     return mark.but(role="consulted") if waiting.mode == "consult" else mark.but(offered=True)
 

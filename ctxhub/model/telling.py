@@ -82,7 +82,9 @@ def _admitted(context: Context, event: Event, now: datetime) -> Change:
     if event.interaction_id is None:
         return Change(context, [])
     interaction = find(context, event.interaction_id)
-    if event.type.startswith(_REPORTS) and (interaction.ended_by != "silence" or head(context, interaction) is interaction):
+    if event.type.startswith(_REPORTS) and (
+        interaction.ended_by != "silence" or head(context, interaction) is interaction
+    ):
         return Change(context, [])
     if interaction.is_open or (interaction.ended_at is not None and event.at < interaction.ended_at):
         return Change(context, [])

@@ -1,4 +1,4 @@
-"""Plays many histories: `python -m tests.histories 100000 --first 0`; says how many of each kind, and what was found."""
+"""Plays many call histories and says how many there were of each kind, and what was found: `make histories`."""
 
 from __future__ import annotations
 

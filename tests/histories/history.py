@@ -1,4 +1,4 @@
-"""Histories of calls made up at random: which calls, what is told of them in which disorder, and who it turns out to be.
+"""Histories made up at random: which calls, what is told of them in which disorder, and who it turns out to be.
 
 A history is its seed. `play` plays one against the model and returns which kinds of things happened in it.
 """
@@ -52,7 +52,9 @@ class History:
         )[0]
         self.first = UNKNOWN if self.identity in ("moves", "merged", "parted") else KNOWN
         self.lines = self._lines()
-        contexts = {self.first: _begun(self.first, tuple((one.interaction_id, one.name, one.waits) for one in self.lines))}
+        contexts = {
+            self.first: _begun(self.first, tuple((one.interaction_id, one.name, one.waits) for one in self.lines))
+        }
         for other in (KNOWN, FAMILY):
             if other != self.first and self.identity != "known":
                 contexts.setdefault(other, _begun(other, ()))
@@ -70,7 +72,12 @@ class History:
         """Make up one call, or two at once on one line of a family."""
         apart = self.random.choice([-10, -7, -3, 3, 7, 10]) if self._says(0.25, "clocks up to 10 s apart") else 0
         between = self.random.choice([(11, 40), (1, 40), (1, 12)]) if apart else (1, 40)
-        more = {"apart": apart, "brief": between[0], "longest": between[1], "legs_have_names": self._says(0.3, "legs with names of their own")}
+        more = {
+            "apart": apart,
+            "brief": between[0],
+            "longest": between[1],
+            "legs_have_names": self._says(0.3, "legs with names of their own"),
+        }
         lines = [a_call(self.random, self.random.random() < 0.65, waits=self.random.random() < 0.85, **more)]
         if self._says(0.2, "a family's line, two calls at once"):
             same = self._says(0.5, "two systems with one call id")
@@ -125,7 +132,9 @@ class History:
         self.certain[line.interaction_id] = not lost and line.silent_for < 4 and _in_good_order(kept)
         unnamed = 0.3 if self._says(0.3, "some name only their call") else 0.0
         arrivals = [
-            Arrival(told, at, line.interaction_id, self.first, self._may_be_unnamed(told) and self.random.random() < unnamed)
+            Arrival(
+                told, at, line.interaction_id, self.first, self._may_be_unnamed(told) and self.random.random() < unnamed
+            )
             for told, at in zip(kept, self._times(line, kept), strict=True)
         ]
         over = min((one.at for one in arrivals if is_the_end(one.told.event, line.name)), default=None)
@@ -184,7 +193,7 @@ class History:
         world.wake()
         world.look_at_the_end(self.certain)
         first = self._first_place()
-        if first is not None and first.state == "left" and self.random.random() < 0.5:
+        if first is not None and first.state == "left" and len(self.lines) == 1:
             self._call_again(first)
         elif first is not None and first.state == "offered" and self.random.random() < 0.5:
             self._go_on_in_chat(first)
@@ -199,7 +208,7 @@ class History:
 
     def _call_again(self, left: Handoff) -> None:
         """Let a customer call again who was cut off while waiting: within the grace time the place is kept."""
-        world, late = self.world, self.random.random() < 0.3 and len(self.lines) == 1
+        world, late = self.world, self.random.random() < 0.3
         assert left.final_at is not None
         if late:
             world.until(left.final_at + GRACE + SECOND)
@@ -306,5 +315,3 @@ def _parting() -> list[Step]:
         world.change(KNOWN, merging.drop(world.contexts[KNOWN], MERGE, world.now))
 
     return [undo, thaw, drop]
-
-

@@ -40,6 +40,9 @@ class Name(NamedTuple):
     id: str = NAMES[ACD]
 
 
+OF_THE_ACD = Name()
+
+
 @cache
 def _template(type_: str, said: tuple[tuple[str, Any], ...]) -> Event:
     """Return a report as it is checked on its way in; the same words are checked once."""
@@ -60,7 +63,7 @@ class Line:
 
     random: random.Random
     interaction_id: str = "in_1"
-    name: Name = Name()
+    name: Name = OF_THE_ACD
     waits: bool = True
     apart: int = 0
     brief: int = 1
@@ -91,9 +94,7 @@ class Line:
             deeds += [self.stand, self.record, self.be_silent][: self.random.randint(0, 3)]
         self.random.choice(deeds)()
 
-    def say(
-        self, verb: str, agent_id: str | None = None, by: str = ACD, name: Name | None = None, **more: Any
-    ) -> None:
+    def say(self, verb: str, agent_id: str | None = None, by: str = ACD, name: Name | None = None, **more: Any) -> None:
         """Report something, a moment after it happened."""
         self.now += SECOND * self.random.randint(self.brief, self.longest)
         if by == ACD and verb in ("answered", "held", "retrieved") and self.apart and self.random.random() < 0.4:
@@ -112,7 +113,10 @@ class Line:
 
     def _name_of(self, agent_id: str | None) -> Name:
         """Return how the telephone system names what a report is about: whoever is beside the holder may have a leg."""
-        beside = self.ringing.get(agent_id or "") == "consulted" or self.roles.get(agent_id or "") in ("consulted", "joined")
+        beside = self.ringing.get(agent_id or "") == "consulted" or self.roles.get(agent_id or "") in (
+            "consulted",
+            "joined",
+        )
         leg = f"-{agent_id}" if self.legs_have_names and beside else ""
         return Name(self.name.system, f"{self.name.id}{leg}")
 

@@ -51,6 +51,13 @@ def calls_anew() -> Iterator[None]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_put_in_on_purpose_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*FAULTS[fault])
-    with pytest.raises(Exception):  # noqa: B017, PT011 - any failure is a finding
-        for seed in range(ENOUGH):
-            play(seed)
+    assert any(_finds_something(seed) for seed in range(ENOUGH))
+
+
+def _finds_something(seed: int) -> bool:
+    """Tell whether a history does not go as it must; whatever goes wrong in it is a finding."""
+    try:
+        play(seed)
+    except Exception:
+        return True
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ctxhub.errors import Moved, Unavailable
 from ctxhub.model import handoff as handoffs
@@ -237,9 +237,7 @@ class World:
         """Begin another interaction of the customer whom the first call is of; return whose it is."""
         customer_id = self.at("in_1")
         request = a_start(interaction_id, 2, channel)
-        self.change(
-            customer_id, interactions.start(self.contexts[customer_id], request, interaction_id, self.now)
-        )
+        self.change(customer_id, interactions.start(self.contexts[customer_id], request, interaction_id, self.now))
         return customer_id
 
     def offer(self, interaction_id: str, handoff_id: str) -> Handoff:
@@ -256,7 +254,9 @@ class World:
             self.now += span
             self.wake()
         assert {key for key in self.seen if self.ended[key] != 1} == set(), "a handoff has not one end"
-        left = [one for context in self.contexts.values() if context.frozen is None for one in context.handoffs.values()]
+        left = [
+            one for context in self.contexts.values() if context.frozen is None for one in context.handoffs.values()
+        ]
         assert all(one.is_final for one in left), "a handoff has not come to its end"
 
     def look_at_the_end(self, certain: dict[str, bool]) -> None:
@@ -295,5 +295,3 @@ def course_of(interaction: Interaction) -> Course:
 def holder_of(interaction: Interaction) -> str | None:
     """Return the agent who has the floor."""
     return interaction.holder.id if interaction.holder.party == "agent" else None
-
-

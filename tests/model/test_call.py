@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from ctxhub.errors import Unavailable
 from ctxhub.model import call as calls
-from ctxhub.model import calling, lapsing
+from ctxhub.model import calling, lapsing, merging, moving
 from ctxhub.model import handoff as handoffs
-from ctxhub.model.call import NO_CALL, Call, Course
+from ctxhub.model.call import NO_CALL, Course
+from ctxhub.model.calling import BY_AGENT
 from ctxhub.model.context import Context
-from ctxhub.model.event import Change, Event, Ref
-from ctxhub.model.handoff import FINAL
+from ctxhub.model.event import Event, Ref
 from ctxhub.model.tenant import Tenant
-from tests.model.calls import CALL, Line, a_call, in_disorder
 from tests.model.scenes import an_offer
 from tests.support import (
     GRACE,
@@ -32,14 +30,13 @@ from tests.support import (
     with_one,
 )
 
-COUNT = int(os.environ.get("CTXHUB_CALLS", "400"))
-FIRST = int(os.environ.get("CTXHUB_CALLS_FROM", "0"))
+CALL = {"system": "acd", "kind": "call", "id": "0078"}
 TENANT = Tenant.model_validate({"tenant": "acme", "queues": {"cards": {}, "second": {}}})
 
 
-def waiting(channel: str = "ivr", **more: Any) -> Context:
+def waiting(channel: str = "ivr", refs: list[Ref] | None = None, **more: Any) -> Context:
     """A customer on the phone who waits in a queue that the telephone system routes."""
-    context = with_one(2, channel=channel)
+    context = with_one(2, channel=channel, refs=refs or [])
     request = an_offer({"queue": "cards"}, **more)
     return handoffs.offer(context, request, "ho_1", NOON, GRACE, (), TENANT).context
 
@@ -52,7 +49,9 @@ def told(context: Context, *reports: Event) -> Context:
 def say(verb: str, agent_id: str | None = None, after: float = 0, **more: Any) -> Event:
     """A report, so many seconds after noon."""
     about = {"agent_id": agent_id} if agent_id else {}
-    return an_event(f"call.{verb}", at=NOON + SECOND * after, ref=more.pop("ref", CALL), **about, **more)
+    type_ = verb if "." in verb else f"call.{verb}"
+    ref = more.pop("ref", CALL)
+    return an_event(type_, at=NOON + SECOND * after, **about, **more, **({"ref": ref} if ref else {}))
 
 
 def course(context: Context) -> Course:
@@ -69,118 +68,6 @@ def holder(context: Context) -> str | None:
 def at_last(context: Context, after: timedelta) -> Context:
     """The context after nobody has said anything for a time."""
     return lapsing.lapse(context, {}, PATIENCE, NOON + after).context
-
-
-class Watch:
-    """Looks at a context after every report: what must never be, and what must never change."""
-
-    def __init__(self, line: Line, context: Context) -> None:
-        self.line, self.context, self.fence = line, context, an_interaction(context).fence
-        self.began = {key: one.waiting_since for key, one in context.handoffs.items()}
-        self.final: dict[str, str] = {}
-        self.came: set[str] = set()
-        self.said_over = False
-
-    def take(self, event: Event) -> None:
-        """Take in one report, and look."""
-        change = telling(self.context, event, tenant=TENANT)
-        self.context = change.context
-        verb, agent = event.type.removeprefix("call."), event.data.get("agent_id")
-        if agent is not None and verb in ("answered", "held", "retrieved", "conferenced", "transferred"):
-            self.came.add(agent)
-        self.said_over = self.said_over or (verb == "ended" and agent is None)
-        assert change.events[0].event_id == event.event_id, "a report was lost"
-        self.look()
-
-    def look(self) -> None:
-        """See that nothing is as it must not be."""
-        interaction, mine = an_interaction(self.context), list(self.context.handoffs.values())
-        assert interaction.fence >= self.fence, "the fence fell"
-        self.fence = interaction.fence
-        assert sum(one.has_floor for one in mine) <= 1, "two hold the customer"
-        assert sum(one.state == "offered" for one in mine) <= 1, "the customer waits in two places"
-        assert holder(self.context) in {None, *self.came}, "somebody holds who never came"
-        for one in mine:
-            assert self.final.get(one.handoff_id, one.state) == one.state, "a final state changed"
-            assert self.began.setdefault(one.handoff_id, one.waiting_since) == one.waiting_since, "the place was lost"
-            if one.state in FINAL:
-                self.final[one.handoff_id] = one.state
-        assert self.said_over or mine[0].state not in ("left", "expired", "cancelled"), "the place was lost"
-
-    def look_at_the_end(self) -> None:
-        """See that what was told is what happened."""
-        line, here = self.line, course(self.context)
-        assert here.over == line.over, (here, line)
-        assert here.holder == line.holder, (here.holder, line.holder)
-        assert {leg.agent_id: leg.role for leg in here.live if leg.talks} == line.roles
-        assert an_interaction(self.context).is_open != line.over
-        if line.holder is not None:
-            assert holder(self.context) == line.holder, "the wrong person has the floor"
-            held = [one.agent_id for one in self.context.handoffs.values() if one.has_floor]
-            assert held == [line.holder]
-        if line.over and line.served:
-            assert any(one.agent_id == line.served[-1] for one in self.context.handoffs.values()), "who served is lost"
-
-
-def settled(context: Context) -> Context:
-    """The context when silence has ended the call, and then the time to wrap up is over."""
-    return at_last(at_last(context, timedelta(hours=20)), timedelta(hours=21))
-
-
-def watched(seed: int, lost: float = 0.0) -> Watch:
-    """A call at random, reported in disorder, and watched."""
-    line = a_call(seed, ends=seed % 3 != 0)
-    watch = Watch(line, waiting())
-    for event in in_disorder(line, lost):
-        watch.take(event)
-    return watch
-
-
-def seeds() -> range:
-    """Which calls are played."""
-    return range(FIRST, FIRST + COUNT)
-
-
-def test_in_any_order_and_however_often_told_a_call_comes_to_what_truly_happened() -> None:
-    for seed in seeds():
-        watch = watched(seed)
-        watch.look_at_the_end()
-        left = settled(watch.context).handoffs.values()
-        assert all(one.state in FINAL for one in left), seed
-
-
-def test_whatever_is_lost_nobody_holds_who_never_came_and_every_handoff_ends_once() -> None:
-    for seed in range(FIRST, FIRST + COUNT // 2):
-        watch = watched(seed, lost=0.25)
-        left = settled(watch.context).handoffs.values()
-        assert all(one.state in FINAL for one in left), seed
-
-
-def _by_arrival(self: Call, mark: calls.Mark) -> Call:
-    """Note a report as a hub would that goes by the order of arrival."""
-    return self if mark in self.marks else Call(marks=(*self.marks, mark))
-
-
-FAULTS: dict[str, tuple[object, str, Callable[..., Any]]] = {
-    "reports are followed as they arrive": (Call, "noted", _by_arrival),
-    "whoever is consulted takes the floor": (
-        calls._Following, "_take_part", lambda self, at, role, offered: self._hold(at),
-    ),
-    "a call that seems to be over is never taken up again": (
-        calling, "_going_on", lambda report: Change(report.context, []),
-    ),
-    "the floor stays with whoever came first": (
-        calling, "_held", lambda report: Change(report.context, []),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_put_in_on_purpose_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where, name, faulty = FAULTS[fault]
-    monkeypatch.setattr(where, name, faulty)
-    with pytest.raises(AssertionError):
-        test_in_any_order_and_however_often_told_a_call_comes_to_what_truly_happened()
 
 
 CALLS = [
@@ -232,6 +119,83 @@ def test_what_is_ended_by_its_own_name_is_only_that_leg() -> None:
     assert course(told(context, say("ended", None, 20))).over
 
 
+KNOWN_AS = [Ref.model_validate(CALL)]
+
+
+def test_a_name_that_the_call_had_from_the_start_is_that_of_no_leg() -> None:
+    beside = say("answered", "ann", 1, ref=None), say("consulted", "bob", 2)
+    assert course(told(waiting(refs=KNOWN_AS), *beside, say("ended", None, 9))).over
+
+
+def test_the_end_of_a_leg_of_which_nobody_told_yet_does_not_end_the_call() -> None:
+    second = CALL | {"id": "0079"}
+    context = told(waiting(refs=KNOWN_AS), say("ended", None, 9, ref=second))
+    assert [one.state for one in context.handoffs.values()] == ["offered"]
+    asked = told(context, say("answered", "ann", 1), say("consulted", "bob", 2, ref=second))
+    assert [(leg.agent_id, leg.is_live) for leg in course(asked).legs] == [("ann", True), ("bob", False)]
+
+
+def test_the_end_of_a_leg_told_twice_under_two_names_does_not_end_the_call() -> None:
+    second = CALL | {"id": "0079"}
+    asked = [say("consulted", "bob", 2, ref=second), say("answered", "bob", 3, ref=second)]
+    context = told(waiting(refs=KNOWN_AS), say("answered", "ann", 1), *asked, say("ended", "bob", 8))
+    assert course(told(context, say("ended", None, 9, ref=second))).holder == "ann"
+
+
+def test_an_answer_that_the_desk_tells_by_a_clock_of_its_own_after_the_end_is_no_second_one() -> None:
+    context = told(waiting(), say("alerting", "ann", 0), say("answered", "ann", 2), say("ended", "ann", 6))
+    by_desk = say("answered", "ann", 9, ref=None).but(marks=[BY_AGENT])
+    assert course(told(context, by_desk)).holder is None
+
+
+def test_a_transfer_told_before_the_answer_leads_to_where_the_customer_waits_and_since_when() -> None:
+    context = told(waiting(), say("transferred", None, 60, queue="second"))
+    known = told(context, say("answered", "ann", 5), say("ended", "ann", 61), say("recording.stopped", None, 100))
+    held, there = known.handoffs.values()
+    assert (held.agent_id, held.state, there.state, there.to.queue) == ("ann", "accepted", "offered", "second")
+    assert there.waiting_since == NOON + MINUTE
+
+
+def test_an_offer_explains_no_answer_that_was_before_it() -> None:
+    given = told(waiting(), say("answered", "ann", 1), say("transferred", "bob", 60))
+    known = told(given, say("answered", "bob", 20), say("ended", "bob", 30))
+    assert [(leg.agent_id, leg.role) for leg in course(known).legs[:2]] == [("ann", "holder"), ("bob", "consulted")]
+
+
+def test_who_had_the_call_for_a_moment_only_has_had_it_also_if_its_end_is_told_first() -> None:
+    context = told(waiting(), say("ended", "ann", 9), say("answered", "ann", 5))
+    [handoff] = context.handoffs.values()
+    assert (handoff.agent_id, handoff.state, handoff.wrap_up_since is not None) == ("ann", "accepted", True)
+    assert not an_interaction(context).is_open
+
+
+def test_who_gave_a_call_away_may_be_the_one_who_answers_it() -> None:
+    given = told(waiting(), say("answered", "ann", 1), say("transferred", None, 20, queue="second"))
+    again = told(given, say("ended", "ann", 21), say("alerting", "ann", 60), say("answered", "ann", 70))
+    assert [(one.agent_id, one.state) for one in again.handoffs.values()] == [
+        ("ann", "transferred"),
+        ("ann", "accepted"),
+    ]
+    assert holder(again) == "ann"
+
+
+def test_whoever_talks_after_a_long_silence_has_the_floor_and_does_not_wrap_up() -> None:
+    silent = at_last(told(waiting(), say("answered", "ann", 1)), 5 * HOUR)
+    assert an_interaction(silent).ended_by == "silence"
+    heard = told(silent, say("held", "ann", 5 * 3600 + 9))
+    [handoff] = heard.handoffs.values()
+    assert (holder(heard), handoff.state, handoff.wrap_up_since, handoff.lease_ends) == ("ann", "accepted", None, None)
+    wrapped_up = at_last(silent, 6 * HOUR)
+    assert [one.state for one in wrapped_up.handoffs.values()] == ["completed"]
+    talking = told(wrapped_up, say("held", "ann", 6 * 3600 + 9))
+    assert [one.state for one in talking.handoffs.values()] == ["completed", "accepted"]
+
+
+def test_what_was_told_before_the_silence_does_not_take_a_call_up_again() -> None:
+    silent = at_last(told(waiting(), say("answered", "ann", 1)), 5 * HOUR)
+    assert not an_interaction(told(silent, say("held", "ann", 30))).is_open
+
+
 def test_a_system_that_hands_the_call_on_does_not_end_it() -> None:
     menu = {"system": "menu", "kind": "call", "id": "0078"}
     handed_on = told(waiting(), say("ended", None, 1, ref=menu, reason="transferred"))
@@ -276,6 +240,20 @@ def test_a_report_that_names_only_its_call_is_told_where_that_is() -> None:
     assert not an_interaction(told(context, unplaced)).is_open
     strange = say("ended", None, 9, ref=CALL | {"system": "pbx"}).but(interaction_id=None, event_id="other")
     assert an_interaction(told(context, strange)).is_open
+
+
+def test_a_report_that_names_only_its_call_is_told_again_where_a_merge_may_bring_that() -> None:
+    joining = merging.note(waiting(), "v7", "mg_1", NOON).context
+    named = say("answered", "ann", 1, ref=CALL | {"id": "0079"}).but(interaction_id=None)
+    with pytest.raises(Unavailable, match="0079"):
+        told(joining, named)
+
+
+def test_nothing_of_a_call_lapses_here_while_it_is_on_its_way_to_another_customer() -> None:
+    over = told(waiting(), say("answered", "ann", 1), say("ended", None, 9))
+    leaving = moving.depart(over, "in_1", "c43", NOON + MINUTE, None).context
+    assert [one.state for one in at_last(leaving, HOUR).handoffs.values()] == ["accepted"]
+    assert lapsing.next_due(leaving, {}, PATIENCE) == NOON + MINUTE
 
 
 def test_a_call_lives_as_long_as_any_of_its_legs_is_heard_of() -> None:
