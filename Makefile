@@ -9,7 +9,7 @@ LOCKING := .lock-venv
 # Compiled modules are kept, whatever a container image says: a hub that starts compiles 250 files otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo run test check lint bench chaos wheel lock clean chromium
+.PHONY: demo run test check lint bench chaos histories wheel lock clean chromium
 
 demo: .venv/runtime.stamp
 	$(BIN)/ctxhub demo
@@ -36,6 +36,10 @@ bench: .venv/dev.stamp
 
 chaos: .venv/dev.stamp
 	CTXHUB_CHAOS=full $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)
+
+# A million call histories at random; fewer: make histories ARGS="20000 --first 500000".
+histories: .venv/dev.stamp
+	$(BIN)/python -m tests.histories $(ARGS)
 
 .venv/runtime.stamp: deploy/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ctxhub needs Python 3.11 or newer: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

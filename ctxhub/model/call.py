@@ -383,13 +383,18 @@ class _Following:
         self.holder, self.over_at = None, at
 
     def _with_own(self, ref: Ref | None) -> list[int] | None:
-        """Return the legs beside the holder's that a name is of, none that goes on if need be; None for the call's."""
+        """Return the legs that a name is of, none that goes on if need be; None where it is the call's.
+
+        That of the holder's leg may well be the call's, unless this is known by another one in the same system.
+        """
         if ref is None or None in self.named[ref] or not self._has_another_name(ref):
             return None
         last = {leg.agent_id: at for at, leg in enumerate(self.legs) if leg.agent_id in self.named[ref]}
-        if any(self.legs[at].role not in _BESIDE and self.legs[at].answered_at for at in last.values()):
+        aside = [at for at in last.values() if self.legs[at].role in _BESIDE or self.legs[at].answered_at is None]
+        is_known = any(None in whom and name.system == ref.system for name, whom in self.named.items())
+        if len(aside) < len(last) and not is_known:
             return None
-        return [at for at in last.values() if self.legs[at].is_live]
+        return [at for at in last.values() if self.legs[at].is_live and (at in aside or self.legs[at].ref == ref)]
 
     def _has_another_name(self, ref: Ref) -> bool:
         """Tell whether the call goes by another name than this in the same system, or its holder's leg in any."""

@@ -35,19 +35,30 @@ def played(seeds: range) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Play what is asked for, in chunks; each tells as one line of JSON what came of it."""
+    """Play what is asked for, in chunks; each tells as one line of JSON what came of it, and the last line of all."""
     asked = argparse.ArgumentParser(prog="python -m tests.histories", description=__doc__)
     asked.add_argument("count", type=int, nargs="?", default=1_000_000, help="how many histories")
     asked.add_argument("--first", type=int, default=0, help="the seed of the first")
     asked.add_argument("--chunk", type=int, default=10_000, help="how many are told of together")
     wanted = asked.parse_args()
     gc.freeze()
-    faults = 0
-    for first in range(wanted.first, wanted.first + wanted.count, wanted.chunk):
-        told = played(range(first, min(first + wanted.chunk, wanted.first + wanted.count)))
-        print(json.dumps(told), flush=True)
-        faults += len(told["found"])
-    return 1 if faults else 0
+    last = wanted.first + wanted.count
+    every: list[dict[str, Any]] = []
+    for first in range(wanted.first, last, wanted.chunk):
+        every.append(played(range(first, min(first + wanted.chunk, last))))
+        print(json.dumps(every[-1]), flush=True)
+    print(json.dumps(summed(every)))
+    return 1 if any(told["found"] for told in every) else 0
+
+
+def summed(every: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what all chunks come to."""
+    kinds: Counter[str] = Counter()
+    for told in every:
+        kinds.update(told["kinds"])
+    sums = {name: sum(told[name] for told in every) for name in ("histories", "seconds", "processor")}
+    found = {seed: fault for told in every for seed, fault in told["found"].items()}
+    return {"first": every[0]["first"], **sums, "found": found, "kinds": dict(kinds.most_common())}
 
 
 if __name__ == "__main__":

@@ -142,6 +142,19 @@ def test_the_end_of_a_leg_told_twice_under_two_names_does_not_end_the_call() -> 
     assert course(told(context, say("ended", None, 9, ref=second))).holder == "ann"
 
 
+def test_a_leg_of_which_its_agent_came_back_as_the_holder_does_not_end_the_call() -> None:
+    second = CALL | {"id": "0079"}
+    asked = [say("consulted", "ann", 20, ref=second), say("ended", None, 30, ref=second)]
+    context = told(waiting(refs=KNOWN_AS), say("answered", "ann", 1), say("transferred", "bob", 60), *asked)
+    assert [(one.to.agent, one.state) for one in context.handoffs.values()] == [(None, "accepted"), ("bob", "offered")]
+
+
+def test_the_end_of_the_holders_own_leg_ends_what_nobody_else_is_in() -> None:
+    second = CALL | {"id": "0079"}
+    context = told(waiting(refs=KNOWN_AS), say("answered", "ann", 1, ref=second), say("ended", None, 9, ref=second))
+    assert (course(context).over, course(context).said, an_interaction(context).is_open) == (True, False, False)
+
+
 def test_an_answer_that_the_desk_tells_by_a_clock_of_its_own_after_the_end_is_no_second_one() -> None:
     context = told(waiting(), say("alerting", "ann", 0), say("answered", "ann", 2), say("ended", "ann", 6))
     by_desk = say("answered", "ann", 9, ref=None).but(marks=[BY_AGENT])
