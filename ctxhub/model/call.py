@@ -6,6 +6,7 @@ their own times. So it makes no difference in which order they arrive, or how of
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -138,7 +139,8 @@ class Call(Value):
         alike = [one for one in self.marks if one.at == mark.at and one.verb == mark.verb]
         if alike and (mark in alike or mark.but(own=False) in alike):
             return self
-        marks = sorted([*self.marks, mark], key=lambda one: one.order)
+        marks = list(self.marks)
+        insort(marks, mark, key=lambda one: one.order)
         kept = marks if len(marks) <= MOST_MARKS else _without_said_again(marks)
         return Call(marks=tuple(kept), names=self.names)
 
@@ -446,7 +448,10 @@ class _Following:
 
     def _open(self, agent_id: str | None) -> int | None:
         """Return an agent's leg that goes on."""
-        return next((n for n, leg in enumerate(self.legs) if leg.is_live and leg.agent_id == agent_id), None)
+        for at, leg in enumerate(self.legs):
+            if leg.agent_id == agent_id and leg.state != "ended":
+                return at
+        return None
 
     def _others(self, role: Role) -> list[int]:
         """Return the legs of a role that talk, those that answered first in front."""

@@ -142,6 +142,8 @@ class World:
 
     def at(self, interaction_id: str) -> str:
         """Return which customer has an interaction, the one it leaves as long as it is on its way."""
+        if len(self.contexts) == 1:
+            return next(iter(self.contexts))
         here = [c for c in self.contexts.values() if interaction_id in c.interactions and c.frozen is None]
         leaving = [c for c in here if interaction_id in c.moves or c.is_undoing]
         return (leaving or here)[0].customer_id if here else next(iter(self.contexts))
@@ -231,7 +233,10 @@ class World:
                     self.silenced.add(event.interaction_id)
                     silent = self.now - self.heard.get(event.interaction_id, NOON)
                     assert silent >= SILENCE, "a call ended that was not silent for long"
-            self.change(customer_id, change)
+            if change.events:
+                self.change(customer_id, change)
+            else:
+                self.contexts[customer_id] = change.context
 
     def start(self, interaction_id: str, channel: str) -> str:
         """Begin another interaction of the customer whom the first call is of; return whose it is."""
