@@ -285,10 +285,20 @@ class _Following:
         agent_id = mark.agent_id or (self.legs[self.holder].agent_id if self.holder is not None else None)
         if agent_id is None or self._was_over_already(mark.but(agent_id=agent_id)):
             return
+        if self._is_of_the_leg_before(mark, agent_id):
+            return
         self._answered(mark.but(agent_id=agent_id))
         at = self._open(agent_id)
         if at is not None:
             self._put(at, state=state)
+
+    def _is_of_the_leg_before(self, mark: Mark, agent_id: str) -> bool:
+        """Tell whether a hold is that of a leg which ended just before, by another clock: the present one only rings."""
+        at = self._open(agent_id)
+        if at is None or self.legs[at].answered_at is not None:
+            return False
+        ends = [leg.ended_at for leg in self.legs if leg.agent_id == agent_id and leg.ended_at is not None]
+        return any(mark.at - ended_at <= SKEW for ended_at in ends)
 
     def _consulted(self, mark: Mark) -> None:
         """The holder asks another agent."""

@@ -155,6 +155,16 @@ def test_the_end_of_the_holders_own_leg_ends_what_nobody_else_is_in() -> None:
     assert (course(context).over, course(context).said, an_interaction(context).is_open) == (True, False, False)
 
 
+def test_a_hold_told_by_a_clock_ahead_is_not_that_of_the_next_leg_which_only_rings() -> None:
+    given = told(
+        waiting(), say("answered", "ann", 1), say("held", "ann", 50), say("transferred", None, 56, queue="second")
+    )
+    ringing = told(given, say("ended", "ann", 57), say("alerting", "ann", 60))
+    late = say("retrieved", "ann", 62, ref=None).but(marks=[BY_AGENT])
+    assert course(told(ringing, late)).holder is None
+    assert course(told(ringing, late, say("answered", "ann", 70))).holder == "ann"
+
+
 def test_an_answer_that_the_desk_tells_by_a_clock_of_its_own_after_the_end_is_no_second_one() -> None:
     context = told(waiting(), say("alerting", "ann", 0), say("answered", "ann", 2), say("ended", "ann", 6))
     by_desk = say("answered", "ann", 9, ref=None).but(marks=[BY_AGENT])
