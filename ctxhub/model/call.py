@@ -293,7 +293,7 @@ class _Following:
             self._put(at, state=state)
 
     def _is_of_the_leg_before(self, mark: Mark, agent_id: str) -> bool:
-        """Tell whether a hold is that of a leg which ended just before, by another clock: the present one only rings."""
+        """Tell whether a hold is that of a leg which ended just before, by another clock, while the next one rings."""
         at = self._open(agent_id)
         if at is None or self.legs[at].answered_at is not None:
             return False
