@@ -155,6 +155,11 @@ def test_the_end_of_the_holders_own_leg_ends_what_nobody_else_is_in() -> None:
     assert (course(context).over, course(context).said, an_interaction(context).is_open) == (True, False, False)
 
 
+def test_an_answer_that_only_the_desk_told_ends_with_the_end_that_its_clock_puts_before_it() -> None:
+    context = told(waiting(), say("answered", "ann", 1), say("ended", "ann", 20), say("ended", "ann", 60))
+    assert course(told(context, say("answered", "ann", 66, ref=None).but(marks=[BY_AGENT]))).holder is None
+
+
 def test_a_hold_told_by_a_clock_ahead_is_not_that_of_the_next_leg_which_only_rings() -> None:
     given = told(
         waiting(), say("answered", "ann", 1), say("held", "ann", 50), say("transferred", None, 56, queue="second")
