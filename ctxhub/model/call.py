@@ -184,7 +184,7 @@ class _Following:
         self.held_last: str | None = None
         self.held_at: datetime | None = None
         self.now: datetime | None = None
-        # When an agent was last said to have left of whose leg nobody had told.
+        # When an agent was last said to have left again, of whose present leg nobody had told.
         self.left_at: dict[str, datetime] = {}
         self.said_at: datetime | None = None
         self.given: Mark | None = None
@@ -386,8 +386,9 @@ class _Following:
 
     def _ended_again(self, mark: Mark, agent_id: str) -> None:
         """Note an end of which nothing was told before; one that gave the call away has ended already."""
-        self.left_at[agent_id] = mark.at
-        if not any(leg.agent_id == agent_id for leg in self.legs):
+        if any(leg.agent_id == agent_id for leg in self.legs):
+            self.left_at[agent_id] = mark.at
+        else:
             self.legs.append(Leg(agent_id=agent_id, state="ended", ref=mark.ref, ended_at=mark.at))
 
     def _finish(self, at: datetime) -> None:
@@ -429,8 +430,8 @@ class _Following:
         if self._open(mark.agent_id) is not None:
             return False
         left_at = self.left_at.get(mark.agent_id or "")
-        if mark.own and left_at is not None and mark.at - left_at <= SKEW:
-            return any(leg.agent_id == mark.agent_id and leg.answered_at for leg in self.legs)
+        if mark.own and mark.role is None and left_at is not None and mark.at - left_at <= SKEW:
+            return True
         last = next((n for n in reversed(range(len(self.legs))) if self.legs[n].agent_id == mark.agent_id), None)
         ended_at = self.legs[last].ended_at if last is not None else None
         if last is None or ended_at is None or mark.at - ended_at > SKEW:

@@ -73,6 +73,11 @@ class Watched:
                 assert self.said_over or silenced or state not in GONE_BY_ITSELF, "the place was lost"
         assert self.began.keys() - self.final.keys() <= {one.handoff_id for one in mine}, "a handoff is gone"
 
+    def rings_again(self, agent_id: str) -> bool:
+        """Tell whether an agent was rung anew after having left: an answer by another clock may be that of either leg."""
+        at = {verb: max(at for at, said in self.named[agent_id] if said == verb) for _, verb in self.named[agent_id]}
+        return "alerting" in at and "ended" in at and at["alerting"] > at["ended"]
+
     def look_at_who_left(self, holder: str | None) -> None:
         """See that nobody holds of whom the last word is that the leg has ended."""
         for agent, said in self.named.items():
@@ -275,7 +280,9 @@ class World:
                 assert not interaction.is_open, "a call goes on that was said to be over"
             if watched.complete and interaction_id not in self.silenced:
                 here = course_of(interaction).holder
-                assert here is None or here in watched.line.roles, "somebody holds who has left"
+                assert here is None or here in watched.line.roles or watched.rings_again(here), (
+                    "somebody holds who left"
+                )
             if certain[interaction_id] and interaction_id not in self.silenced:
                 watched.look_at_what_happened(interaction, mine, self.accepted.get(interaction_id, []))
 

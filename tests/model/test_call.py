@@ -160,6 +160,13 @@ def test_an_answer_that_only_the_desk_told_ends_with_the_end_that_its_clock_puts
     assert course(told(context, say("answered", "ann", 66, ref=None).but(marks=[BY_AGENT]))).holder is None
 
 
+def test_whoever_listens_at_once_after_having_left_does_listen() -> None:
+    given = told(waiting(), say("answered", "ann", 1), say("answered", "bob", 2), say("transferred", "bob", 9))
+    back = say("answered", "ann", 20, ref=None, role="monitoring").but(marks=[BY_AGENT])
+    roles = {leg.agent_id: leg.role for leg in course(told(given, say("ended", "ann", 15), back)).live}
+    assert roles == {"bob": "holder", "ann": "monitoring"}
+
+
 def test_a_hold_told_by_a_clock_ahead_is_not_that_of_the_next_leg_which_only_rings() -> None:
     given = told(
         waiting(), say("answered", "ann", 1), say("held", "ann", 50), say("transferred", None, 56, queue="second")
