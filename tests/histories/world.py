@@ -74,7 +74,7 @@ class Watched:
         assert self.began.keys() - self.final.keys() <= {one.handoff_id for one in mine}, "a handoff is gone"
 
     def rings_again(self, agent_id: str) -> bool:
-        """Tell whether an agent was rung anew after having left: an answer by another clock may be that of either leg."""
+        """Tell whether an agent was rung anew after having left: an answer by another clock may be of either leg."""
         at = {verb: max(at for at, said in self.named[agent_id] if said == verb) for _, verb in self.named[agent_id]}
         return "alerting" in at and "ended" in at and at["alerting"] > at["ended"]
 
