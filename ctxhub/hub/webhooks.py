@@ -26,7 +26,7 @@ from ctxhub.hub.changes import Clock
 from ctxhub.hub.outward import Bounds, NotReached, Outward
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_OLDEST, WEBHOOK_WAITING
-from ctxhub.model.audit import Entry
+from ctxhub.model.audit import Entry, text_of
 from ctxhub.model.brief import Wanted
 from ctxhub.model.brief_words import Audience
 from ctxhub.model.circuit import CLOSED, Circuit
@@ -276,10 +276,11 @@ class Webhooks:
         """Leave a line in the audit trail: a brief that is sent is read."""
         if self._audit.on:
             customer = self._audit.pseudonym(endpoint.tenant, delivery.customer_id)
-            await self._audit.note(endpoint.tenant, Entry(
+            line = Entry(
                 at=self._clock(), action="brief.sent", by=f"webhook {endpoint.name}", role=spec.role,
                 customer=customer, interaction_id=delivery.interaction_id, version=version,
-            ))  # fmt: skip
+            )  # fmt: skip
+            await self._audit.note(endpoint.tenant, text_of(line))
 
     def _note(self, endpoint: Endpoint, done: Settled) -> None:
         """Count an attempt, and log what was given up."""

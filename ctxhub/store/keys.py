@@ -78,7 +78,7 @@ TABLE = (
     KeyKind("ctxhub:{00}:keys:used", "hash", "an API key's id = when it was last used, to the minute", "—"),
     KeyKind("ctxhub:{P}:T:audit:new", "stream", "who saw or changed what, as noted, before it is chained",
             "until chained"),
-    KeyKind("ctxhub:{P}:T:audit:trail", "stream", "the chained trail, where there is no archive: number, link, entry",
+    KeyKind("ctxhub:{P}:T:audit:trail", "stream", "the chained trail, where there is no archive, in batches",
             "CTXHUB_AUDIT_KEEP"),
     KeyKind("ctxhub:{P}:T:audit:head", "hash", "number and link of the trail's last entry, how far `new` is chained, "
             "and the sealed start of what is kept", "—"),
