@@ -509,8 +509,8 @@ class TestNothingIsLost:
         await tell_many(hub, await in_one(hub), "e1", "e2")
         advance = hub._outbox.advance
 
-        async def died(*_: Any) -> bool:
-            return False
+        async def died(*_: Any) -> list[bool]:
+            return [False]
 
         hub._outbox.advance = died  # type: ignore[method-assign]
         await told(hub)
