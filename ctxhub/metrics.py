@@ -72,7 +72,10 @@ STREAMS_OPEN = Gauge("ctxhub_streams_open", "Streams open now.", ["kind"], multi
 REDIS_ROUND_TRIPS = Counter("ctxhub_redis_round_trips", "Round trips to Redis.", ["operation"])
 REDIS_SPARED = Counter("ctxhub_redis_spared", "Calls refused at once since Redis did not answer the ones before.")
 
-ARCHIVE_UP = Gauge("ctxhub_archive_up", "Whether the archive answers: 1, or 0.", multiprocess_mode="livemin")
+ARCHIVE_UP = Gauge(
+    "ctxhub_archive_up", "Whether the archive answers: 1, or 0; absent where there is none.", ["database"],
+    multiprocess_mode="livemin",
+)  # fmt: skip
 ARCHIVE_BACKLOG = Gauge(
     "ctxhub_archive_backlog", "Writes that the archive does not have yet.", multiprocess_mode="livesum"
 )

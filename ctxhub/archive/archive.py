@@ -35,6 +35,7 @@ class Archive:
 
     def __init__(self, url: str, read_within: float = 1.0) -> None:
         self._reader, self._writer = engines(url)
+        self._database = self._reader.dialect.name
         self._reading = ThreadPoolExecutor(READERS, "archive-reading")
         self._writing = ThreadPoolExecutor(1, "archive-writing")
         self._read_within = read_within
@@ -193,15 +194,14 @@ class Archive:
     def _note(self, reason: str | None) -> None:
         """Remember whether the archive answers, and log when that changes."""
         self._not_before = time.monotonic() + _LEFT_IN_PEACE
-        well = reason is None
-        if well is self._well or (well and self._well is None):
-            self._well = well
+        well, before = reason is None, self._well
+        if well is before:
             return
         self._well = well
-        ARCHIVE_UP.set(well)
-        if well:
+        ARCHIVE_UP.labels(self._database).set(well)
+        if well and before is not None:
             log.info("archive.back")
-        else:
+        if not well:
             log.error("archive.away", reason=reason, remedy="Redis keeps everything until it is back")
 
 
