@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ctxhub.store.contexts import Who
@@ -118,6 +118,35 @@ class Outbox:
         """Return how many writes wait in all outboxes."""
         names = [self._server.keys.of_partition(partition, "outbox") for partition in self.partitions]
         return sum(await self._server.pipeline(*[("XLEN", name) for name in names]))
+
+    async def oldest_at(self) -> datetime | None:
+        """Return when the oldest write was made that a consumer has not read yet; None where all have read all."""
+        of = self._server.keys.of_partition
+        firsts = [("XRANGE", of(partition, "outbox"), "-", "+", "COUNT", 2) for partition in self.partitions]
+        cursors = [("HGETALL", of(partition, "cursors")) for partition in self.partitions]
+        found = await self._server.pipeline(*firsts, *cursors)
+        count = len(self.partitions)
+        waiting = [ms for pair in zip(found[:count], found[count:], strict=True) if (ms := _unread_since(*pair))]
+        return datetime.fromtimestamp(min(waiting) / 1000, tz=UTC) if waiting else None
+
+
+def _unread_since(entries: Any, cursors: Any) -> int | None:
+    """Return since when, in ms, an outbox has something to read; None where it has not.
+
+    Trimming leaves the last entry that all have read. A cursor from before the first entry is that of a consumer that
+    is no more.
+    """
+    ids = [_place_in_time(entry_id) for entry_id, _ in entries]
+    values = cursors.values() if isinstance(cursors, dict) else cursors[1::2]
+    ours = [at for value in values if b"-" in value and (at := _place_in_time(value)) >= ids[0]] if ids else []
+    unread = [at for at in ids if not ours or at > min(ours)]
+    return unread[0][0] if unread else None
+
+
+def _place_in_time(entry_id: bytes) -> tuple[int, int]:
+    """Return when an entry was written, in ms, and which it was of those."""
+    millis_, _, number = entry_id.partition(b"-")
+    return int(millis_), int(number)
 
 
 def _place(names: list[str], name: str) -> int:

@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from ctxhub.store.contexts import Contexts, Plan, Who
+from ctxhub.store.indexes import instant
 from ctxhub.store.lists import Lists
 from ctxhub.store.outbox import Move, Outbox, Tally
 from ctxhub.store.redis import Server
@@ -109,6 +110,34 @@ class TestAdvancing:
         assert await ann.cursors([partition], "telling") == ["0-0"]
         assert await Lists(server, KEEP).numbers(ACME, [TODAY]) == {}
         assert await ann.backlog() == 1
+
+    async def test_what_the_slowest_has_not_read_is_the_oldest_that_waits(
+        self, kept: Contexts, server: Server, ann: Outbox, partition: str
+    ) -> None:
+        assert await ann.oldest_at() is None
+        await born(kept)
+        await kept.append(WHO, [an_append("e2")], NOON)
+        fence = await lease(ann, partition)
+        [batch] = await ann.written([partition], ["0-0"], 10)
+        first, last = (written.entry_id for written in batch)
+        assert await ann.oldest_at() == instant(first.split("-")[0].encode())
+        both = ("telling", "archive")
+        assert await ann.advance(partition, fence, "archive", ("0-0", first), [], both)
+        assert await ann.advance(partition, fence, "telling", ("0-0", last), [], both)
+        assert await ann.oldest_at() == instant(last.split("-")[0].encode())
+        assert await ann.advance(partition, fence, "archive", (first, last), [], both)
+        assert await ann.oldest_at() is None
+
+    async def test_a_consumer_that_is_no_more_keeps_nothing_waiting(
+        self, kept: Contexts, ann: Outbox, partition: str
+    ) -> None:
+        await born(kept)
+        fence = await lease(ann, partition)
+        [batch] = await ann.written([partition], ["0-0"], 10)
+        assert await ann.advance(partition, fence, "gone", ("0-0", "1-1"), [], ONE)
+        assert await ann.oldest_at() is not None
+        assert await ann.advance(partition, fence, "telling", ("0-0", batch[-1].entry_id), [], ONE)
+        assert await ann.oldest_at() is None
 
     async def test_the_outbox_is_trimmed_behind_the_slowest_consumer(
         self, kept: Contexts, ann: Outbox, partition: str
