@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ctxhub import metrics
 from ctxhub.client import away, spool
 from ctxhub.hub.scrape import EXPOSED, TIMES
-from tests.chaos.running import KillableHub
+from tests.chaos.running import KEY, KillableHub
 from tests.deploy.conftest import Tool
 from tests.deploy.reading import (
     DASHBOARDS,
@@ -31,6 +34,7 @@ from tests.deploy.reading import (
     recorded,
 )
 from tests.docs.reading import anchors
+from tests.test_serving import eventually
 
 PROMETHEUS = DEPLOY / "prometheus"
 RUNBOOK = ROOT / "docs" / "how-to" / "runbook.md"
@@ -173,3 +177,65 @@ def _cells(place: dict[str, int]) -> Iterator[tuple[int, int]]:
 def test_no_metric_of_the_hub_itself_is_personal() -> None:
     ours = {label for metric in REGISTRY._names_to_collectors.values() for label in getattr(metric, "_labelnames", ())}
     assert not ours & {"customer", "customer_id", "agent", "agent_id", "interaction", "interaction_id", "key", "phone"}
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    running: KillableHub, need: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A real Prometheus with our files, but for the hub's address and for a second in place of a quarter minute."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    text = (PROMETHEUS / "prometheus.yml").read_text("utf-8")
+    text = text.replace("hub-1:8080, hub-2:8080", f'"{running.url.removeprefix("http://")}"')
+    text = text.replace("interval: 15s", "interval: 1s").replace("timeout: 5s", "timeout: 1s")
+    (folder / "prometheus.yml").write_text(text)
+    (folder / "rules.yml").write_bytes((PROMETHEUS / "rules.yml").read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [need("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={address}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, f"--storage.tsdb.path={folder / 'data'}"], stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False, timeout=10) as client:
+            eventually(lambda: _answers(client, "up{job='ctxhub'} == 1"), within=30)
+            yield client
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _answers(client: httpx.Client, query: str) -> bool:
+    """Tell whether a query is answered with something."""
+    try:
+        answer = client.get("/query", params={"query": query})
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and bool(answer.json()["data"]["result"])
+
+
+def test_a_hub_that_is_well_rings_no_alarm_and_every_rule_can_be_worked_out(prometheus: httpx.Client) -> None:
+    def rules() -> list[dict[str, Any]]:
+        groups = prometheus.get("/rules").json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    eventually(lambda: all(rule["health"] != "unknown" for rule in rules()), within=30)
+    assert {rule["name"] for rule in rules()} == alerts().keys() | recorded()
+    assert [(rule["name"], rule.get("lastError")) for rule in rules() if rule["health"] != "ok"] == []
+    assert [rule["name"] for rule in rules() if rule.get("state") == "firing"] == []
+
+
+def test_what_a_dashboard_asks_is_answered(prometheus: httpx.Client, running: KillableHub) -> None:
+    body = {"channel": "web", "external_id": "visit-1", "customer_id": "c7"}
+    begun = httpx.post(
+        f"{running.url}/v1/interactions", json=body, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False
+    )
+    assert begun.status_code == 201
+    eventually(lambda: _answers(prometheus, "ctxhub_numbers_interactions_total > 0"), within=30)
+    for path in DASHBOARDS:
+        for panel in panels(path):
+            for target in panel["targets"]:
+                query = target["expr"].replace("$__rate_interval", "5m").replace("$tenant", ".*")
+                answer = prometheus.get("/query", params={"query": query})
+                assert answer.status_code == 200, f"{panel['title']}: {answer.text}"
+    for query in ("max(ctxhub_numbers_up)", "max(ctxhub_outbox_oldest_seconds)", "max(ctxhub_redis_used_bytes)"):
+        assert _answers(prometheus, query), query
