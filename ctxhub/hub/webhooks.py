@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -50,6 +50,7 @@ from ctxhub.store.feed import Bell
 
 log = structlog.get_logger()
 LOOK_EVERY = 1.0
+LEARN_EVERY = 30.0
 MEASURE_EVERY = 5.0
 LEFT_FOR = timedelta(minutes=1)
 MOST_READ = 4096
@@ -101,6 +102,8 @@ class Webhooks:
         self._bell = Bell()
         self._lines: dict[Endpoint, _Line] = {}
         self._fresh: set[Place] = set()
+        self._known: dict[str, set[Endpoint]] = {}
+        self._asks_all_at = 0.0
         self._measured: set[Endpoint] = set()
 
     async def queue(self, told: Sequence[tuple[Who, dict[str, Any]]]) -> None:
@@ -114,7 +117,10 @@ class Webhooks:
             if spec.wants(event)
         ]
         if await self._deliveries.queue(wanted, now):
-            self._fresh |= {self._deliveries.place(endpoint, delivery) for endpoint, delivery, _ in wanted}
+            places = {self._deliveries.place(endpoint, delivery) for endpoint, delivery, _ in wanted}
+            for partition, endpoint in places:
+                self._known.get(partition, set()).add(endpoint)
+            self._fresh |= places
             self._bell.ring()
 
     async def run(self) -> None:
@@ -142,11 +148,31 @@ class Webhooks:
         held = set(self._held())
         places, self._fresh = self._fresh, set()
         if everywhere:
-            places = set(await self._deliveries.endpoints(sorted(held)))
+            places = set(await self._places(held))
         await self._look({place for place in places if place[0] in held})
         for endpoint, line in list(self._lines.items()):
             for one in self._taken(endpoint, line, held):
                 group.create_task(self._tried(partial(self._one, one)))
+
+    async def _places(self, held: Collection[str]) -> list[Place]:
+        """Return where anything may wait in partitions that this process holds.
+
+        Redis is asked about a partition when this process takes it over; from then on nobody else queues there. What
+        was queued while another process had it for a moment is found as all are asked again, twice a minute.
+        """
+        now = asyncio.get_running_loop().time()
+        asked = sorted(held if now >= self._asks_all_at else set(held) - self._known.keys())
+        # What is queued while Redis is asked is added to the same sets.
+        self._known = known = {partition: self._known.get(partition, set()) for partition in held}
+        try:
+            for partition, endpoint in await self._deliveries.endpoints(asked):
+                known[partition].add(endpoint)
+        except CtxhubError:
+            self._known = {}
+            raise
+        if len(asked) == len(held):
+            self._asks_all_at = now + LEARN_EVERY
+        return [(partition, endpoint) for partition, endpoints in known.items() for endpoint in endpoints]
 
     async def _look(self, places: set[Place]) -> None:
         """Learn what is due in some places, unless enough is known for now."""
@@ -300,10 +326,10 @@ class Webhooks:
 
     async def _measure(self) -> None:
         """Say how much waits in the partitions that this process holds, and how old the oldest is."""
-        held = list(self._held())
-        endpoints = {endpoint for _, endpoint in await self._deliveries.endpoints(held)}
+        places = await self._places(set(self._held()))
+        endpoints = {endpoint for _, endpoint in places}
         for endpoint in endpoints | self._measured:
-            backlog = await self._deliveries.backlog(endpoint, held)
+            backlog = await self._deliveries.backlog(endpoint, [place for place, other in places if other == endpoint])
             age = (self._clock() - backlog.oldest_at).total_seconds() if backlog.oldest_at else 0.0
             WEBHOOK_WAITING.labels(*endpoint).set(backlog.waiting)
             WEBHOOK_OLDEST.labels(*endpoint).set(age)
