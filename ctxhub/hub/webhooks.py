@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
-from ctxhub.errors import CtxhubError, Unknown
+from ctxhub.errors import CtxhubError
 from ctxhub.hub.audit import Audit
 from ctxhub.hub.briefs import Briefs
 from ctxhub.hub.changes import Clock
+from ctxhub.hub.endpoints import Endpoints
 from ctxhub.hub.outward import Bounds, NotReached, Outward
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_OLDEST, WEBHOOK_WAITING
@@ -32,7 +33,6 @@ from ctxhub.model.brief_words import Audience
 from ctxhub.model.circuit import CLOSED, Circuit
 from ctxhub.model.disclosure import Reader
 from ctxhub.model.signature import BadSecret, secret_of, signed
-from ctxhub.model.value import rfc3339
 from ctxhub.model.webhook import (
     GIVEN_UP_AFTER,
     Answer,
@@ -93,6 +93,7 @@ class Webhooks:
     ) -> None:  # fmt: skip
         self._tenants = tenants
         self._deliveries = deliveries
+        self._endpoints = Endpoints(tenants, deliveries, clock)
         self._briefs = briefs
         self._audit = audit
         self._mail = mail
@@ -336,51 +337,20 @@ class Webhooks:
         self._measured |= endpoints
 
     async def listed(self, tenant: str) -> list[dict[str, Any]]:
-        """Return every endpoint of a tenant as it stands: what it is told, and how its queue does."""
-        specs = self._tenants.of(tenant).webhooks
-        endpoints = [Endpoint(tenant, name) for name in specs]
-        disabled = await self._deliveries.disabled(endpoints)
-        return [await self._shown(each, specs[each.name], disabled.get(each)) for each in endpoints]
-
-    async def _shown(
-        self, endpoint: Endpoint, spec: WebhookSpec, disabled: tuple[str, datetime] | None
-    ) -> dict[str, Any]:
-        """Return one endpoint as it stands; its circuit is the one of this process."""
-        backlog = await self._deliveries.backlog(endpoint)
-        is_off = disabled is not None and disabled[0] == spec.url
-        return {
-            "name": endpoint.name,
-            "url": spec.url,
-            "events": spec.events,
-            "queues": spec.queues,
-            "content": spec.content,
-            "order": spec.order,
-            "disabled_at": rfc3339(disabled[1]) if disabled and is_off else None,
-            "circuit": self._line(endpoint).circuit.state(self._clock()),
-            "waiting": backlog.waiting,
-            "oldest_at": rfc3339(backlog.oldest_at) if backlog.oldest_at else None,
-            "delivered": backlog.delivered,
-            "dead": backlog.dead,
-        }
+        """Return every endpoint of a tenant as it stands; its circuit is the one of this process."""
+        now = self._clock()
+        return [
+            each | {"circuit": self._line(Endpoint(tenant, each["name"])).circuit.state(now)}
+            for each in await self._endpoints.listed(tenant)
+        ]
 
     async def deliveries(self, tenant: str, name: str, state: DeliveryState, most: int) -> list[dict[str, Any]]:
         """Return deliveries to an endpoint that wait, were acknowledged lately, or were given up."""
-        self._must_be_declared(tenant, name)
-        found = await self._deliveries.listed(Endpoint(tenant, name), state, most)
-        return [{"state": state, **delivery.model_dump(mode="json")} for delivery in found]
+        return await self._endpoints.deliveries(tenant, name, state, most)
 
     async def redrive(self, tenant: str, name: str) -> int:
         """Queue all that was given up for an endpoint again, and let it be called again; return how much it was."""
-        self._must_be_declared(tenant, name)
-        endpoint = Endpoint(tenant, name)
-        await self._deliveries.enable(endpoint)
-        self._line(endpoint).circuit = CLOSED
-        count = await self._deliveries.redrive(endpoint, self._clock())
+        count = await self._endpoints.redrive(tenant, name)
+        self._line(Endpoint(tenant, name)).circuit = CLOSED
         self._bell.ring()
-        log.info("webhook.redriven", tenant=tenant, webhook=name, deliveries=count)
         return count
-
-    def _must_be_declared(self, tenant: str, name: str) -> None:
-        """Refuse an endpoint that the tenant's file does not have."""
-        if name not in self._tenants.of(tenant).webhooks:
-            raise Unknown(f"there is no webhook {name!r}", webhook=name)
