@@ -329,7 +329,8 @@ def _after(context: Context, handoff: Handoff, said: Said, now: datetime) -> Cha
     callback = _callback_of(handoff)
     if said.outcome == "answered":
         reached = handoff.but(outcome="answered", agent_id=said.agent_id or handoff.agent_id)
-        return settle(context, reached, "completed", now, outcome="answered")
+        by = {"agent_id": reached.agent_id} if reached.agent_id else {}
+        return settle(context, reached, "completed", now, outcome="answered", **by)
     if said.outcome == "refused":
         return settle(context, handoff.but(outcome="refused"), "cancelled", now, reason="refused")
     if len(callback.made) >= callback.attempts:
