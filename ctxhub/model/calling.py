@@ -20,8 +20,9 @@ from ctxhub.model.lapsing import end
 
 OUT_OF_TURN = "out_of_turn"
 AFTER_THE_END = "after_the_end"
-#: Told under an agent's key: it lets nobody in.
+#: Told under an agent's key: it lets nobody in but by an offer that waits for him, or where who has the floor tells it.
 BY_AGENT = "by_agent"
+BY_HOLDER = "by_holder"
 #: Of so many names none is added any more.
 MOST_REFS = 64
 _OF_MARK = ("agent_id", "role", "queue", "bot", "step", "say", "position", "expected_wait")
@@ -60,8 +61,10 @@ def _reported(
     told = _told(context, interaction, event, mark, before.course, call.course)
     if call == before:
         return Change(context, [told])
-    courses = (before.course, call.course)
-    followed = _followed(_Report(context, interaction.interaction_id, *courses, now, ids, event.event_id))
+    trusted = BY_AGENT not in event.marks or BY_HOLDER in event.marks
+    known = [one.attested.holder for one in (before, call)]
+    seen = (before.course, call.course, known, trusted)
+    followed = _followed(_Report(context, interaction.interaction_id, *seen, now, ids, event.event_id))
     return Change(followed.context, [told, *followed.events])
 
 
@@ -170,12 +173,18 @@ def _queue(context: Context, interaction_id: str) -> str | None:
 
 
 class _Report(NamedTuple):
-    """One report at work: the context so far, what was so before, what is so now, and how handoffs get their ids."""
+    """One report at work: the context so far, what was so before, what is so now, and how handoffs get their ids.
+
+    `known` is who held the call before, and who holds it now, by what no agent told of himself; `trusted` where this
+    report is none of those, or is told by whoever has the floor.
+    """
 
     context: Context
     interaction_id: str
     before: Course
     course: Course
+    known: list[str | None]
+    trusted: bool
     now: datetime
     ids: HandoffIds
     seed: str
@@ -214,16 +223,25 @@ def _placed(report: _Report) -> Change:
 
 
 def _held(report: _Report) -> Change:
-    """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own."""
+    """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own.
+
+    Who only says so himself gets nothing by that but the offer that waits for him: else an agent could be in sight of a
+    customer for as long as he liked.
+    """
     agent_id, interaction = report.course.holder, report.interaction
-    if agent_id is None or agent_id == report.before.holder or not interaction.is_open:
+    before, now = report.known
+    sure = report.trusted or now == agent_id
+    is_old = agent_id == report.before.holder and (agent_id == before or agent_id != now)
+    if agent_id is None or is_old or not interaction.is_open:
         return Change(report.context, [])
     mine = _of(report.context, report.interaction_id, agent_id)
     if mine is not None and interaction.holder == Holder(party="agent", id=agent_id):
         on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
-        return Change(report.context.with_handoff(on_the_line), [])
+        return Change(report.context.with_handoff(on_the_line) if sure else report.context, [])
     offer = _waiting(report.context, report.interaction_id)
-    return _taken(report, agent_id) if offer is None else _accepted(report.context, offer, agent_id, report.now)
+    if offer is not None and (sure or offer.to.agent in (None, agent_id)):
+        return _accepted(report.context, offer, agent_id, report.now)
+    return _taken(report, agent_id) if sure and offer is None else Change(report.context, [])
 
 
 def _of(context: Context, interaction_id: str, agent_id: str) -> Handoff | None:
@@ -280,7 +298,7 @@ def _let_in(report: _Report) -> Change:
 def _given(report: _Report) -> Change:
     """Let a call that was given away wait where it went, or go on with the bot it went back to."""
     given, interaction = report.course.given, report.interaction
-    to = _whither(given) if given is not None and given != report.before.given else None
+    to = _whither(given) if given is not None and given != report.before.given and report.trusted else None
     if given is None or to is None or not interaction.is_open or _waiting(report.context, report.interaction_id):
         return Change(report.context, [])
     made = _made(report, to, given.at.isoformat()).but(step=given.step, say=given.say)
@@ -312,7 +330,7 @@ def _over(report: _Report) -> Change:
 
 def _served(report: _Report) -> Change:
     """Let an agent wrap up who turns out to have held a call that is over already."""
-    agent_id = report.course.held_last
+    agent_id = report.course.held_last if report.trusted else None
     mine = (h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id)
     if report.interaction.is_open or agent_id is None or any(handoff.agent_id == agent_id for handoff in mine):
         return Change(report.context, [])
