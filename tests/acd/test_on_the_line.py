@@ -320,3 +320,17 @@ async def test_an_unknown_number_becomes_known_in_the_middle_of_the_call(callers
     assert moved["ok"]["customer_id"] == known.scene.customer_id
     await switch.tell(call.ucid, "ended", after=60)
     assert (await call.handoff())["state"] == "accepted"
+
+
+async def test_a_bot_that_got_the_customer_back_ends_with_a_disposition_of_its_own(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await an_answered_call(callers, switch)
+    held = {"agent_id": "ann", "fence": 2, "note": "asks for the balance alone"}
+    back = ok(await callers.ann.post(f"/v1/handoffs/{call.handoff_id}/return", held))
+    assert (back["offered"]["to"], (await call.interaction())["holder"]["party"]) == ({"bot": "ivr"}, "bot")
+    ended = await call.scene.end(disposition="told by the menu", outcome="resolved")
+    assert (ended["interaction"]["state"], ended["interaction"]["holder"]["party"]) == ("ended", "bot")
+    told = next(event for event in await call.timeline() if event["type"] == "interaction.ended")
+    assert (told["data"]["disposition"], told["data"]["outcome"]) == ("told by the menu", "resolved")
+    assert await call.states() == ["returned", "completed"]
