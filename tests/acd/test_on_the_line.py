@@ -328,7 +328,7 @@ async def test_a_bot_that_got_the_customer_back_ends_with_a_disposition_of_its_o
     call = await an_answered_call(callers, switch)
     held = {"agent_id": "ann", "fence": 2, "note": "asks for the balance alone"}
     back = ok(await callers.ann.post(f"/v1/handoffs/{call.handoff_id}/return", held))
-    assert (back["offered"]["to"], (await call.interaction())["holder"]["party"]) == ({"bot": "ivr"}, "bot")
+    assert (back["offered"]["to"], (await call.interaction())["holder"]["party"]) == ({"bot": "bot"}, "bot")
     ended = await call.scene.end(disposition="told by the menu", outcome="resolved")
     assert (ended["interaction"]["state"], ended["interaction"]["holder"]["party"]) == ("ended", "bot")
     told = next(event for event in await call.timeline() if event["type"] == "interaction.ended")
