@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -429,6 +429,12 @@ class Contexts:
             names.append(key)
             args += [len(names), value, lives]
         return args
+
+    async def know(self, who: Who, prints: Mapping[str, str], version: int) -> None:
+        """Let a customer recognise events of another's timeline, by ids and fingerprints; may be repeated."""
+        events = self.keys(who).events
+        known = [("HSETNX", events, event_digest(name), f"{version}:{print_}") for name, print_ in prints.items()]
+        await self._server.pipeline(*known, writes=True)
 
     async def timeline(self, who: Who, after: int, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Return the events after one version and before another, oldest first."""
