@@ -72,7 +72,7 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
             yield url
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_its_own_runner_finds_nothing_with_all_checks(url: str, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
     run = await asyncio.create_subprocess_exec(
@@ -152,7 +152,7 @@ class Following:
             self._machine.run(settings=_SCENARIOS)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_its_state_machine_finds_nothing_wherever_the_links_lead(url: str) -> None:
     async with httpx.AsyncClient() as http:
         description = (await http.get(f"{url}/openapi.json")).json()
