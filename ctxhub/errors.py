@@ -375,7 +375,7 @@ class Forbidden(CtxhubError):
     status = 403
     code = "forbidden"
     title = "Not allowed"
-    remedy = "Use a key whose role allows it."
+    remedy = "Use a key whose role and bounds allow it."
 
 
 class AssuranceNotAllowed(Forbidden):

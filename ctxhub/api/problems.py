@@ -32,6 +32,7 @@ from ctxhub.errors import (
     WrongMediaType,
 )
 from ctxhub.metrics import REQUEST_SECONDS, REQUESTS
+from ctxhub.model.event import in_words
 from ctxhub.model.never_kept import cleaned, cleaned_text
 from ctxhub.model.value import rfc3339
 
@@ -138,7 +139,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(fault["type"] == "json_invalid" or _is_missing_body(fault) for fault in found):
         return problem_response(Malformed("the body is not JSON in UTF-8"))
-    faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in found]
+    faults = [{"pointer": _pointer(fault["loc"]), "detail": in_words(fault["msg"])} for fault in found]
     return problem_response(Invalid(f"{faults[0]['pointer']}: {faults[0]['detail']}", errors=faults))
 
 
