@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backup(commands)
     _add_epochs(commands)
     _add_audit(commands)
+    _add_webhooks(commands)
     _add_doctor(commands)
     _add_tenants(commands)
     add_looking(commands)
@@ -214,6 +215,26 @@ def _add_audit(commands: Any) -> None:
     show.add_argument("--until", metavar="TIME")
     for parser, name in ((verify, "verify"), (anchor, "anchor"), (show, "show")):
         parser.set_defaults(command="ctxhub.commands.work:audit", deed=name)
+        _add_places(parser)
+
+
+def _add_webhooks(commands: Any) -> None:
+    actions = commands.add_parser("webhooks", help="how endpoints stand, and what they were not told").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    listing = actions.add_parser("list", help="list endpoints: waiting, since when, dead, delivered lately, off since")
+    listing.add_argument("--tenant", help="this tenant's only")
+    listing.set_defaults(command="ctxhub.commands.webhooks:listed")
+    show = actions.add_parser("show", help="deliveries of an endpoint, as JSON lines")
+    show.add_argument("--state", choices=("waiting", "dead", "delivered"), default="dead")
+    show.add_argument("--limit", type=_at_least_one, default=200, help="how many at most")
+    show.set_defaults(command="ctxhub.commands.webhooks:show")
+    redrive = actions.add_parser("redrive", help="send all dead letters of an endpoint again")
+    redrive.set_defaults(command="ctxhub.commands.webhooks:redrive")
+    for parser in (show, redrive):
+        parser.add_argument("webhook", metavar="NAME", help="the endpoint, as the tenant's file names it")
+        parser.add_argument("--tenant", default="default")
+    for parser in (listing, show, redrive):
         _add_places(parser)
 
 

@@ -35,6 +35,7 @@
     ├── Forbidden              403  this key may not do that: use another
     │   └── AssuranceNotAllowed     it may not assert that: use a key with that level and method, or assert less
     ├── TooMany                429  wait `retry_after` seconds
+    │   └── Busy                    more came than this hub can serve in time: the same
     └── Unavailable            503  nothing was decided: try again after `retry_after` seconds
         ├── OutcomeUnknown          it may have happened: send it again with the same key or event ids
         ├── Unreadable              what is sealed can't be opened: bring the keys back, or what was changed
@@ -374,7 +375,7 @@ class Forbidden(CtxhubError):
     status = 403
     code = "forbidden"
     title = "Not allowed"
-    remedy = "Use a key whose role allows it."
+    remedy = "Use a key whose role and bounds allow it."
 
 
 class AssuranceNotAllowed(Forbidden):
@@ -392,6 +393,14 @@ class TooMany(CtxhubError):
     code = "too_many"
     title = "Too many tries"
     remedy = "Wait as long as Retry-After says."
+
+
+class Busy(TooMany):
+    """More calls came at once than the hub can serve in time; this one was not looked at."""
+
+    code = "busy"
+    title = "Too many calls at once"
+    remedy = "Wait as long as Retry-After says; if it goes on, run more workers or hubs."
 
 
 class Unavailable(CtxhubError):

@@ -37,6 +37,7 @@ __all__ = [
     "OUT_OF_TURN",
     "QUESTIONS_SAVED",
     "REDIS_ROUND_TRIPS",
+    "REDIS_SPARED",
     "RELEASED",
     "REPEATS",
     "REQUESTS",
@@ -69,8 +70,12 @@ CODES_REFUSED = Counter("ctxhub_codes_refused", "Handoff codes refused: unknown,
 LIMITED = Counter("ctxhub_limited", "Calls refused by a limit: of a key, a customer, or look-ups.", ["limit"])
 STREAMS_OPEN = Gauge("ctxhub_streams_open", "Streams open now.", ["kind"], multiprocess_mode="livesum")
 REDIS_ROUND_TRIPS = Counter("ctxhub_redis_round_trips", "Round trips to Redis.", ["operation"])
+REDIS_SPARED = Counter("ctxhub_redis_spared", "Calls refused at once since Redis did not answer the ones before.")
 
-ARCHIVE_UP = Gauge("ctxhub_archive_up", "Whether the archive answers: 1, or 0.", multiprocess_mode="livemin")
+ARCHIVE_UP = Gauge(
+    "ctxhub_archive_up", "Whether the archive answers: 1, or 0; absent where there is none.", ["database"],
+    multiprocess_mode="livemin",
+)  # fmt: skip
 ARCHIVE_BACKLOG = Gauge(
     "ctxhub_archive_backlog", "Writes that the archive does not have yet.", multiprocess_mode="livesum"
 )

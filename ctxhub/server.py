@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from ctxhub.api.admission import Admission
 from ctxhub.api.app import create_api, description
 from ctxhub.api.auth import Issuer, Tokens
 from ctxhub.api.hot import Hot
@@ -57,7 +58,7 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
     app.state.description = description
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
-    hubs.app = Borders(Hot(app))
+    hubs.app = Borders(Admission(Hot(app), settings.most_at_once))
     return _for_pages_of(settings, hubs.app)
 
 

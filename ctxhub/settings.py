@@ -161,6 +161,12 @@ class Settings(BaseModel):
     deadline: Span = Field(
         default=timedelta(seconds=2.5), description="How long one request may take, its retries included."
     )
+    most_at_once: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="How many calls one process has in hand at once; more are refused at once with 429 busy.",
+    )
     redis_connections: int = Field(
         default=32, ge=2, le=10_000, description="The most connections to Redis that one process holds."
     )

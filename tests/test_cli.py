@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from ctxhub.hub.keys import Principal
+from ctxhub.model.interaction import Start
+from ctxhub.model.webhook import Settled
+from ctxhub.server import opened
 from ctxhub.settings import Settings
+from ctxhub.store.contexts import Who
+from ctxhub.store.deliveries import Deliveries
 from ctxhub.store.embedded import EmbeddedServer, embedded_server, running_server
+from tests.commanding import commanded
 
 ROOT = Path(__file__).parents[1]
 
@@ -321,3 +330,57 @@ def test_what_is_done_with_keys_on_the_command_line_leaves_a_line_in_a_trail_tha
         (1, "key.created", "operator"), (2, "key.revoked", "operator"),
     ]  # fmt: skip
     assert ctxhub("audit", "verify", *data).stdout == "acme: 2 entries, up to number 2: whole\n"
+
+
+HOOKS = """
+webhooks:
+  crm: {url: "https://crm.example.com/hooks", secret: CRM_SECRET, events: [interaction.started]}
+  quiet: {url: "https://quiet.example.com/hooks", secret: CRM_SECRET, events: [interaction.ended]}
+"""
+
+
+async def _given_up(settings: Settings) -> None:
+    """Let one delivery to the CRM wait, and another be given up."""
+    async with opened(settings) as hub:
+        teller = Principal(tenant="default", name="tests", role="adapter")
+        for name in ("c1", "c2"):
+            start = Start(channel="chat", external_id=f"visit of {name}", customer_id=name)
+            await hub.interactions.start(teller, start)
+            who = Who("default", name)
+            events = await hub.changes.contexts.timeline(who, 0, None, 10)
+            await hub.webhooks.queue([(who, event) for event in events])
+        now, deliveries = hub.ways.clock(), Deliveries(hub.server)
+        places = await deliveries.endpoints(hub.server.keys.every_partition())
+        (first, _) = await deliveries.due(places, now, 10)
+        queued = await deliveries.read(first)
+        assert queued is not None
+        await deliveries.settle(queued, Settled("dead", queued.delivery.but(said="400", said_at=now), now))
+
+
+def test_dead_letters_are_listed_shown_and_driven_again_on_the_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "tenants"
+    folder.mkdir()
+    environ = _environ() | {"CTXHUB_TENANTS": str(a_folder(folder, default=HOOKS))}
+    command, data = partial(commanded, environ=environ), ("--data", str(tmp_path / "data"))
+    with embedded_server(Settings(data=tmp_path / "data", durability="fast")) as server:
+        settings = Settings(data=tmp_path / "data", tenants=folder, durability="fast").with_secrets()
+        asyncio.run(_given_up(settings.with_redis(server.url)))
+        crm, quiet = (line.split("\t") for line in command("webhooks", "list", *data).stdout.splitlines())
+        assert (crm[:3], crm[4:]) == (["default", "crm", "1"], ["1", "0", "-", "https://crm.example.com/hooks"])
+        assert quiet[:5] == ["default", "quiet", "0", "-", "0"]
+        (dead,) = map(json.loads, command("webhooks", "show", "crm", *data).stdout.splitlines())
+        assert (dead["state"], dead["said"], dead["type"]) == ("dead", "400", "interaction.started")
+        done = command("webhooks", "redrive", "crm", *data)
+        assert (done.returncode, done.stderr.split(";")[0]) == (0, "1 dead letters are queued again for crm")
+        waiting = command("webhooks", "show", "crm", "--state", "waiting", *data).stdout.splitlines()
+        assert len(waiting) == 2
+        trail = command("audit", "show", "--action", "webhook.redriven", *data).stdout.splitlines()
+        assert [json.loads(line)["about"] for line in trail] == [{"name": "crm"}]
+
+
+def test_a_webhook_or_tenant_that_there_is_not_is_named(tmp_path: Path) -> None:
+    command, data = partial(commanded, environ=_environ()), ("--data", str(tmp_path))
+    with embedded_server(Settings(data=tmp_path, durability="fast")):
+        for action in ("show", "redrive"):
+            assert "there is no webhook 'crm'" in complaint(command("webhooks", action, "crm", *data))
+        assert "there is no tenant 'bank'" in complaint(command("webhooks", "list", "--tenant", "bank", *data))

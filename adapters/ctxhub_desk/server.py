@@ -17,7 +17,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ctxhub.client import (
+    AttemptSaid,
     Brief,
+    Claim,
+    ClaimRequest,
     ContextHub,
     CtxhubError,
     Degraded,
@@ -58,6 +61,7 @@ from ctxhub_desk.translate import (
     offer,
     offers,
     presence,
+    step_after,
     told_before,
     work,
 )
@@ -69,6 +73,7 @@ DEGRADED = "X-Ctxhub-Degraded"
 ANSWERED_WITHIN = 5.0
 READ_WITHIN = 2.5
 MOST_VIEWS = 500
+CLAIMED_FOR = 900
 
 _PRINTED = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Id = Annotated[str, Field(pattern=_PRINTED, max_length=128)]
@@ -122,6 +127,25 @@ class Return(Held):
     step: Name | None = None
 
 
+class Dial(Body):
+    """Which attempt at a callback is made now."""
+
+    attempt: Annotated[int, Field(ge=1, le=10)]
+
+
+class Attempted(Dial):
+    """What came of it."""
+
+    outcome: Literal["answered", "busy", "no_answer", "failed", "refused"]
+
+
+class Claiming(Body):
+    """Which step the agent does now, that must not be done twice."""
+
+    interaction_id: Id
+    step: Name
+
+
 class Saying(Body):
     """Something told about the interaction; an `event_id` sent again takes effect once."""
 
@@ -159,6 +183,14 @@ class Note(Saying):
     """A note for whoever comes next."""
 
     text: Annotated[str, Field(min_length=1)]
+
+
+class StepDone(Saying):
+    """A step that was done under a claim."""
+
+    kind: Name
+    step: Name
+    fence: int
 
 
 class Reveal(Body):
@@ -464,6 +496,20 @@ async def accept(desk: AtDesk, agent: ByAgent, handoff_id: str, lang: Lang = "en
     return desk.seen((agent.mark, handoff_id, lang), shown)
 
 
+@api.post("/handoffs/{handoff_id}/dial")
+async def dial(agent: ByAgent, handoff_id: str, body: Dial) -> dict[str, Any]:
+    """Take the attempt at a callback that the agent holds, with the number; again, the same while it lasts."""
+    dialled = await agent.hub.handoffs.dial(handoff_id, key=f"desk-{handoff_id}-{body.attempt}-{agent.mark}")
+    return {"attempt": dialled.attempt, "number": dialled.number, "version": dialled.handoff.version}
+
+
+@api.post("/handoffs/{handoff_id}/attempts")
+async def attempted(agent: ByAgent, handoff_id: str, body: Attempted) -> dict[str, OfferShown]:
+    """Say what came of the attempt."""
+    said = AttemptSaid(attempt=body.attempt, outcome=body.outcome, agent_id=agent.agent_id)
+    return _shown(await agent.hub.handoffs.attempted(handoff_id, said))
+
+
 @api.post("/handoffs/{handoff_id}/decline")
 async def decline(agent: ByAgent, handoff_id: str, body: Decline) -> dict[str, OfferShown]:
     """Leave a handoff to others."""
@@ -597,6 +643,28 @@ async def add_note(desk: AtDesk, agent: ByAgent, response: Response, customer_id
     """Keep a note."""
     note = told("note.added", interaction_id=body.interaction_id, party="agent", event_id=body.event_id, text=body.text)
     return await _tell(desk, agent, response, customer_id, body.event_id, note)
+
+
+@api.post("/customers/{customer_id}/journeys/{journey_id}/claim")
+async def claim(agent: ByAgent, customer_id: str, journey_id: str, body: Claiming) -> Claim:
+    """Claim a step before doing it; whoever comes second is told who does it, and until when."""
+    wanted = ClaimRequest(
+        step=body.step, by=agent.agent_id, for_seconds=CLAIMED_FOR, interaction_id=body.interaction_id
+    )
+    return await agent.hub.journeys.claim(customer_id, journey_id, wanted)
+
+
+@api.post("/customers/{customer_id}/journeys/{journey_id}/done")
+async def step_done(agent: ByAgent, customer_id: str, journey_id: str, body: StepDone) -> dict[str, Any]:
+    """Say that a claimed step is done: the journey goes on to the next one, or is completed."""
+    after = step_after(await agent.hub.tenants.read(), body.kind, body.step)
+    how: dict[str, Any] = {"step": after} if after else {}
+    done = told(
+        "journey.advanced" if after else "journey.completed", interaction_id=body.interaction_id, party="agent",
+        journey_id=journey_id, event_id=body.event_id, fence=body.fence, **how,
+    )  # fmt: skip
+    kept = await agent.hub.events.tell(customer_id, done)
+    return {"version": kept.version}
 
 
 @api.get("/facts")

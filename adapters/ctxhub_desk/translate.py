@@ -16,6 +16,7 @@ from ctxhub.client import (
     AgentView,
     Answer,
     Assurance,
+    Callback,
     Commitment,
     ContextView,
     Event,
@@ -29,6 +30,7 @@ from ctxhub.client import (
     Origin,
     PresenceState,
     Risk,
+    Step,
     Suggestion,
     Target,
     Tenant,
@@ -43,6 +45,23 @@ _QUESTION = {"en": "May I ask for this: {label}?", "zh": "请问您的“{label}
 
 class Shown(BaseModel, frozen=True):
     """A value on its way to the page."""
+
+
+class AttemptShown(Shown):
+    """What came of one attempt to call back."""
+
+    at: datetime
+    outcome: str
+
+
+class CallbackShown(Shown):
+    """A callback on its card: which attempt comes next, or is being made, until when, and what came of those before."""
+
+    phase: str
+    attempt: int
+    of: int
+    until: datetime
+    made: list[AttemptShown]
 
 
 class OfferShown(Shown):
@@ -68,6 +87,7 @@ class OfferShown(Shown):
     suggested: Suggestion | None
     chained: bool
     prefers: str | None = None
+    callback: CallbackShown | None = None
 
 
 class WorkHandoff(OfferShown):
@@ -155,8 +175,18 @@ class StepShown(Shown):
     label: str
 
 
+class ClaimShown(Shown):
+    """Who does a step now that must not be done twice, until when; the fence is for who claimed it."""
+
+    step: str
+    label: str
+    by: str
+    until: datetime
+    fence: int | None
+
+
 class JourneyShown(Shown):
-    """A journey with what it still needs."""
+    """A journey with what it still needs; `once` is its step where that must not be done twice, `claim` who does it."""
 
     journey_id: str
     kind: str
@@ -166,6 +196,8 @@ class JourneyShown(Shown):
     current: bool
     missing: list[Askable]
     steps: list[StepShown]
+    once: StepShown | None = None
+    claim: ClaimShown | None = None
 
 
 class CommitmentShown(Shown):
@@ -290,7 +322,7 @@ def work(
     interaction = _interaction(context, handoff.interaction_id)
     speak = (interaction and interaction.language) or language
     current = handoff.journey_id or (interaction.journey_id if interaction else None)
-    journeys = _journeys(context, current, tenant, language, speak)
+    journeys = _journeys(context, current, tenant, language, speak, agent_id)
     return Work(
         handoff=_held(handoff, agent_id, fence),
         customer=_customer(context),
@@ -399,9 +431,19 @@ def told_before(answers: Iterable[Answer], tenant: Tenant, language: str) -> lis
 
 def _offer_fields(handoff: HandoffView) -> dict[str, Any]:
     """Return what card and work view have in common."""
-    shared = {name: getattr(handoff, name) for name in OfferShown.model_fields if name not in ("chained", "prefers")}
+    own = ("chained", "prefers", "callback")
+    shared = {name: getattr(handoff, name) for name in OfferShown.model_fields if name not in own}
     prefers = handoff.prefers.agent if handoff.prefers else None
-    return shared | {"chained": handoff.parent_id is not None, "prefers": prefers}
+    called = _callback(handoff.callback) if handoff.callback else None
+    return shared | {"chained": handoff.parent_id is not None, "prefers": prefers, "callback": called}
+
+
+def _callback(callback: Callback) -> CallbackShown:
+    """Show a callback without its number, which only whoever dials gets."""
+    made = [AttemptShown(at=attempt.at, outcome=attempt.outcome) for attempt in callback.made]
+    return CallbackShown(
+        phase=callback.phase, attempt=callback.attempt, of=callback.attempts, until=callback.until, made=made
+    )
 
 
 def _promise(promise: Commitment) -> CommitmentShown:
@@ -440,23 +482,52 @@ def _interaction_shown(interaction: InteractionView | None) -> InteractionShown 
 
 
 def _journeys(
-    context: ContextView, current: str | None, tenant: Tenant, language: str, speak: str
+    context: ContextView, current: str | None, tenant: Tenant, language: str, speak: str, agent_id: str | None = None
 ) -> list[JourneyShown]:
     """Show the journeys, the one that is being worked on first, then the freshest."""
     freshest = sorted(context.journeys, key=lambda journey: journey.updated_at, reverse=True)
-    shown = [_journey(journey, journey.journey_id == current, tenant, language, speak) for journey in freshest]
+    shown = [
+        _journey(journey, journey.journey_id == current, tenant, language, speak).model_copy(
+            update={"claim": _claim(journey, tenant, language, agent_id)}
+        )
+        for journey in freshest
+    ]
     return sorted(shown, key=lambda journey: not journey.current)
+
+
+def _claim(journey: JourneyView, tenant: Tenant, language: str, agent_id: str | None) -> ClaimShown | None:
+    """Show who does a journey's step; its fence to the agent who does."""
+    claim = journey.claim
+    if claim is None:
+        return None
+    label = spoken_by(tenant.kind(journey.kind).at(claim.step).say, language, claim.step)
+    fence = claim.fence if claim.by == agent_id else None
+    return ClaimShown(step=claim.step, label=label, by=claim.by, until=claim.until, fence=fence)
+
+
+def step_after(tenant: Tenant, kind: str, step: str) -> str | None:
+    """Return the step that comes after one, or None where that is the last."""
+    names = [declared.step for declared in tenant.kind(kind).steps]
+    later = names[names.index(step) + 1 :] if step in names else []
+    return later[0] if later else None
 
 
 def _journey(journey: JourneyView, current: bool, tenant: Tenant, language: str, speak: str) -> JourneyShown:
     """Show one journey."""
     steps = tenant.kind(journey.kind).steps
+    here = next((step for step in steps if journey.step in (None, step.step)), None)
     return JourneyShown(
         journey_id=journey.journey_id, kind=journey.kind, label=kind_label(tenant, journey.kind, language),
         state=journey.state, step=journey.step, current=current,
         missing=[askable(tenant, name, language, speak) for name in journey.missing],
-        steps=[StepShown(step=step.step, label=spoken_by(step.say, language, step.step)) for step in steps],
+        steps=[_step(step, language) for step in steps],
+        once=_step(here, language) if here is not None and here.once else None,
     )  # fmt: skip
+
+
+def _step(step: Step, language: str) -> StepShown:
+    """Show a step as the tenant calls it."""
+    return StepShown(step=step.step, label=spoken_by(step.say, language, step.step))
 
 
 def _path(context: ContextView, otherwise: str | None) -> list[str]:

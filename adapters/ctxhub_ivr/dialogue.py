@@ -115,14 +115,12 @@ class Dialogue:
             return await self._leaving.to_a_human()
         if not digits:
             return await self._once_more(self._pages.pin)
-        claimed = await self._claimed()
         try:
-            answer = await self._check_pin(hook, digits, claimed)
+            answer = await self._check_pin(hook, digits, await self._claimed())
         except HookFailed as error:
             log.warning("ivr.hook_failed", hook="pin", call=self._call.call_sid, reason=str(error))
             return self._pages.menu(self._state.next(), self._pages.says("pin_away"))
-        names_whom = answer.customer_id is not None or claimed is None
-        return await self._verified(answer) if answer.ok and names_whom else await self._pin_refused()
+        return await self._verified(answer) if answer.ok else await self._pin_refused()
 
     async def resume(self) -> bytes:
         """Go on with one of the journeys that were offered, or with something else."""

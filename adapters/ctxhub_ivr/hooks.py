@@ -9,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctxhub.client import Hook, HookFailed, SecureAnswer, SignedHooks
 
+_NAMES_NOBODY = (
+    "the PIN hook says `ok` without `customer_id`: it must name whose PIN it is, "
+    "since the tenant's file declares types of identifiers"
+)
+
 
 class PinAnswer(BaseModel):
     """What the tenant says about a PIN."""
@@ -27,14 +32,17 @@ class Hooks(SignedHooks):
     async def check_pin(
         self, hook: Hook, message_id: str, *, call_sid: str, phone: str | None, pin: str, claimed: str | None = None
     ) -> PinAnswer:
-        """Ask whether the PIN is right, that of a customer who was `claimed`; `HookFailed` when nobody can tell."""
+        """Ask whether the PIN is right; `HookFailed` when nobody can tell, or whose it is though one was `claimed`."""
         whose = {"customer_id": claimed} if claimed else {}
         answer = await self.post(hook, message_id, {"call_sid": call_sid, "phone": phone, "pin": pin} | whose)
         try:
-            return PinAnswer.model_validate_json(answer.content)
+            found = PinAnswer.model_validate_json(answer.content)
         except ValidationError:
             # The cause is dropped: it would repeat what the other side sent, which may hold the PIN.
             raise HookFailed("the PIN hook's answer is not as agreed") from None
+        if found.ok and claimed and found.customer_id is None:
+            raise HookFailed(_NAMES_NOBODY)
+        return found
 
     async def check_secure(
         self, hook: Hook, message_id: str, *, call_sid: str, phone: str | None, prompt: str, kind: str, keyed: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 from ctxhub import __version__
 from ctxhub.api import (
@@ -72,8 +73,13 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     )
     for noun in ROUTERS:
         app.include_router(noun.router)
-    problems.install(app)
+    problems.install(app, _routes())
     return app
+
+
+def _routes() -> list[BaseRoute]:
+    """Return every route of the hub's own."""
+    return [route for noun in ROUTERS for route in noun.router.routes]
 
 
 def description(app: FastAPI) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def description(app: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]
-        refusals.describe(document, [route for noun in ROUTERS for route in noun.router.routes])
+        refusals.describe(document, _routes())
         onward.lead_on(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from ctxhub.errors import CtxhubError
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
-from ctxhub.model.audit import Entry, names_seen
+from ctxhub.model.audit import names_seen, text_with
 from ctxhub.model.never_kept import cleaned
 
 #: Route to action: whoever calls it sees something of a customer, or changes identity, assurance, disclosure or keys.
@@ -104,10 +104,10 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
     if action == "events.told":
         await _note_told(hub, request, caller, response)
         return
-    entry = await _entry(hub, request, caller, action, body, response)
-    if caller.role == "agent" and entry.agent_id and entry.customer and action in _LOOKING:
-        await hub.access.watch(caller.tenant, entry.agent_id, entry.customer)
-    await hub.audit.note(caller.tenant, entry)
+    line = await _line(hub, request, caller, action, body, response)
+    if caller.role == "agent" and line["agent_id"] and line["customer"] and action in _LOOKING:
+        await hub.access.watch(caller.tenant, line["agent_id"], line["customer"])
+    await hub.audit.note(caller.tenant, text_with(line))
 
 
 async def note_refusal(hub: Hub, request: Request, caller: Principal | None, refusal: CtxhubError) -> None:
@@ -115,23 +115,24 @@ async def note_refusal(hub: Hub, request: Request, caller: Principal | None, ref
     action = AUDITED.get((request.method, _path(request)))
     if action is None or caller is None or not hub.audit.on:
         return
-    entry = await _entry(hub, request, caller, action, b"", None)
-    await hub.audit.note(caller.tenant, entry.but(outcome="refused", about=entry.about | {"code": refusal.code}))
+    line = await _line(hub, request, caller, action, b"", None)
+    refused = {"outcome": "refused", "about": line["about"] | {"code": refusal.code}}
+    await hub.audit.note(caller.tenant, text_with(line | refused))
 
 
 async def note_shown_context(hub: Hub, request: Request, caller: Principal, version: int) -> None:
     """Note a context that a refusal shows."""
     if hub.audit.on:
-        entry = await _entry(hub, request, caller, "context.read", b"", None)
-        await hub.audit.note(caller.tenant, entry.but(version=version))
+        line = await _line(hub, request, caller, "context.read", b"", None)
+        await hub.audit.note(caller.tenant, text_with(line | {"version": version}))
 
 
 async def note_stream(hub: Hub, request: Request, action: str, first: str, last: str) -> None:
     """Note what an open stream has shown: from which id to which; a customer's are versions."""
-    entry = await _entry(hub, request, request.state.caller, action, b"", None)
+    line = await _line(hub, request, request.state.caller, action, b"", None)
     version = int(last) if last.isdigit() else None
-    span = {"first": first, "last": last}
-    await hub.audit.note(request.state.caller.tenant, entry.but(version=version, about=entry.about | span))
+    span = {"version": version, "about": line["about"] | {"first": first, "last": last}}
+    await hub.audit.note(request.state.caller.tenant, text_with(line | span))
 
 
 async def _note_told(hub: Hub, request: Request, caller: Principal, response: Response) -> None:
@@ -142,35 +143,35 @@ async def _note_told(hub: Hub, request: Request, caller: Principal, response: Re
     types = sorted({event["type"] for event in orjson.loads(raw)["events"]})
     if not any(type_.startswith(_FAMILIES) for type_ in types):
         return
-    entry = await _entry(hub, request, caller, "events.told", b"", response)
-    await hub.audit.note(caller.tenant, entry.but(about={"types": types}))
+    line = await _line(hub, request, caller, "events.told", b"", response)
+    await hub.audit.note(caller.tenant, text_with(line | {"about": {"types": types}}))
 
 
-async def _entry(
+async def _line(
     hub: Hub, request: Request, caller: Principal, action: str, body: bytes, response: Response | None
-) -> Entry:
-    """Return the line of one call."""
+) -> dict[str, Any]:
+    """Return the parts of an `Entry` about one call, by their names."""
     said = await _said(request)
     answer = _answer(caller, request, body)
     customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
     shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
-    return Entry.model_construct(
-        at=hub.ways.clock(),
-        action=action,
-        by=caller.name,
-        role=caller.role,
-        agent_id=caller.agent or _text(said.get("agent_id")),
-        customer=hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
-        interaction_id=_interaction(request, said),
-        version=_version(response),
-        level=_level(body),
-        shown=tuple(shown),
-        masked=tuple(masked),
-        withheld=tuple(withheld),
-        about=_about(request),
-        reason=_text(said.get("reason")),
-        source=request.client.host if request.client else None,
-    )
+    return {
+        "at": hub.ways.clock(),
+        "action": action,
+        "by": caller.name,
+        "role": caller.role,
+        "agent_id": caller.agent or _text(said.get("agent_id")),
+        "customer": hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
+        "interaction_id": _interaction(request, said),
+        "version": _version(response),
+        "level": _level(body),
+        "shown": shown,
+        "masked": masked,
+        "withheld": withheld,
+        "about": _about(request),
+        "reason": _text(said.get("reason")),
+        "source": request.client.host if request.client else None,
+    }
 
 
 def _path(request: Request) -> str:

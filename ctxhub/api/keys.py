@@ -19,6 +19,7 @@ from ctxhub.model.value import Channel, Id, Instant, Level, Name, TenantId, Valu
 router = APIRouter(prefix="/v1", tags=["tenant"], route_class=Route)
 
 _LONGEST_OVERLAP = 30 * 86400
+_TWICE_IS_ONCE = Field(json_schema_extra={"uniqueItems": False})
 _OF = Annotated[TenantId | None, Query(description="Whose key; unset: the caller's tenant's.")]
 _NAME = Annotated[Name, Path(description="The key's name.")]
 
@@ -33,9 +34,9 @@ class KeyBody(Value):
     role: Role
     agent: Id | None = None
     tenant: TenantId | None = None
-    scopes: frozenset[Scope] = frozenset()
-    channels: frozenset[Channel] = frozenset()
-    queues: frozenset[Name] = frozenset()
+    scopes: Annotated[frozenset[Scope], _TWICE_IS_ONCE] = frozenset()
+    channels: Annotated[frozenset[Channel], _TWICE_IS_ONCE] = frozenset()
+    queues: Annotated[frozenset[Name], _TWICE_IS_ONCE] = frozenset()
     level: Level = 3
     methods: Annotated[list[Name], Field(max_length=32)] | None = None
     expires_at: Instant | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ctxhub.errors import (
@@ -31,6 +32,7 @@ from ctxhub.errors import (
     WrongMediaType,
 )
 from ctxhub.metrics import REQUEST_SECONDS, REQUESTS
+from ctxhub.model.event import in_words
 from ctxhub.model.never_kept import cleaned, cleaned_text
 from ctxhub.model.value import rfc3339
 
@@ -107,11 +109,20 @@ def _new_home(request: Request, error: Moved) -> str:
     return f"{path}?{query}" if query else path
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the app become a problem document."""
+def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
+    """Let every error of the app become a problem document; one about a method names all that go, from its routes."""
+    app.state.allow = _allow(route for route in routes if isinstance(route, Route))
     app.add_exception_handler(CtxhubError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _not_routed)
+
+
+def _allow(routes: Iterable[Route]) -> dict[str, dict[str, str]]:
+    """Return what is said at each path of the methods that go there."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        methods.setdefault(route.path, set()).update(route.methods or ())
+    return {path: {"Allow": ", ".join(sorted(allowed))} for path, allowed in methods.items()}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -128,7 +139,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(fault["type"] == "json_invalid" or _is_missing_body(fault) for fault in found):
         return problem_response(Malformed("the body is not JSON in UTF-8"))
-    faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in found]
+    faults = [{"pointer": _pointer(fault["loc"]), "detail": in_words(fault["msg"])} for fault in found]
     return problem_response(Invalid(f"{faults[0]['pointer']}: {faults[0]['detail']}", errors=faults))
 
 
@@ -161,7 +172,10 @@ async def _not_routed(request: Request, error: Exception) -> Response:
         "detail": cleaned_text(f"{request.method} {request.url.path} is not there"),
         "remedy": "Use a method that the header Allow names.",
     }
-    return Response(orjson.dumps(body), error.status_code, dict(error.headers or {}), PROBLEM)
+    path = getattr(request.scope.get("route"), "path", "")
+    # Each method is a route of its own, and the router names the first that it meets.
+    headers = dict(error.headers or {}) | request.app.state.allow.get(path, {})
+    return Response(orjson.dumps(body), error.status_code, headers, PROBLEM)
 
 
 class Borders:

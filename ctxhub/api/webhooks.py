@@ -78,15 +78,15 @@ async def list_webhooks(hub: HubHere, caller: Admin) -> Response:
     return answer({"webhooks": await hub.webhooks.listed(caller.tenant)})
 
 
+@router.post("/webhooks/{name}/redrive", response_model=Redriven)
+async def redrive(name: _NAME, hub: HubHere, caller: Admin) -> Response:
+    """Send all that was given up again, from the beginning; an endpoint that had answered 410 is called again."""
+    return answer({"redriven": await hub.webhooks.redrive(caller.tenant, name)})
+
+
 @router.get("/webhooks/{name}/{state}", response_model=DeliveriesShown)
 async def list_deliveries(
     name: _NAME, state: DeliveryState, hub: HubHere, caller: Admin, limit: _MOST = 200
 ) -> Response:
     """List deliveries that are `waiting` (the oldest first), `delivered` lately, or `dead` (the newest first)."""
     return answer({"deliveries": await hub.webhooks.deliveries(caller.tenant, name, state, limit)})
-
-
-@router.post("/webhooks/{name}/redrive", response_model=Redriven)
-async def redrive(name: _NAME, hub: HubHere, caller: Admin) -> Response:
-    """Send all that was given up again, from the beginning; an endpoint that had answered 410 is called again."""
-    return answer({"redriven": await hub.webhooks.redrive(caller.tenant, name)})

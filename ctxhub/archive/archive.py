@@ -35,6 +35,7 @@ class Archive:
 
     def __init__(self, url: str, read_within: float = 1.0) -> None:
         self._reader, self._writer = engines(url)
+        self._database = self._reader.dialect.name
         self._reading = ThreadPoolExecutor(READERS, "archive-reading")
         self._writing = ThreadPoolExecutor(1, "archive-writing")
         self._read_within = read_within
@@ -138,16 +139,17 @@ class Archive:
         """Return how a tenant's audit trail stands; None where there is none."""
         return await self._write(partial(trails.head, tenant=tenant))
 
-    async def append_trail(self, tenant: str, before: int, rows: Sequence[trails.TrailRow], chained: str) -> bool:
-        """Put entries at the end of a trail, after entry number `before`; False where somebody else did meanwhile."""
-        return await self._write(partial(trails.append, tenant=tenant, before=before, rows=rows, chained=chained))
+    async def append_trail(self, tenant: str, before: int, row: trails.TrailRow, link: str, chained: str) -> bool:
+        """Put a batch, whose last link is given, after entry number `before`; False if another did meanwhile."""
+        ask = partial(trails.append, tenant=tenant, before=before, row=row, link=link, chained=chained)
+        return await self._write(ask)
 
     async def trail_after(self, tenant: str, sequence: int, since: int) -> list[trails.TrailRow]:
-        """Return the next entries of a trail after a number, of those chained since an instant in ms."""
+        """Return the next batches of a trail that end after a number, of those chained since an instant in ms."""
         return await self._write(partial(trails.rows_after, tenant=tenant, sequence=sequence, since=since))
 
     async def trail_before(self, tenant: str, at: int) -> trails.TrailRow | None:
-        """Return the last entry of a trail chained before an instant in ms."""
+        """Return the last batch of a trail chained before an instant in ms."""
         return await self._write(partial(trails.last_before, tenant=tenant, at=at))
 
     async def let_go_of_trail(self, tenant: str, upto: int, start: str) -> None:
@@ -192,15 +194,14 @@ class Archive:
     def _note(self, reason: str | None) -> None:
         """Remember whether the archive answers, and log when that changes."""
         self._not_before = time.monotonic() + _LEFT_IN_PEACE
-        well = reason is None
-        if well is self._well or (well and self._well is None):
-            self._well = well
+        well, before = reason is None, self._well
+        if well is before:
             return
         self._well = well
-        ARCHIVE_UP.set(well)
-        if well:
+        ARCHIVE_UP.labels(self._database).set(well)
+        if well and before is not None:
             log.info("archive.back")
-        else:
+        if not well:
             log.error("archive.away", reason=reason, remedy="Redis keeps everything until it is back")
 
 

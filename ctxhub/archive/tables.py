@@ -108,15 +108,14 @@ erased = Table(
     sqlite_with_rowid=False,
 )
 
-#: The audit trail of each tenant: chained entries, byte for byte as they were chained; `at` is in ms.
+#: The audit trail of each tenant, a row for each batch that was chained together, by its last number; `at` is in ms.
 trail = Table(
     "ctxhub_trail",
     metadata,
     Column("tenant", String(40), primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("link", String(32), nullable=False),
-    Column("entry", LargeBinary, nullable=False),
+    Column("batch", LargeBinary, nullable=False),
     Index("ctxhub_trail_at", "tenant", "at"),
     sqlite_with_rowid=False,
 )

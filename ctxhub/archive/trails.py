@@ -1,8 +1,7 @@
-"""Audit trails as rows: appended at the end, read in order, let go of at the beginning, and never changed."""
+"""Audit trails as rows, one for each batch: appended, read in order, let go of at the beginning, and never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -10,16 +9,15 @@ from sqlalchemy.exc import IntegrityError
 
 from ctxhub.archive.tables import trail, trail_heads
 
-AT_ONCE = 500
+AT_ONCE = 10
 
 
 class TrailRow(NamedTuple):
-    """One chained entry; `at` is in ms."""
+    """Entries that were chained together; `sequence` is the last one's number, `at` is in ms."""
 
     sequence: int
     at: int
-    link: str
-    entry: bytes
+    batch: bytes
 
 
 class TrailHead(NamedTuple):
@@ -38,12 +36,12 @@ def head(connection: Connection, tenant: str) -> TrailHead | None:
     return TrailHead(*found) if found else None
 
 
-def append(connection: Connection, tenant: str, before: int, rows: Sequence[TrailRow], chained: str) -> bool:
-    """Put entries at the end, after entry number `before`; False where somebody else did meanwhile."""
-    end = {"sequence": rows[-1].sequence, "link": rows[-1].link, "chained": chained}
+def append(connection: Connection, tenant: str, before: int, row: TrailRow, link: str, chained: str) -> bool:
+    """Put a batch, whose last link is given, after entry number `before`; False where somebody else did meanwhile."""
+    end = {"sequence": row.sequence, "link": link, "chained": chained}
     if not _move(connection, tenant, before, end):
         return False
-    connection.execute(insert(trail), [{"tenant": tenant, **row._asdict()} for row in rows])
+    connection.execute(insert(trail).values(tenant=tenant, **row._asdict()))
     return True
 
 
@@ -63,8 +61,8 @@ def _move(connection: Connection, tenant: str, before: int, end: dict[str, objec
 
 
 def rows_after(connection: Connection, tenant: str, sequence: int, since: int) -> list[TrailRow]:
-    """Return the next entries after a number, of those chained since an instant in ms."""
-    columns = (trail.c.sequence, trail.c.at, trail.c.link, trail.c.entry)
+    """Return the next batches that end after a number, of those chained since an instant in ms."""
+    columns = (trail.c.sequence, trail.c.at, trail.c.batch)
     question = (
         select(*columns)
         .where(trail.c.tenant == tenant, trail.c.sequence > sequence, trail.c.at >= since)
@@ -75,8 +73,8 @@ def rows_after(connection: Connection, tenant: str, sequence: int, since: int) -
 
 
 def last_before(connection: Connection, tenant: str, at: int) -> TrailRow | None:
-    """Return the last entry chained before an instant in ms."""
-    columns = (trail.c.sequence, trail.c.at, trail.c.link, trail.c.entry)
+    """Return the last batch chained before an instant in ms."""
+    columns = (trail.c.sequence, trail.c.at, trail.c.batch)
     question = (
         select(*columns).where(trail.c.tenant == tenant, trail.c.at < at).order_by(trail.c.sequence.desc()).limit(1)
     )

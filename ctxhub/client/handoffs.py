@@ -108,9 +108,10 @@ class Handoffs:
         """Take a handoff, and the floor with it; exactly one wins, the others get `HeldByAnother`."""
         return read(Accepted, await self._post(handoff_id, "accept", agent_id=agent_id))
 
-    async def dial(self, handoff_id: str) -> Dialled:
+    async def dial(self, handoff_id: str, *, key: str | None = None) -> Dialled:
         """Take the attempt at a callback that is due, and the number with it; exactly one dials."""
-        return read(Dialled, await self._post(handoff_id, "dial"))
+        path = f"/v1/handoffs/{segment(handoff_id)}/dial"
+        return read(Dialled, await self._transport.change("POST", path, {}, key=key))
 
     async def attempted(self, handoff_id: str, said: AttemptSaid) -> HandoffView:
         """Tell what came of an attempt at a callback; told again it changes nothing."""

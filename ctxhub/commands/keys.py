@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from ctxhub import log
 from ctxhub.commands.places import opened, settings_of, with_redis
+from ctxhub.commands.trail import by_operator
 from ctxhub.hub.keys import Keys
-from ctxhub.model.audit import Entry, text_of
+from ctxhub.model.audit import text_of
 from ctxhub.settings import Settings
 from ctxhub.store.keyring import Keyring
 from ctxhub.store.trails import Notes
@@ -72,16 +72,10 @@ def _on_keys(arguments: argparse.Namespace, deed: str, act: Callable[[Keys], Awa
         async with opened(settings) as server:
             answer = await act(Keys(Keyring(server)))
             if settings.audit == "on" and arguments.tenant is not None:
-                await Notes(server).put({arguments.tenant: [text_of(_by_operator(deed, arguments))]})
+                about = {"name": arguments.name} if "name" in arguments else {}
+                await Notes(server).put({arguments.tenant: [text_of(by_operator(deed, about))]})
             return answer
 
     log.configure("warning", "console")
     with with_redis(settings_of(arguments)) as settings:
         return asyncio.run(done(settings))
-
-
-def _by_operator(deed: str, arguments: argparse.Namespace) -> Entry:
-    """The line of what was done on the command line, by whoever has the hub's own secrets."""
-    about = {"name": arguments.name} if "name" in arguments else {}
-    by = getpass.getuser()
-    return Entry(at=datetime.now(UTC), action=deed, by=by, role="operator", about=about, source="command line")

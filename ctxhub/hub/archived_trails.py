@@ -8,6 +8,7 @@ from datetime import datetime
 from ctxhub.archive import Archive, TrailRow
 from ctxhub.hub.changes import Clock
 from ctxhub.model.audit import Anchor, Head, Linked
+from ctxhub.store.batches import batch_of, entries_in
 from ctxhub.store.indexes import millis
 from ctxhub.store.trails import Standing
 
@@ -29,21 +30,22 @@ class ArchivedTrail:
 
     async def append(self, tenant: str, before: Standing, linked: Sequence[Linked], chained: str) -> bool:
         """Put entries at the end; False where somebody else did meanwhile."""
-        now = millis(self._clock())
-        rows = [TrailRow(entry.sequence, now, entry.link, entry.text) for entry in linked]
-        return await self._archive.append_trail(tenant, before.head.sequence, rows, chained)
+        last = linked[-1]
+        row = TrailRow(last.sequence, millis(self._clock()), batch_of(linked))
+        return await self._archive.append_trail(tenant, before.head.sequence, row, last.link, chained)
 
     async def entries(self, tenant: str, first: datetime | None) -> AsyncIterator[list[Linked]]:
         """Yield the entries chained since a time, in order, some at a time."""
         sequence, since = 0, millis(first) if first else 0
         while rows := await self._archive.trail_after(tenant, sequence, since):
-            yield [Linked(row.sequence, row.link, bytes(row.entry)) for row in rows]
+            for row in rows:
+                yield entries_in(bytes(row.batch))
             sequence = rows[-1].sequence
 
     async def last_before(self, tenant: str, at: datetime) -> tuple[str, Linked] | None:
         """Return the last entry chained before a time, with its place; None where there is none."""
         row = await self._archive.trail_before(tenant, millis(at))
-        return (str(row.sequence), Linked(row.sequence, row.link, bytes(row.entry))) if row else None
+        return (str(row.sequence), entries_in(bytes(row.batch))[-1]) if row else None
 
     async def let_go(self, tenant: str, place: str, start: Anchor) -> None:
         """Let go of the oldest part, up to the entry at a place; the sealed start stands for it."""

@@ -25,7 +25,7 @@ from ctxhub.store.contexts import Who
 from ctxhub.store.copies import Copies
 from ctxhub.store.indexes import millis
 from ctxhub.store.keyring import Keyring
-from ctxhub.store.outbox import Outbox, Written
+from ctxhub.store.outbox import Move, Outbox, Written
 
 log = structlog.get_logger()
 CONSUMER = "archive"
@@ -75,11 +75,12 @@ class Archivist:
         self._note(batches)
         await self._archiving.keep(written.who for batch in batches for written in batch)
         moves = [
-            (partition, fences[partition], (cursor, batch[-1].entry_id))
+            Move(partition, fences[partition], cursor, batch[-1].entry_id)
             for partition, cursor, batch in zip(partitions, cursors, batches, strict=True)
             if batch
         ]
-        await self._outbox.advance_all(CONSUMER, moves, consumers, self._archiving.kept_at)
+        await self._outbox.advance(CONSUMER, moves, consumers)
+        await self._outbox.stamp([move.partition for move in moves], self._archiving.kept_at)
         await self._finish_erasing()
         return any(len(batch) == AT_ONCE for batch in batches)
 

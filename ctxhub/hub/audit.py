@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -19,10 +20,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from ctxhub.errors import CtxhubError, Unavailable
+from ctxhub.errors import CtxhubError, Unavailable, Unreadable
 from ctxhub.hub.anchors import Anchors
 from ctxhub.hub.changes import Clock
-from ctxhub.model.audit import Anchor, Broken, Entry, Head, Linked, anchored, chained, is_genuine, text_of, verify
+from ctxhub.model.audit import Anchor, Broken, Entry, Head, Linked, anchored, chained, is_genuine, verify
 from ctxhub.store.trails import Notes, Standing, Trail
 
 log = structlog.get_logger()
@@ -84,6 +85,7 @@ class Audit:
         self._key = hmac.new(master_key, b"ctxhub audit trail", hashlib.sha256).digest()
         secret = hmac.new(master_key, b"ctxhub audit pseudonyms", hashlib.sha256).digest()
         self._pseudonym = lru_cache(_PSEUDONYMS)(partial(_pseudonym, secret))
+        self._standings: dict[str, Standing] = {}
         self._waiting: dict[str, list[bytes]] = {}
         self._written: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -94,11 +96,11 @@ class Audit:
         """Return by what a customer goes in the trail: the same always, and nobody's name."""
         return self._pseudonym(tenant, customer_id)
 
-    async def note(self, tenant: str, entry: Entry) -> None:
-        """Note an entry; `Unavailable` where that can't be done, and then what it tells of must not be shown."""
+    async def note(self, tenant: str, text: bytes) -> None:
+        """Note the text of an entry; `Unavailable` where it can't be, and then what it tells of must not be shown."""
         if not self.on:
             return
-        self._waiting.setdefault(tenant, []).append(text_of(entry))
+        self._waiting.setdefault(tenant, []).append(text)
         self._noted = True
         if self._written is None:
             self._written = asyncio.get_running_loop().create_future()
@@ -161,17 +163,22 @@ class Audit:
 
     async def chain(self, tenant: str) -> int:
         """Chain what was noted of a tenant; return how many entries."""
-        count = 0
-        while True:
-            standing = await self._trail.standing(tenant)
+        count, noted = 0, None
+        while noted is None or len(noted) == CHAINED_AT_ONCE:
+            standing = self._standings.pop(tenant, None) or await self._trail.standing(tenant)
             noted = await self._notes.after(tenant, standing.chained, CHAINED_AT_ONCE)
             if not noted:
                 await self._notes.drop(tenant, standing.chained)  # left by whoever died before it dropped them
-                return count
+                break
             linked = chained(self._key, standing.head, [text for each in noted for text in each.texts])
-            if await self._trail.append(tenant, standing, linked, noted[-1].noted_id):
-                await self._notes.drop(tenant, noted[-1].noted_id)
-                count += len(linked)
+            last = noted[-1].noted_id
+            if not await self._trail.append(tenant, standing, linked, last):
+                noted = None  # somebody else chained meanwhile
+                continue
+            self._standings[tenant] = Standing(Head(linked[-1].sequence, linked[-1].link), last)
+            await self._notes.drop(tenant, last)
+            count += len(linked)
+        return count
 
     async def _anchor(self, tenant: str, at_once: bool) -> None:
         """Write an anchor if the last is a minute old, and the chain has grown since."""
@@ -209,15 +216,19 @@ class Audit:
         start = standing.start
         if start is not None and not is_genuine(self._key, start, "start"):
             return Verified(0, standing.head.sequence, Broken(start.sequence, "the start of what is kept is forged"))
-        head, count, attested = start.head if start else Head(), 0, self._anchors.every(tenant)
-        async for part in self._trail.entries(tenant, None):
-            broken = verify(self._key, part, [a for a in attested if a.sequence <= part[-1].sequence], head)
-            count += len(part)
-            if broken is not None:
-                return Verified(count, standing.head.sequence, broken)
-            head = Head(part[-1].sequence, part[-1].link)
-        later = [a for a in attested if a.sequence > head.sequence]
-        return Verified(count, standing.head.sequence, verify(self._key, [], later, head) or _cut(standing, head))
+        head, count = start.head if start else Head(), 0
+        attested = deque(sorted(self._anchors.every(tenant), key=lambda anchor: anchor.sequence))
+        try:
+            async for part in self._trail.entries(tenant, None):
+                broken = verify(self._key, part, _up_to(attested, part[-1].sequence), head)
+                count += len(part)
+                if broken is not None:
+                    return Verified(count, standing.head.sequence, broken)
+                head = Head(part[-1].sequence, part[-1].link)
+        except Unreadable as damage:
+            return Verified(count, standing.head.sequence, Broken(head.sequence + 1, damage.detail))
+        broken = verify(self._key, [], [*attested], head) or _cut(standing, head)
+        return Verified(count, standing.head.sequence, broken)
 
     async def find(self, tenant: str, wanted: Wanted, most: int = 1000) -> list[Found]:
         """Return the entries that are looked for, oldest first, at most so many; what is noted is chained first."""
@@ -262,6 +273,14 @@ class Audit:
 def _pseudonym(secret: bytes, tenant: str, customer_id: str) -> str:
     """Return a pseudonym that only whoever has the secret can tell from another."""
     return hmac.digest(secret, f"{tenant}\n{customer_id}".encode(), "sha256").hex()[:32]
+
+
+def _up_to(attested: deque[Anchor], sequence: int) -> list[Anchor]:
+    """Take the anchors that attest entries up to a number out of all, which are in order."""
+    taken: list[Anchor] = []
+    while attested and attested[0].sequence <= sequence:
+        taken.append(attested.popleft())
+    return taken
 
 
 def _cut(standing: Standing, head: Head) -> Broken | None:

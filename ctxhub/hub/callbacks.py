@@ -64,7 +64,8 @@ class Callbacks:
         """Return which of the customer's own numbers is meant: a verified one before others unless one is named."""
         phones = sorted(_phones(context), key=lambda phone: phone.strength != "verified")
         if asked is not None and asked.value is not None:
-            wanted = self._ref(self._identity.normal(tenant, Identifier(type=PHONE, value=asked.value)))
+            named = Identifier(type=PHONE, value=asked.value)
+            wanted = self._ref(self._identity.normal(tenant, named, "/callback/number"))
         elif asked is not None and asked.ref is not None:
             wanted = asked.ref
         else:
@@ -87,16 +88,23 @@ class Callbacks:
         await self._changes.change(who, decide)
 
     async def dial(self, principal: Principal, handoff_id: str, request: Request = PLAIN) -> dict[str, Any]:
-        """Give the attempt that is due to one dialler, with the number, if the customer may be called just now."""
+        """Give the attempt that is due to one dialler, with the number, if the customer may be called just now.
+
+        Asked again for the same it is the same attempt; one that is over gives no number any more.
+        """
         who = await self._whose(principal, handoff_id)
         await self.review(who)
-        committed = await self._decided(who, principal, handoff_id, request, calling_back.dialled)
-        callback, token = committed.context.handoff(handoff_id).callback, self._secrets.token(handoff_id)
+        dialler = None if principal.is_colleague and principal.agent is None else principal.agent or principal.name
+        committed = await self._decided(
+            who, principal, handoff_id, request, lambda c, h, scene: calling_back.dialled(c, h, scene, dialler)
+        )
+        callback = calling_back.still_dialled(committed.context.handoff(handoff_id), committed.replayed)
+        token = self._secrets.token(handoff_id)
         phones = {self._ref(phone): phone.value for phone in _phones(committed.context)}
         return {
             "handoff": self._shown(who, committed, handoff_id),
-            "attempt": len(callback.made) + 1 if callback else None,
-            "number": phones.get(callback.number.ref) if callback else None,
+            "attempt": callback.attempt,
+            "number": phones.get(callback.number.ref),
             "token": token,
             "uui": uui(token),
             "etag": committed.version,
@@ -106,8 +114,10 @@ class Callbacks:
         self, principal: Principal, handoff_id: str, told: AttemptSaid, request: Request = PLAIN
     ) -> dict[str, Any]:
         """Note what came of an attempt; a call that is named becomes an outbound interaction on the same journey."""
+        if told.agent_id is not None:
+            principal.must_be(told.agent_id)
         told = self._never_kept.within(principal.tenant, told, "reason")
-        who, said = await self._whose(principal, handoff_id), _said(told)
+        who, said = await self._whose(principal, handoff_id), _said(told, principal)
         opens = told.outcome == "answered" and told.external_id is not None
         if opens and not await self._is_told(who, principal, handoff_id, said):
             said = said._replace(interaction_id=await self._opened(principal, handoff_id, told))
@@ -159,7 +169,9 @@ class Callbacks:
         def decide(present: Present) -> Decision:
             principal.must_serve(present.known.handoff(handoff_id).to.queue)
             change = rule(present.known, handoff_id, self._scene(who.tenant, present.known, present))
-            return Decision(change.context, own(change.events), {}, {"handoff_id": handoff_id})
+            callback = change.context.handoff(handoff_id).callback
+            record = {"handoff_id": handoff_id, "attempt": callback.attempt if callback else None}
+            return Decision(change.context, own(change.events), {}, record)
 
         return await self._changes.change(who, decide, request)
 
@@ -176,6 +188,7 @@ def _phones(context: Context) -> list[Identifier]:
     return [identifier for identifier in context.leading if identifier.type == PHONE]
 
 
-def _said(told: AttemptSaid) -> Said:
-    """Return what was told of an attempt, without its call."""
-    return Said(told.attempt, told.outcome, agent_id=told.agent_id, reason=told.reason)
+def _said(told: AttemptSaid, principal: Principal) -> Said:
+    """Return what was told of an attempt, without its call; and which agent tells it, where an agent does."""
+    teller = principal.agent or told.agent_id if principal.is_colleague else None
+    return Said(told.attempt, told.outcome, agent_id=told.agent_id, reason=told.reason, teller=teller)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from ctxhub.errors import Invalid
 from ctxhub.model.card import last4_of, number_in, shown
 from ctxhub.model.customer import CARD, CARD_REF, Identifier
+from ctxhub.model.identifier import NotNormal
 
 
 class Cards:
@@ -17,12 +17,12 @@ class Cards:
         self._master = master_key
 
     def blind(self, tenant: str, identifier: Identifier) -> Identifier:
-        """Return a card as it is kept; one that is in that form already stays as it is."""
+        """Return a card as it is kept; one that is in that form already stays; `NotNormal` for what is none."""
         if identifier.index is not None and last4_of(identifier.value):
             return identifier
         number = number_in(identifier.value)
         if number is None:
-            raise Invalid("a card's value is its whole number, 13 to 19 digits whose check digit is right")
+            raise NotNormal("a card's value is its whole number, 13 to 19 digits whose check digit is right")
         return identifier.but(value=shown(number[-4:]), index=self._index(tenant, number))
 
     def by_ref(self, identifier: Identifier) -> list[Identifier]:

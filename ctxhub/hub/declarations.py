@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from ctxhub.model.event import in_words
 from ctxhub.model.soundness import unsound
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import TenantId
@@ -237,7 +238,7 @@ def _by_type(
             remedy = f"take it out, or mend its spelling; {_OFTEN}"
             yield LineFault(file, _line_of(node, path), f"there is no key {path[-1]!r} here ({name})", remedy)
         else:
-            what = fault["msg"].removeprefix("Value error, ")
+            what = in_words(fault["msg"])
             yield LineFault(file, _line_of(node, path), f"{name}: {what}", _REMEDIES.get(type_, _OFTEN))
 
 

@@ -16,7 +16,7 @@ from ctxhub.hub.never_kept import NeverKept, Watched, are_parts, counted, marked
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
-from ctxhub.model.calling import BY_AGENT
+from ctxhub.model.calling import BY_AGENT, BY_HOLDER, head
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event, Telling, checked_data, default_party
 from ctxhub.model.never_kept import cleaned
@@ -124,6 +124,7 @@ class Events:
             seen = watched(present.recent, new, tenant.formats) if looks_back else Watched(new, [], [])
             context, new = seen.clean(present.known), seen.told
             _must_speak(caller, context, new)
+            new = [(_by_holder(caller, context, event), print_) for event, print_ in new]
             scene = Scene(tenant, present.now, self._reported.handoff_ids(who))
             change = tell(context, [event for event, _ in new], scene)
             prints = {event.event_id: print_ for event, print_ in new}
@@ -181,6 +182,15 @@ def _by(caller: Principal, event: Event) -> Event:
     """Return an event with the mark of an agent's key where it is about a call: nobody lets himself in that way."""
     own = caller.role == "agent" and event.type.startswith("call.")
     return event.but(marks=[*event.marks, BY_AGENT]) if own else event
+
+
+def _by_holder(caller: Principal | None, context: Context, event: Event) -> Event:
+    """Return what an agent tells of a call with a mark where that agent has the floor of it."""
+    interaction = context.interactions.get(event.interaction_id or "")
+    holder = head(context, interaction).holder if interaction is not None else None
+    if caller is None or holder is None or holder.party != "agent" or BY_AGENT not in event.marks:
+        return event
+    return event.but(marks=[*event.marks, BY_HOLDER]) if caller.agent in (None, holder.id) else event
 
 
 def _finds(event: Event) -> bool:

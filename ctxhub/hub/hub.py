@@ -65,6 +65,7 @@ from ctxhub.hub.streams import Streams
 from ctxhub.hub.sweeping import Sweeping
 from ctxhub.hub.tenants import Tenants
 from ctxhub.hub.timelines import Timelines
+from ctxhub.hub.vitals import VitalSigns
 from ctxhub.hub.webhooks import Mail, Webhooks
 from ctxhub.model.inward import NOWHERE, Allowed
 from ctxhub.model.lapsing import Patience
@@ -175,7 +176,6 @@ class Hub:
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)
         self.holds, self.persons = Holds(self.changes), Persons(self.changes)
         self.reveals = Reveals(self.changes, self.tenants)
-        self.scrape = Scrape(self.keys, self.tenants, lists, self.backlog)
         self.numbers = Numbers(lists, self.tenants, counting, ways.clock)
         self.identity = identity
         self.lookups = lookups
@@ -206,6 +206,8 @@ class Hub:
         self.streams = Streams(self.contexts, kept, self.handoffs, self.presences, feeds, self.hints, ways.clock)
         self.hints.on_gone.append(self._let_go)
         self._outbox = Outbox(server, secrets.token_hex(8))
+        self.vitals = VitalSigns(server, self._outbox, ways.clock)
+        self.scrape = Scrape(self.keys, self.tenants, lists, self.vitals.metrics)
         self.archivist = self._archivist(kept, lookups)
         self.relay = Relay(
             self._outbox, kept, feeds, self.hints, ways.clock, self.wake, counting, ways.tick, ways.relay_lease,

@@ -43,10 +43,10 @@ class Identity:
 
     def normal(self, tenant: str, identifier: Identifier, pointer: str = "") -> Identifier:
         """Return an identifier in its normal form, a card's without its number; `Invalid` for none of its type."""
-        if is_card(identifier):
-            return self._cards.blind(tenant, identifier)
         region = self._tenants.of(tenant).default_region
         try:
+            if is_card(identifier):
+                return self._cards.blind(tenant, identifier)
             return identifier.but(value=normal_form(identifier.type, identifier.value, region))
         except NotNormal as error:
             raise Invalid.field(f"{pointer}/value", str(error)) from error
@@ -62,8 +62,8 @@ class Identity:
         """Return the same as `in_order`, but what is none of its type as it is written, for its writer to be told."""
         region = self._tenants.of(tenant).default_region
         forms = [
-            self.normal(tenant, identifier) if is_card(identifier) else _or_as_it_is(identifier, region)
-            for identifier in identifiers
+            self.normal(tenant, identifier, f"{FIELD}/{n}") if is_card(identifier) else _or_as_it_is(identifier, region)
+            for n, identifier in enumerate(identifiers)
         ]
         return self._unblocked(tenant, forms)
 

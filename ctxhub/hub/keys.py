@@ -16,7 +16,7 @@ from ctxhub.errors import Forbidden, Invalid, KeyUnknown, Unauthenticated
 from ctxhub.model.clearance import ReadingFor
 from ctxhub.model.context import Context
 from ctxhub.model.disclosure import Reader, Role
-from ctxhub.model.scope import Scope, is_within
+from ctxhub.model.scope import Scope, is_within, scope_of
 from ctxhub.model.value import Channel, Id, Instant, Level, Name, TenantId, Value
 from ctxhub.store.keyring import Keyring
 
@@ -91,7 +91,9 @@ class Principal(Value):
     def must_reach(self, route: str) -> None:
         """Refuse a key whose scopes leave out a route."""
         if not is_within(self.scopes, route):
-            raise Forbidden("the scopes of this key leave that out", scopes=sorted(self.scopes))
+            needed = scope_of(route)
+            said = f"this takes the scope {needed}" if needed else "this is for keys without scopes"
+            raise Forbidden(f"{said}; the key's are {', '.join(sorted(self.scopes))}", scopes=sorted(self.scopes))
 
     def must_cover(self, other: Principal) -> None:
         """Refuse to hand out a key that may more than this one."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import takewhile
 from typing import Annotated
 
 import structlog
 from pydantic import Field, StrictBool
 
 from ctxhub.errors import CustomerUnknown, Forbidden, Invalid, Lapsed, Moved, Refused, Unknown
-from ctxhub.hub.changes import PLAIN, Changes, Decision, Present, Request, own
+from ctxhub.hub.changes import OWN, PLAIN, Changes, Decision, Present, Request, own
 from ctxhub.hub.interactions import Interactions
 from ctxhub.hub.keys import Principal
 from ctxhub.model import merging
@@ -23,6 +24,7 @@ from ctxhub.store.lookups import Lookups
 
 log = structlog.get_logger()
 _STEP = Request(joining=True)
+_AT_ONCE = 500
 _CAN_NOT_BE_DONE = (Refused, Unknown, Moved, Lapsed, Invalid)
 
 
@@ -146,10 +148,29 @@ class Merging:
         """Thaw the source with what is its own, let that lead there, and let go of it here."""
         source, merge_id = Who(who.tenant, merge.source), merge.merge_id
         _, home = await self._changes.contexts.existing(who)
-        if (await self._changes.contexts.wherever(source)).context is not None:
+        frozen = await self._changes.contexts.wherever(source)
+        if frozen.context is not None:
+            theirs = merging.part_of(home, merge_id).interactions
+            await self._let_recognise(who, merge_id, theirs, source, frozen.version)
             await self._step(source, lambda c, p: merging.thaw(c, merge_id, home, p.now))
             await self._repoint(home, merge_id, who, source, merging.still_led(home, merge_id))
         await self._step(who, lambda c, p: merging.drop(c, merge_id, p.now))
+
+    async def _let_recognise(
+        self, who: Who, merge_id: str, interactions: Collection[str], source: Who, version: int
+    ) -> None:
+        """Let whoever becomes itself again recognise what was told here of its interactions: it is taken once."""
+        contexts, last = self._changes.contexts, (await self._changes.contexts.wherever(who)).version
+        while last > 0:
+            first = max(1, last - _AT_ONCE + 1)
+            (events,) = await contexts.spans([(who, first, last)])
+            since = list(takewhile(lambda e: e["event_id"] != f"{merge_id}:joined", reversed(events)))
+            told = [event["event_id"] for event in since if event.get("interaction_id") in interactions]
+            seen = (await contexts.wherever(who, 0, told)).seen if told else []
+            prints = {name: known[1] for name, known in zip(told, seen, strict=True) if known and known[1] != OWN}
+            if prints:
+                await contexts.know(source, prints, version)
+            last = first - 1 if len(since) == len(events) else 0
 
     async def _step(self, who: Who, rule: Callable[[Context, Present], Change]) -> Context:
         """Take one step of a merge at one of its customers."""

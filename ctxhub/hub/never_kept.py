@@ -80,14 +80,14 @@ def are_parts(told: Prints) -> bool:
 
 def watched(recent: Sequence[dict[str, Any]], told: Prints, formats: Formats) -> Watched:
     """Look at what is told together with the newest events, oldest first."""
-    known = {event["event_id"] for event in recent}
     before = [_heard(event) for event in recent]
     stored = {event["event_id"]: event for event in recent}
     fresh = dict(told_by_id(told))
+    changed: set[str] = set()
     redactions: list[Event] = []
     texts: frozenset[str] = frozenset()
     for event, _ in told:
-        if event.event_id in known:
+        if event.event_id in stored:
             continue
         now = fresh[event.event_id][0]
         found = _spread(before, now, formats)
@@ -95,6 +95,7 @@ def watched(recent: Sequence[dict[str, Any]], told: Prints, formats: Formats) ->
             texts |= found.texts
             redactions.append(_redaction(now, found))
             counted([Finding("card", found.last4)])
+            changed |= found.data.keys() & stored.keys()
             stored |= {key: _without(stored[key], data) for key, data in found.data.items() if key in stored}
             fresh |= {key: _not_kept(fresh[key][0], data) for key, data in found.data.items() if key in fresh}
             before = [one._replace(data=found.data.get(one.event_id, one.data)) for one in before]
@@ -102,7 +103,7 @@ def watched(recent: Sequence[dict[str, Any]], told: Prints, formats: Formats) ->
         if found is None and (data := _code(before[:-1], before[-1], texts)) is not None:
             fresh[event.event_id] = _not_kept(now, data)
             before[-1] = before[-1]._replace(data=data)
-    anew = [event for key, event in stored.items() if event is not _of(recent, key)]
+    anew = [event for key, event in stored.items() if key in changed]
     return Watched([fresh[event.event_id] for event, _ in told], anew, redactions)
 
 
@@ -112,11 +113,6 @@ def told_by_id(told: Prints) -> list[tuple[str, tuple[Event, str]]]:
     for event, print_ in told:
         by_id.setdefault(event.event_id, (event, print_))
     return list(by_id.items())
-
-
-def _of(recent: Sequence[dict[str, Any]], event_id: str) -> dict[str, Any] | None:
-    """Return an event of the timeline as it stands there."""
-    return next((event for event in recent if event["event_id"] == event_id), None)
 
 
 def _spread(before: Sequence[Heard], event: Event, formats: Formats) -> Spread | None:

@@ -10,18 +10,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from ctxhub.errors import CtxhubError, Unavailable
+from ctxhub.errors import CtxhubError, Unavailable, Unreadable
 from ctxhub.hub.archivist import CONSUMER, Archivist
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.numbers import Counting
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.feed import Feeds, Hints, Noted
 from ctxhub.store.handlings import Handling, Handlings
-from ctxhub.store.outbox import Outbox, Written
+from ctxhub.store.outbox import Move, Outbox, Written
 
 log = structlog.get_logger()
 CONSUMERS = ("telling",)
@@ -96,13 +96,13 @@ class Relay:
         finally:
             await self._give_up()
 
-    async def _again(self, work: Callable[[], Awaitable[None]], pause: float) -> None:
+    async def _again(self, work: Callable[[], Awaitable[Any]], pause: float) -> None:
         """Do some work again and again; a Redis that does not answer only delays it."""
         while True:
             await self._tried(work)
             await asyncio.sleep(pause)
 
-    async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _tried(self, work: Callable[[], Awaitable[Any]]) -> None:
         """Do some work, and log what kept it from being done."""
         try:
             await work()
@@ -175,18 +175,29 @@ class Relay:
         held = list(self._fences.items())
         partitions = [partition for partition, _ in held]
         cursors = await self._outbox.cursors(partitions, CONSUMERS[0])
-        batches = await self._outbox.written(partitions, cursors, AT_ONCE)
-        more = False
-        for (partition, fence), cursor, batch in zip(held, cursors, batches, strict=True):
-            if batch:
-                moved = await self._tell_batch(partition, fence, cursor, batch)
-                more = more or (moved and len(batch) == AT_ONCE)
-        return more
+        found = await self._outbox.written(partitions, cursors, AT_ONCE)
+        batches = [
+            _Batch(partition, fence, cursor, batch)
+            for (partition, fence), cursor, batch in zip(held, cursors, found, strict=True)
+            if batch
+        ]
+        if not batches:
+            return False
+        try:
+            moved = await self._tell(batches)
+        except Exception as error:
+            if len(batches) == 1 or (isinstance(error, Unavailable) and not isinstance(error, Unreadable)):
+                raise
+            for batch in batches:  # what can't be read of one partition must not hold up the others
+                await self._tried(partial(self._tell, [batch]))
+            return False
+        return any(done and len(batch.written) == AT_ONCE for done, batch in zip(moved, batches, strict=True))
 
-    async def _tell_batch(self, partition: str, fence: int, cursor: str, batch: list[Written]) -> bool:
-        """Tell feeds and the outside of a batch, then count it and move the cursor in one step."""
-        told = await self._contexts.spans([(written.who, written.first, written.last) for written in batch])
-        pairs = [(written.who, event) for written, events in zip(batch, told, strict=True) for event in events]
+    async def _tell(self, batches: Sequence[_Batch]) -> list[bool]:
+        """Tell feeds and the outside of batches side by side; then count each and move its cursor in one step."""
+        told = iter(await self._contexts.spans([(w.who, w.first, w.last) for batch in batches for w in batch.written]))
+        by_batch = [[(w.who, event) for w in batch.written for event in next(told)] for batch in batches]
+        pairs = [pair for pairs in by_batch for pair in pairs]
         feeds = [entry for who, event in pairs for entry in _entries(who, event)]
         if feeds:
             await self._feeds.tell(feeds)
@@ -195,10 +206,20 @@ class Relay:
             await self._handlings.note(handled)
         if self._outside is not None:
             await self._outside(pairs)
-        counts = self._counting.tallies(pairs)
-        return await self._outbox.advance(
-            partition, fence, CONSUMERS[0], (cursor, batch[-1].entry_id), counts, self._consumers
-        )
+        moves = [
+            Move(batch.partition, batch.fence, batch.cursor, batch.written[-1].entry_id, self._counting.tallies(pairs))
+            for batch, pairs in zip(batches, by_batch, strict=True)
+        ]
+        return await self._outbox.advance(CONSUMERS[0], moves, self._consumers)
+
+
+class _Batch(NamedTuple):
+    """What was written in a partition after a cursor, with the fence under which it is told on."""
+
+    partition: str
+    fence: int
+    cursor: str
+    written: list[Written]
 
 
 def _entries(who: Who, event: dict[str, Any]) -> list[tuple[str, Noted]]:

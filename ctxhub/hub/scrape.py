@@ -19,6 +19,7 @@ from ctxhub.errors import CtxhubError
 from ctxhub.hub.keys import Keys
 from ctxhub.hub.numbers import totals_of
 from ctxhub.hub.tenants import DEFAULT, Tenants
+from ctxhub.hub.vitals import EVERYWHERE
 from ctxhub.model.counting import FAMILIES
 from ctxhub.model.measure import BEYOND, BOUNDS, Totals
 from ctxhub.model.tenant import Tenant
@@ -30,7 +31,6 @@ OTHER = "other"
 USUAL_CHANNELS = frozenset(
     {"ivr", "voice", "chat", "app", "web", "wechat", "whatsapp", "sms", "email", "desk", "store"}
 )  # fmt: skip
-_EVERYWHERE = "; the same from every process of a hub: take the maximum, not the sum"
 
 
 class Exposed(NamedTuple):
@@ -70,13 +70,13 @@ class Scrape:
     """Reads the counters of all tenants, at most every few seconds."""
 
     def __init__(
-        self, keys: Keys, tenants: Tenants, lists: Lists, backlog: Callable[[], Awaitable[int]],
+        self, keys: Keys, tenants: Tenants, lists: Lists, vitals: Callable[[], Awaitable[list[Metric]]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._keys = keys
         self._tenants = tenants
         self._lists = lists
-        self._backlog = backlog
+        self._vitals = vitals
         self._clock = clock
         self._read_at = float("-inf")
         self._metrics: list[Metric] = []
@@ -93,12 +93,12 @@ class Scrape:
         """Read everything; a Redis that does not answer must not keep a process's own metrics from being seen."""
         try:
             totals = {tenant: totals_of(await self._lists.numbers_total(tenant)) for tenant in await self._every()}
-            waiting = await self._backlog()
+            vitals = await self._vitals()
         except CtxhubError as error:
             log.warning("numbers.not_read", reason=error.detail)
             return [_up(False)]
         counters = [_counter(exposed, self._labelled(exposed, totals)) for exposed in EXPOSED]
-        return [*counters, *(_histogram(what, totals) for what in TIMES), _waiting(waiting), _up(True)]
+        return [*counters, *(_histogram(what, totals) for what in TIMES), *vitals, _up(True)]
 
     async def _every(self) -> list[str]:
         """Return every tenant: those with a file, and those with a key."""
@@ -131,7 +131,7 @@ def _bounded(label: str, value: str, tenant: Tenant) -> str:
 
 def _counter(exposed: Exposed, sums: dict[tuple[str, ...], int]) -> Metric:
     """Return a family of counters."""
-    help_ = f"{FAMILIES[exposed.family].counts.capitalize()}{_EVERYWHERE}."
+    help_ = f"{FAMILIES[exposed.family].counts.capitalize()}{EVERYWHERE}."
     family = CounterMetricFamily(f"ctxhub_numbers_{exposed.name}", help_, labels=("tenant", *exposed.labels))
     for labels, amount in sums.items():
         family.add_metric(labels, amount)
@@ -141,7 +141,7 @@ def _counter(exposed: Exposed, sums: dict[tuple[str, ...], int]) -> Metric:
 def _histogram(what: str, totals: dict[str, Totals]) -> Metric:
     """Return durations as a histogram."""
     name, meaning = TIMES[what]
-    help_ = f"Seconds {meaning}{_EVERYWHERE}."
+    help_ = f"Seconds {meaning}{EVERYWHERE}."
     family = HistogramMetricFamily(f"ctxhub_numbers_{name}", help_, labels=("tenant",))
     for tenant, counted in totals.items():
         times = counted.times(what)
@@ -161,12 +161,6 @@ def _cumulative(buckets: dict[str, int]) -> Iterator[tuple[str, float]]:
 def _bounds() -> Iterable[str]:
     """Return the names of all buckets, shortest first."""
     return (*map(str, BOUNDS), BEYOND)
-
-
-def _waiting(count: int) -> Metric:
-    """Return how far telling on is behind."""
-    help_ = f"Writes in the outboxes that wait to be told on{_EVERYWHERE}."
-    return GaugeMetricFamily("ctxhub_outbox_backlog_writes", help_, value=count)
 
 
 def _up(reads: bool) -> Metric:

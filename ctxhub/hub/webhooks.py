@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,20 +19,20 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
-from ctxhub.errors import CtxhubError, Unknown
+from ctxhub.errors import CtxhubError
 from ctxhub.hub.audit import Audit
 from ctxhub.hub.briefs import Briefs
 from ctxhub.hub.changes import Clock
+from ctxhub.hub.endpoints import Endpoints
 from ctxhub.hub.outward import Bounds, NotReached, Outward
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_OLDEST, WEBHOOK_WAITING
-from ctxhub.model.audit import Entry
+from ctxhub.model.audit import Entry, text_of
 from ctxhub.model.brief import Wanted
 from ctxhub.model.brief_words import Audience
 from ctxhub.model.circuit import CLOSED, Circuit
 from ctxhub.model.disclosure import Reader
 from ctxhub.model.signature import BadSecret, secret_of, signed
-from ctxhub.model.value import rfc3339
 from ctxhub.model.webhook import (
     GIVEN_UP_AFTER,
     Answer,
@@ -50,6 +50,7 @@ from ctxhub.store.feed import Bell
 
 log = structlog.get_logger()
 LOOK_EVERY = 1.0
+LEARN_EVERY = 30.0
 MEASURE_EVERY = 5.0
 LEFT_FOR = timedelta(minutes=1)
 MOST_READ = 4096
@@ -92,6 +93,7 @@ class Webhooks:
     ) -> None:  # fmt: skip
         self._tenants = tenants
         self._deliveries = deliveries
+        self._endpoints = Endpoints(tenants, deliveries, clock)
         self._briefs = briefs
         self._audit = audit
         self._mail = mail
@@ -101,6 +103,8 @@ class Webhooks:
         self._bell = Bell()
         self._lines: dict[Endpoint, _Line] = {}
         self._fresh: set[Place] = set()
+        self._known: dict[str, set[Endpoint]] = {}
+        self._asks_all_at = 0.0
         self._measured: set[Endpoint] = set()
 
     async def queue(self, told: Sequence[tuple[Who, dict[str, Any]]]) -> None:
@@ -114,7 +118,10 @@ class Webhooks:
             if spec.wants(event)
         ]
         if await self._deliveries.queue(wanted, now):
-            self._fresh |= {self._deliveries.place(endpoint, delivery) for endpoint, delivery, _ in wanted}
+            places = {self._deliveries.place(endpoint, delivery) for endpoint, delivery, _ in wanted}
+            for partition, endpoint in places:
+                self._known.get(partition, set()).add(endpoint)
+            self._fresh |= places
             self._bell.ring()
 
     async def run(self) -> None:
@@ -142,11 +149,31 @@ class Webhooks:
         held = set(self._held())
         places, self._fresh = self._fresh, set()
         if everywhere:
-            places = set(await self._deliveries.endpoints(sorted(held)))
+            places = set(await self._places(held))
         await self._look({place for place in places if place[0] in held})
         for endpoint, line in list(self._lines.items()):
             for one in self._taken(endpoint, line, held):
                 group.create_task(self._tried(partial(self._one, one)))
+
+    async def _places(self, held: Collection[str]) -> list[Place]:
+        """Return where anything may wait in partitions that this process holds.
+
+        Redis is asked about a partition when this process takes it over; from then on nobody else queues there. What
+        was queued while another process had it for a moment is found as all are asked again, twice a minute.
+        """
+        now = asyncio.get_running_loop().time()
+        asked = sorted(held if now >= self._asks_all_at else set(held) - self._known.keys())
+        # What is queued while Redis is asked is added to the same sets.
+        self._known = known = {partition: self._known.get(partition, set()) for partition in held}
+        try:
+            for partition, endpoint in await self._deliveries.endpoints(asked):
+                known[partition].add(endpoint)
+        except CtxhubError:
+            self._known = {}
+            raise
+        if len(asked) == len(held):
+            self._asks_all_at = now + LEARN_EVERY
+        return [(partition, endpoint) for partition, endpoints in known.items() for endpoint in endpoints]
 
     async def _look(self, places: set[Place]) -> None:
         """Learn what is due in some places, unless enough is known for now."""
@@ -276,10 +303,11 @@ class Webhooks:
         """Leave a line in the audit trail: a brief that is sent is read."""
         if self._audit.on:
             customer = self._audit.pseudonym(endpoint.tenant, delivery.customer_id)
-            await self._audit.note(endpoint.tenant, Entry(
+            line = Entry(
                 at=self._clock(), action="brief.sent", by=f"webhook {endpoint.name}", role=spec.role,
                 customer=customer, interaction_id=delivery.interaction_id, version=version,
-            ))  # fmt: skip
+            )  # fmt: skip
+            await self._audit.note(endpoint.tenant, text_of(line))
 
     def _note(self, endpoint: Endpoint, done: Settled) -> None:
         """Count an attempt, and log what was given up."""
@@ -299,61 +327,30 @@ class Webhooks:
 
     async def _measure(self) -> None:
         """Say how much waits in the partitions that this process holds, and how old the oldest is."""
-        held = list(self._held())
-        endpoints = {endpoint for _, endpoint in await self._deliveries.endpoints(held)}
+        places = await self._places(set(self._held()))
+        endpoints = {endpoint for _, endpoint in places}
         for endpoint in endpoints | self._measured:
-            backlog = await self._deliveries.backlog(endpoint, held)
+            backlog = await self._deliveries.backlog(endpoint, [place for place, other in places if other == endpoint])
             age = (self._clock() - backlog.oldest_at).total_seconds() if backlog.oldest_at else 0.0
             WEBHOOK_WAITING.labels(*endpoint).set(backlog.waiting)
             WEBHOOK_OLDEST.labels(*endpoint).set(age)
         self._measured |= endpoints
 
     async def listed(self, tenant: str) -> list[dict[str, Any]]:
-        """Return every endpoint of a tenant as it stands: what it is told, and how its queue does."""
-        specs = self._tenants.of(tenant).webhooks
-        endpoints = [Endpoint(tenant, name) for name in specs]
-        disabled = await self._deliveries.disabled(endpoints)
-        return [await self._shown(each, specs[each.name], disabled.get(each)) for each in endpoints]
-
-    async def _shown(
-        self, endpoint: Endpoint, spec: WebhookSpec, disabled: tuple[str, datetime] | None
-    ) -> dict[str, Any]:
-        """Return one endpoint as it stands; its circuit is the one of this process."""
-        backlog = await self._deliveries.backlog(endpoint)
-        is_off = disabled is not None and disabled[0] == spec.url
-        return {
-            "name": endpoint.name,
-            "url": spec.url,
-            "events": spec.events,
-            "queues": spec.queues,
-            "content": spec.content,
-            "order": spec.order,
-            "disabled_at": rfc3339(disabled[1]) if disabled and is_off else None,
-            "circuit": self._line(endpoint).circuit.state(self._clock()),
-            "waiting": backlog.waiting,
-            "oldest_at": rfc3339(backlog.oldest_at) if backlog.oldest_at else None,
-            "delivered": backlog.delivered,
-            "dead": backlog.dead,
-        }
+        """Return every endpoint of a tenant as it stands; its circuit is the one of this process."""
+        now = self._clock()
+        return [
+            each | {"circuit": self._line(Endpoint(tenant, each["name"])).circuit.state(now)}
+            for each in await self._endpoints.listed(tenant)
+        ]
 
     async def deliveries(self, tenant: str, name: str, state: DeliveryState, most: int) -> list[dict[str, Any]]:
         """Return deliveries to an endpoint that wait, were acknowledged lately, or were given up."""
-        self._must_be_declared(tenant, name)
-        found = await self._deliveries.listed(Endpoint(tenant, name), state, most)
-        return [{"state": state, **delivery.model_dump(mode="json")} for delivery in found]
+        return await self._endpoints.deliveries(tenant, name, state, most)
 
     async def redrive(self, tenant: str, name: str) -> int:
         """Queue all that was given up for an endpoint again, and let it be called again; return how much it was."""
-        self._must_be_declared(tenant, name)
-        endpoint = Endpoint(tenant, name)
-        await self._deliveries.enable(endpoint)
-        self._line(endpoint).circuit = CLOSED
-        count = await self._deliveries.redrive(endpoint, self._clock())
+        count = await self._endpoints.redrive(tenant, name)
+        self._line(Endpoint(tenant, name)).circuit = CLOSED
         self._bell.ring()
-        log.info("webhook.redriven", tenant=tenant, webhook=name, deliveries=count)
         return count
-
-    def _must_be_declared(self, tenant: str, name: str) -> None:
-        """Refuse an endpoint that the tenant's file does not have."""
-        if name not in self._tenants.of(tenant).webhooks:
-            raise Unknown(f"there is no webhook {name!r}", webhook=name)

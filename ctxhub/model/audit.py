@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
 from pydantic import Field
 
-from ctxhub.model.value import Id, Instant, Level, Name, Value, rfc3339
+from ctxhub.model.value import Instant, Level, Name, Value, rfc3339
 
 Outcome = Literal["done", "refused"]
 Role = Literal["adapter", "agent", "supervisor", "admin", "operator"]
@@ -28,16 +28,17 @@ class Entry(Value):
     """One line of the trail. The customer stands in it as a pseudonym, so that the line outlives being forgotten.
 
     `shown`, `masked` and `withheld` name the facts that a person's answer held; machines' answers are told by version
-    and level alone. `source` is the address that the call came from.
+    and level alone. `source` is the address that the call came from. What a call named is noted as it named it, even
+    where nothing goes by that.
     """
 
     at: Instant
     action: Name
     by: Name
     role: Role
-    agent_id: Id | None = None
+    agent_id: str | None = None
     customer: str | None = None
-    interaction_id: Id | None = None
+    interaction_id: str | None = None
     version: int | None = None
     level: Level | None = None
     shown: tuple[str, ...] = ()
@@ -47,9 +48,6 @@ class Entry(Value):
     reason: str | None = None
     source: str | None = None
     outcome: Outcome = "done"
-
-
-_PLAIN = {name: field.default for name, field in Entry.model_fields.items()}
 
 
 class Linked(NamedTuple):
@@ -95,8 +93,14 @@ class Broken(NamedTuple):
 
 def text_of(entry: Entry) -> bytes:
     """Return an entry as it is chained: JSON with its keys in order, without what is empty."""
-    said = {name: value for name, value in entry.__dict__.items() if value != _PLAIN[name]}
-    return orjson.dumps(said | {"at": rfc3339(entry.at)}, option=orjson.OPT_SORT_KEYS)
+    said = entry.__dict__ if entry.outcome != "done" else entry.__dict__ | {"outcome": None}
+    return text_with(said)
+
+
+def text_with(said: Mapping[str, Any]) -> bytes:
+    """Return the text of an entry whose parts are given by their names; none of them is checked."""
+    parts = {name: part for name, part in said.items() if part or part == 0}
+    return orjson.dumps(parts | {"at": rfc3339(said["at"])}, option=orjson.OPT_SORT_KEYS)
 
 
 def chained(key: bytes, head: Head, texts: Iterable[bytes]) -> list[Linked]:

@@ -152,6 +152,8 @@ class Call(Value):
     @cached_property
     def attested(self) -> Course:
         """What the reports come to that no agent told of himself."""
+        if not any(mark.own for mark in self.marks):
+            return self.course
         return _course([mark for mark in self.marks if not mark.own], self.names)
 
 

@@ -92,6 +92,11 @@ class Callback(Value):
     commitment_id: Id
 
     @property
+    def attempt(self) -> int:
+        """The number of the attempt that comes next, or is being made."""
+        return len(self.made) + 1
+
+    @property
     def is_kept(self) -> bool:
         """Tell whether the customer was reached."""
         return any(attempt.outcome == "answered" for attempt in self.made)

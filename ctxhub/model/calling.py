@@ -21,8 +21,9 @@ from ctxhub.model.lapsing import end
 
 OUT_OF_TURN = "out_of_turn"
 AFTER_THE_END = "after_the_end"
-#: Told under an agent's key: it lets nobody in.
+#: Told under an agent's key: it lets nobody in but by an offer that waits for him, or where who has the floor tells it.
 BY_AGENT = "by_agent"
+BY_HOLDER = "by_holder"
 #: Of so many names none is added any more.
 MOST_REFS = 64
 _OF_MARK = ("agent_id", "role", "queue", "bot", "step", "say", "position", "expected_wait")
@@ -66,8 +67,9 @@ def _reported(
     told = _told(context, interaction, event, mark, before.course, call.course)
     if call is before:
         return Change(context, [told])
-    courses = (before.course, call.course)
-    followed = _followed(_Report(context, interaction.interaction_id, *courses, event.at, now, ids, event.event_id))
+    trusted = BY_AGENT not in event.marks or BY_HOLDER in event.marks
+    so_far = (before.course, call.course, _Said(before, call, trusted), event.at)
+    followed = _followed(_Report(context, interaction.interaction_id, *so_far, now, ids, event.event_id))
     return Change(followed.context, [told, *followed.events])
 
 
@@ -181,6 +183,40 @@ def _queue(context: Context, interaction_id: str) -> str | None:
     return next((queue for queue in (handoffs.queue_behind(context, h) for h in reversed(mine)) if queue), None)
 
 
+class _Said(NamedTuple):
+    """Who says so: what stood before and stands now, and if this report is `trusted`: no agent tells it of himself.
+
+    Whoever has the floor is trusted too: what he tells gives the call away.
+    """
+
+    before: Call
+    call: Call
+    trusted: bool
+
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether more than an agent's own word says who holds the call."""
+        holder = self.call.course.holder
+        return self.call.attested.holder == holder or (self.trusted and self.before.course.holder != holder)
+
+    @property
+    def is_newly_sure(self) -> bool:
+        """Tell whether somebody else only now says who holds the call."""
+        holder = self.call.course.holder
+        return self.call.attested.holder == holder != self.before.attested.holder
+
+    @property
+    def gives(self) -> bool:
+        """Tell whether more than an agent's own word says that the call was given away, or to whom."""
+        given = self.call.course.given
+        return self.call.attested.given == given or (self.trusted and self.before.course.given != given)
+
+    @property
+    def knows_who_had_it(self) -> bool:
+        """Tell whether more than an agent's own word says who had the call last."""
+        return self.call.attested.held_last == self.call.course.held_last
+
+
 class _Report(NamedTuple):
     """One report at work: the context so far, what was so before, what is so now, and how handoffs get their ids."""
 
@@ -188,6 +224,7 @@ class _Report(NamedTuple):
     interaction_id: str
     before: Course
     course: Course
+    said: _Said
     at: datetime
     now: datetime
     ids: HandoffIds
@@ -240,7 +277,11 @@ def _placed(report: _Report) -> Change:
 
 
 def _held(report: _Report) -> Change:
-    """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own."""
+    """Let whoever holds the call have the floor, by the offer that waits, or by a handoff of its own.
+
+    Who only says so himself gets nothing by that but the offer that waits for him: else an agent could be in sight of a
+    customer for as long as he liked.
+    """
     agent_id, interaction = report.course.holder, report.interaction
     if agent_id is None or not interaction.is_open:
         return Change(report.context, [])
@@ -249,12 +290,15 @@ def _held(report: _Report) -> Change:
     has_floor = interaction.holder == Holder(party="agent", id=agent_id)
     # Whom silence had sent to wrap up is on the line again as soon as the call is heard of.
     was_away = has_floor and (mine is None or mine.wrap_up_since is not None)
-    if agent_id == report.before.holder and not was_away:
+    if agent_id == report.before.holder and not report.said.is_newly_sure and not was_away:
         return Change(report.context, [])
     if mine is not None and has_floor and not _answers(report, offer):
         on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
-        return Change(report.context.with_handoff(on_the_line), [])
-    return _taken(report, agent_id) if offer is None else _accepted(report.context, offer, agent_id, report.now)
+        is_heard = report.said.is_sure or report.said.trusted
+        return Change(report.context.with_handoff(on_the_line) if is_heard else report.context, [])
+    if offer is not None and (report.said.is_sure or offer.to.agent in (None, agent_id)):
+        return _accepted(report.context, offer, agent_id, report.now)
+    return _taken(report, agent_id) if report.said.is_sure and offer is None else Change(report.context, [])
 
 
 def _answers(report: _Report, offer: Handoff | None) -> bool:
@@ -326,7 +370,7 @@ def _let_in(report: _Report) -> Change:
 def _given(report: _Report) -> Change:
     """Let a call that was given away wait where it went, or go on with the bot it went back to."""
     given = report.course.given
-    to = _whither(given) if given is not None and report.interaction.is_open else None
+    to = _whither(given) if given is not None and report.interaction.is_open and report.said.gives else None
     if given is None or to is None:
         return Change(report.context, [])
     waiting = _waiting(report.context, report.interaction_id)
@@ -349,6 +393,8 @@ def _caught_up(report: _Report) -> Change:
     mine = [h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id]
     had = [handoff for handoff in mine if handoff.agent_id == course.held_last]
     is_told = _is_told(report, offer)
+    if not report.said.knows_who_had_it and offer.to.agent not in (None, course.held_last):
+        return Change(report.context, [])
     was_there_before = course.held_at < offer.waiting_since - (timedelta(0) if had or is_told else SKEW)
     if was_there_before or (not is_told and any(handoff.has_floor for handoff in had)):
         return Change(report.context, [])
@@ -389,7 +435,7 @@ def _over(report: _Report) -> Change:
 
 def _served(report: _Report) -> Change:
     """Let an agent wrap up who turns out to have held a call that is over already."""
-    agent_id = report.course.held_last
+    agent_id = report.course.held_last if report.said.trusted or report.said.knows_who_had_it else None
     mine = (h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id)
     if report.interaction.is_open or agent_id is None or any(handoff.agent_id == agent_id for handoff in mine):
         return Change(report.context, [])

@@ -6,11 +6,11 @@ promised, as it becomes due, and as it is dialled.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ctxhub.errors import AlreadyOffered, DoNotCall, Invalid, NotPossibleThen, WrongState
+from ctxhub.errors import AlreadyOffered, DoNotCall, HeldByAnother, Invalid, NotPossibleThen, WrongState
 from ctxhub.model.calendar import AHEAD
 from ctxhub.model.callback import AskedCallback, Attempt, Callback, Number, Outcome, must_be_due
 from ctxhub.model.commitment import Commitment, told_of, warn_at
@@ -178,7 +178,7 @@ def _silent(context: Context, handoff: Handoff, callback: Callback, scene: Scene
     """Count a claim as a failed attempt where its time is over."""
     if callback.changes_at is None or scene.now < callback.changes_at:
         return Change(context, [])
-    said = Said(len(callback.made) + 1, "failed", reason="nothing was told of it")
+    said = Said(callback.attempt, "failed", reason="nothing was told of it")
     return attempted(context, handoff.handoff_id, said, scene)
 
 
@@ -196,7 +196,7 @@ def _due(context: Context, handoff: Handoff, callback: Callback, scene: Scene) -
     due = callback.but(phase="due", changes_at=None)
     number, until = callback.number.model_dump(), rfc3339(callback.until)
     data = _about(handoff, callback) | {"reason": handoff.reason, "number": number, "until": until}
-    event_id = f"{handoff.handoff_id}:due:{len(callback.made) + 1}:{rfc3339(now)}"
+    event_id = f"{handoff.handoff_id}:due:{callback.attempt}:{rfc3339(now)}"
     event = _told(handoff, "callback.due", event_id, context, now, data)
     return Change(context.with_handoff(handoff.but(callback=due)), [event])
 
@@ -209,22 +209,36 @@ def _is_on_the_telephone(context: Context) -> bool:
 def _about(handoff: Handoff, callback: Callback) -> dict[str, Any]:
     """Return what every event of a callback tells."""
     return {"handoff_id": handoff.handoff_id, "queue": handoff.to.queue, "agent_id": handoff.to.agent,
-            "attempt": len(callback.made) + 1, "of": callback.attempts,
+            "attempt": callback.attempt, "of": callback.attempts,
             "commitment_id": callback.commitment_id}  # fmt: skip
 
 
-def dialled(context: Context, handoff_id: str, scene: Scene) -> Change:
-    """Give the attempt that is due to one dialler; a second one is refused until the first has told what came of it."""
+def dialled(context: Context, handoff_id: str, scene: Scene, dialler: str | None = None) -> Change:
+    """Give the attempt that is due to one dialler; a second one is refused until the first has told what came of it.
+
+    One that an agent has accepted only that agent dials, or whoever speaks for all agents, which is None.
+    """
     handoff = context.handoff(handoff_id)
     _must_be_callable(context, handoff, scene.now)
     callback = _callback_of(handoff)
     _must_be_open(handoff)
+    _must_be_theirs(handoff, dialler)
     must_be_due(handoff)
     find(context, handoff.interaction_id)
     claimed = callback.but(phase="dialling", changes_at=min(scene.now + DIALLED_WITHIN, callback.until))
-    event_id = f"{handoff_id}:dialled:{len(callback.made) + 1}"
+    event_id = f"{handoff_id}:dialled:{callback.attempt}"
     event = _told(handoff, "callback.dialled", event_id, context, scene.now, _about(handoff, callback))
     return Change(context.with_handoff(handoff.but(callback=claimed)), [event])
+
+
+def still_dialled(handoff: Handoff, before: Mapping[str, Any] | None) -> Callback:
+    """Return a callback that its dialler may dial; refused where what was done `before` is over meanwhile."""
+    callback = _callback_of(handoff)
+    if before is not None and (callback.phase, callback.attempt) != ("dialling", before["attempt"]):
+        state = handoff.state if handoff.is_final else callback.phase
+        raise WrongState(f"that attempt at callback {handoff.handoff_id} is over", handoff_id=handoff.handoff_id,
+                         state=state, attempts=len(callback.made))  # fmt: skip
+    return callback
 
 
 def _callback_of(handoff: Handoff) -> Callback:
@@ -243,13 +257,14 @@ def _must_be_open(handoff: Handoff) -> None:
 
 
 class Said(NamedTuple):
-    """What came of an attempt, in which interaction, and which agent speaks to the customer."""
+    """What came of an attempt, in which interaction, which agent speaks to the customer, and which one tells it."""
 
     attempt: int
     outcome: Outcome
     interaction_id: str | None = None
     agent_id: str | None = None
     reason: str | None = None
+    teller: str | None = None
 
 
 def is_told(handoff: Handoff, said: Said) -> bool:
@@ -261,10 +276,20 @@ def is_told(handoff: Handoff, said: Said) -> bool:
         raise WrongState(f"callback {handoff.handoff_id} had {len(made)} attempts", handoff_id=handoff.handoff_id,
                          state=handoff.state, attempts=len(made))  # fmt: skip
     _must_be_open(handoff)
+    _must_be_theirs(handoff, said.teller)
     callback = _callback_of(handoff)
     if handoff.state == "offered" and callback.phase == "waiting":
         must_be_due(handoff)
     return False
+
+
+def _must_be_theirs(handoff: Handoff, teller: str | None) -> None:
+    """Refuse to dial, or to tell of, a callback that another agent has accepted."""
+    if handoff.state == "accepted" and teller is not None and handoff.agent_id != teller:
+        raise HeldByAnother(
+            f"callback {handoff.handoff_id} is held by {handoff.agent_id}",
+            handoff_id=handoff.handoff_id, state=handoff.state, held_by=handoff.agent_id, until=handoff.lease_ends,
+        )  # fmt: skip
 
 
 def attempted(context: Context, handoff_id: str, said: Said, scene: Scene) -> Change:
@@ -304,7 +329,8 @@ def _after(context: Context, handoff: Handoff, said: Said, now: datetime) -> Cha
     callback = _callback_of(handoff)
     if said.outcome == "answered":
         reached = handoff.but(outcome="answered", agent_id=said.agent_id or handoff.agent_id)
-        return settle(context, reached, "completed", now, outcome="answered")
+        by = {"agent_id": reached.agent_id} if reached.agent_id else {}
+        return settle(context, reached, "completed", now, outcome="answered", **by)
     if said.outcome == "refused":
         return settle(context, handoff.but(outcome="refused"), "cancelled", now, reason="refused")
     if len(callback.made) >= callback.attempts:

@@ -221,7 +221,10 @@ def _sight_of_agent(context: Context, reader: Reader, tenant: Tenant, now: datet
     handoff = _work_of(context, reader, now)
     here = _on_the_line(context, reader, now) if handoff is None else handoff.interaction_id
     if here not in context.interactions:
-        raise Forbidden(f"agent {reader.agent_id} neither holds nor was offered anything of this customer")
+        raise Forbidden(
+            f"agent {reader.agent_id} neither holds nor was offered anything of this customer; "
+            "whoever must read it all the same says why first, by POST …/access"
+        )
     called = handoff.called if handoff is not None else None
     interaction = context.interactions.get(called or "", context.interactions[here])
     if tenant.policies.knowledge == "off":

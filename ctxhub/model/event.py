@@ -367,7 +367,12 @@ def _inside(outer: Any) -> Any:
 
 def faults(error: ValidationError, pointer: str = "") -> list[dict[str, str]]:
     """List what pydantic found, each fault with its JSON pointer (RFC 6901)."""
-    return [{"pointer": pointer + _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()]
+    return [{"pointer": pointer + _pointer(fault["loc"]), "detail": in_words(fault["msg"])} for fault in error.errors()]
+
+
+def in_words(message: str) -> str:
+    """Return what pydantic says is wrong, without its mark of rules that are ours."""
+    return message.removeprefix("Value error, ")
 
 
 def _pointer(path: tuple[int | str, ...]) -> str:

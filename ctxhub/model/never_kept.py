@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ctxhub.errors import Invalid
 from ctxhub.model.card import HIDDEN, LONGEST, SHORTEST, Found, cards_among, shown
-from ctxhub.model.digits import Run, count_written, holds_digits, runs, speaks_digits
+from ctxhub.model.digits import Group, Run, count_written, holds_digits, runs, speaks_digits
 from ctxhub.model.number_format import Formats
 
 Kind = Literal["card", "security_code", "expiry", "track", "pin", "one_time_code", "password"]
@@ -69,6 +69,9 @@ _SAID_BETWEEN = 24
 _SAID_BEHIND = re.compile(
     r"\s*(?:is|was|as|是|为|:|：|-|,|，)?\s*(?:my|your|the|我的|你的|您的|本次)?\s*", re.IGNORECASE
 )  # fmt: skip
+#: What was taken out before, which is not a card that is shown by its last four.
+_TAKEN = re.compile(f"(?<!•){NOTHING_LEFT}(?!•)")
+_TAKEN_BEFORE = re.compile(rf"{_TAKEN.pattern}{_SAID_BEHIND.pattern}\Z", re.IGNORECASE)
 _PASSWORD = re.compile(
     r"\b(?:password|passwd|pwd|passphrase)\b(?P<mark>\s*[:=：]\s*|\s+(?:is|was)\s+[:\"']?)(?P<value>[^\s,;，。；]{1,128})"
     r"|(?:密码|密碼|口令)(?P<zh>\s*(?:是|为|:|：|=)\s*)(?P<word>[!-~]{2,128})",
@@ -322,7 +325,13 @@ def _numbers(text: str, lower: str, formats: Formats) -> Iterator[Cut]:
     if cards:
         yield from (cut for run in rest if (cut := _beside(text, run, cards, formats)))
     if rest and any(hint in lower for hint in _HINTS):
+        rest = [left for run in rest if (left := run[1:] if _is_shown(text, run[0]) else run)]
         yield from (cut for secret in _SECRETS for cut in _given_away(text, lower, secret, rest))
+
+
+def _is_shown(text: str, group: Group) -> bool:
+    """Tell whether digits are the last four of a card that is shown by them."""
+    return len(group.digits) == 4 and text[max(0, group.start - len(HIDDEN) - 1) : group.start] == f"{HIDDEN} "
 
 
 def _cards(text: str, run: Run, formats: Formats) -> list[Found]:
@@ -383,13 +392,26 @@ def _given_away(text: str, lower: str, secret: _Secret, rest: Sequence[Run]) -> 
         lower = text
     for match in secret.words.finditer(lower):
         at = bisect(rest, match.start(), key=lambda run: run[0].start)
-        for run in rest[max(0, at - 1) : at + 1]:
-            between = run[0].start - match.end()
-            behind = 0 <= between <= _SAID_BETWEEN
-            before = run[-1].end <= match.start() and _SAID_BEHIND.fullmatch(text, run[-1].end, match.start())
-            if (behind or before) and secret.fewest <= sum(len(group.digits) for group in run) <= secret.most:
-                yield Cut(run[0].start, run[-1].end, NOTHING_LEFT, Finding(secret.kind))
-                break
+        near = [run for run in rest[max(0, at - 1) : at + 1] if _is_told(text, match, run, secret)]
+        beside = [run for run in near if _is_beside(text, match, run)]
+        is_taken = _TAKEN_BEFORE.search(text, max(0, match.start() - _SAID_BETWEEN), match.start()) is not None
+        for run in beside or ([] if is_taken else near):
+            yield Cut(run[0].start, run[-1].end, NOTHING_LEFT, Finding(secret.kind))
+
+
+def _is_told(text: str, match: re.Match[str], run: Run, secret: _Secret) -> bool:
+    """Tell whether digits may be what a word gives away; what was taken out already stands nearer than others do."""
+    if not secret.fewest <= sum(len(group.digits) for group in run) <= secret.most:
+        return False
+    between = run[0].start - match.end()
+    behind = 0 <= between <= _SAID_BETWEEN and not _TAKEN.search(text, match.end(), run[0].start)
+    return behind or _is_beside(text, match, run)
+
+
+def _is_beside(text: str, match: re.Match[str], run: Run) -> bool:
+    """Tell whether nothing but what joins them stands between digits and the word for them."""
+    first, last = sorted([match.span(), (run[0].start, run[-1].end)])
+    return first[1] <= last[0] and _SAID_BEHIND.fullmatch(text, first[1], last[0]) is not None
 
 
 def card_findings(findings: Iterable[Finding]) -> list[str]:

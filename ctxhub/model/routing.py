@@ -5,10 +5,13 @@ Points are whole numbers, and ties have a rule of their own, so that the order o
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
+from heapq import heapify, heappop, heappush
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StrictBool
@@ -134,7 +137,7 @@ class Agent:
     idle_since: datetime = datetime.min
     work: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def load(self) -> Fraction:
         """How much of him is taken: four chats of four, or one call of one, are all of him."""
         return sum((self._share(channel) for channel in self.work.values()), Fraction(0))
@@ -177,6 +180,19 @@ class _Pair(NamedTuple):
     points: int
     waiting_since: datetime
     handoff_id: str
+    load: Fraction
+    idle_since: datetime
+    agent_id: str
+
+
+#: What makes up an agent's points for all who ask for the same.
+_OF_AGENTS = ("skill", "language", "idle")
+
+
+class _Place(NamedTuple):
+    """Where an agent stands among those good for what is asked for, best first when sorted."""
+
+    points: int
     load: Fraction
     idle_since: datetime
     agent_id: str
@@ -252,25 +268,91 @@ def _chosen(
 ) -> Iterator[Choice]:
     """Yield the best pair of all, then the best of what is left, until nobody is left for anybody.
 
-    Whoever gets something is idle no more and has less room: only those for whom he was the best look again.
+    Whoever gets something is idle no more and has less room. So a pair gets worse with time and never better, and one
+    that comes first is looked at again only where its agent has got something since.
     """
-    best = {name: _best(waits, staff, queues[waits.queue], now) for name, waits in open_.items()}
-    while pairs := [pair for pair in best.values() if pair is not None]:
-        first = min(pairs)
+    bench = _Bench(open_, staff, queues, now)
+    line = [pair for waits in open_.values() if (pair := bench.best(waits)) is not None]
+    heapify(line)
+    while line:
+        first = heappop(line)
         waits, agent = open_[first.handoff_id], staff[first.agent_id]
+        if agent.load != first.load:
+            again = bench.best(waits)
+            if again is not None:
+                heappush(line, again)
+            continue
         yield _choice(waits, agent, queues[waits.queue], now)
         staff[agent.agent_id] = agent.with_work(waits.handoff_id, waits.channel)
-        del best[first.handoff_id]
-        for pair in [pair for pair in pairs if pair.agent_id == agent.agent_id and pair is not first]:
-            other = open_[pair.handoff_id]
-            best[pair.handoff_id] = _best(other, staff, queues[other.queue], now)
 
 
-def _best(waits: Waits, staff: Mapping[str, Agent], spec: Suggesting, now: datetime) -> _Pair | None:
-    """Return the best agent for a handoff, if there is one."""
-    return min(
-        (_pair(waits, agent, spec, now) for agent in staff.values() if fits(agent, waits, spec, now)), default=None
-    )
+class _Demand(NamedTuple):
+    """What a handoff asks for, as far as many ask for the same."""
+
+    queue: str
+    channel: str
+    must: frozenset[str]
+    wanted: frozenset[str]
+    language: str | None
+    insists: bool
+
+
+class _Bench:
+    """Agents in the order in which they are good for what is asked for, kept for all handoffs that ask for the same."""
+
+    def __init__(
+        self, open_: Mapping[str, Waits], staff: Mapping[str, Agent], queues: Mapping[str, Suggesting], now: datetime
+    ) -> None:
+        self._staff = staff
+        self._queues = queues
+        self._now = now
+        self._lines: dict[_Demand, list[_Place]] = {}
+        having = [(name, agent.agent_id) for agent in staff.values() for name in agent.work if name in open_]
+        self._having: dict[str, list[str]] = {}
+        for name, agent_id in having:
+            self._having.setdefault(name, []).append(agent_id)
+
+    def best(self, waits: Waits) -> _Pair | None:
+        """Return the best agent for a handoff, if there is one.
+
+        That is the first of those who are good for what it asks for, or one who served the customer: what he gets for
+        that is not in the order.
+        """
+        spec = self._queues[waits.queue]
+        known = [self._staff[name] for name in (*waits.served, *self._having.get(waits.handoff_id, ()))
+                 if name in self._staff]  # fmt: skip
+        found = [agent for agent in known if fits(agent, waits, spec, self._now)]
+        first = self._first(waits, spec)
+        pairs = [_pair(waits, agent, spec, self._now) for agent in (*found, *([first] if first else []))]
+        return min(pairs, default=None)
+
+    def _first(self, waits: Waits, spec: Suggesting) -> Agent | None:
+        """Return the first agent in order who fits."""
+        insists = self._now - waits.waiting_since < timedelta(seconds=spec.insist)
+        demand = _Demand(waits.queue, waits.channel, waits.must, waits.wanted, waits.language, insists)
+        if demand not in self._lines:
+            able = (self._place(waits, agent, spec) for agent in self._staff.values())
+            self._lines[demand] = sorted(place for place in able if place is not None)
+        line, at = self._lines[demand], 0
+        while at < len(line):
+            agent = self._staff[line[at].agent_id]
+            if agent.load != line[at].load:  # he has got something since: his place is further behind
+                del line[at]
+                if (place := self._place(waits, agent, spec)) is not None:
+                    insort(line, place)
+                continue
+            if fits(agent, waits, spec, self._now):
+                return agent
+            at += 1
+        return None
+
+    def _place(self, waits: Waits, agent: Agent, spec: Suggesting) -> _Place | None:
+        """Return where an agent stands among those good for what is asked for; None for one who can't take it."""
+        plain = waits._replace(handoff_id="", passed=frozenset(), suggestion=None, served={})
+        if not fits(agent, plain, spec, self._now):
+            return None
+        points = sum(part for why, part in parts(plain, agent, spec, self._now) if why in _OF_AGENTS)
+        return _Place(-points, agent.load, agent.idle_since, agent.agent_id)
 
 
 def _pair(waits: Waits, agent: Agent, spec: Suggesting, now: datetime) -> _Pair:

@@ -31,13 +31,17 @@ COMPLAINT = "complaint"
 
 
 class Step(Value):
-    """One step of a kind of journey, with the facts it needs, who is responsible, and in how many seconds."""
+    """One step of a kind of journey, with the facts it needs, who is responsible, and in how many seconds.
+
+    One that is done `once` must not be done twice, such as sending money: whoever does it claims it first.
+    """
 
     step: Name
     facts: list[Name] = []
     say: Say = {}
     owner: Name | None = None
     within: Span | None = None
+    once: StrictBool = False
 
 
 class Kind(Value):

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 MAX_TEXT_BYTES = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -26,6 +26,13 @@ class Value(BaseModel):
         object.__setattr__(copy, "__pydantic_extra__", None)
         object.__setattr__(copy, "__pydantic_private__", None)
         return copy
+
+
+def _as_written(at: Any) -> Any:
+    """Refuse a time that is a number, since nobody can tell what it counts, nor from when."""
+    if isinstance(at, int | float) or (isinstance(at, str) and at[4:5] != "-"):
+        raise ValueError("a time is written as in RFC 3339, such as 2026-11-22T10:00:00Z")
+    return at
 
 
 def _as_utc(at: datetime) -> datetime:
@@ -62,7 +69,12 @@ def _fits(text: str) -> str:
     return text
 
 
-Instant = Annotated[datetime, AfterValidator(_as_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_as_written),
+    AfterValidator(_as_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
 Text = Annotated[str, AfterValidator(_fits)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_control)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_without_control)]

@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,6 +53,7 @@ LIVE = "live"
 _MOVED = "moved:"
 _FORGETTING = "forgetting"
 _CACHED = 8192
+_RECENT = 1024
 
 
 class Who(NamedTuple):
@@ -138,6 +139,18 @@ class Outcome(NamedTuple):
     versions: list[int]
 
 
+class _Recent(NamedTuple):
+    """The newest entries of a timeline as they were brought last, from a version on, and the events that they are."""
+
+    data_key: str
+    first: int
+    entries: list[bytes]
+    events: list[dict[str, Any]]
+
+
+_NOTHING_RECENT = _Recent("", 0, [], [])
+
+
 class Raced(Exception):
     """Something was written since the version that had to stand."""
 
@@ -170,6 +183,7 @@ class Contexts:
         self._sealing = sealing
         self._keep = str(round(keep.total_seconds() * 1000)) if older is None else "0"
         self._parsed: OrderedDict[Who, tuple[str, Context]] = OrderedDict()
+        self._recent: OrderedDict[Who, _Recent] = OrderedDict()
         self._openers: OrderedDict[Who, Opener] = OrderedDict()
         self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
@@ -240,7 +254,7 @@ class Contexts:
             int(head[b"document_version"]),
             commit,
             activities(head),
-            _events(newest, int(head[b"version"]) - len(newest) + 1, opener),
+            self._newest(who, int(head[b"version"]) - len(newest) + 1, newest, opener),
             [_seen(text) for text in seen] or [None] * len(event_ids),
             _record(record, operation),
             head.get(b"born", b"").decode(),
@@ -260,6 +274,21 @@ class Contexts:
         while len(self._openers) > _CACHED:
             self._openers.popitem(last=False)
         return opener
+
+    def _newest(self, who: Who, first: int, entries: list[bytes], opener: Opener | None) -> list[dict[str, Any]]:
+        """Return the newest events from their entries; those that were brought before are not read again."""
+        if not entries:
+            return []
+        known = self._recent.pop(who, None)
+        if known is None or known.data_key != (opener.wrapped if opener else ""):
+            known = _NOTHING_RECENT
+        before = dict(zip(enumerate(known.entries, known.first), known.events, strict=True))
+        numbered = enumerate(entries, first)
+        events = [before.get(each) or event_from(each[1], each[0], opener) for each in numbered]
+        self._recent[who] = _Recent(opener.wrapped if opener else "", first, entries, events)
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return events
 
     async def existing(self, who: Who, recent: int = 0) -> tuple[Loaded, Context]:
         """Read the context of a customer who must be there."""
@@ -401,6 +430,12 @@ class Contexts:
             args += [len(names), value, lives]
         return args
 
+    async def know(self, who: Who, prints: Mapping[str, str], version: int) -> None:
+        """Let a customer recognise events of another's timeline, by ids and fingerprints; may be repeated."""
+        events = self.keys(who).events
+        known = [("HSETNX", events, event_digest(name), f"{version}:{print_}") for name, print_ in prints.items()]
+        await self._server.pipeline(*known, writes=True)
+
     async def timeline(self, who: Who, after: int, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Return the events after one version and before another, oldest first."""
         last = after + limit if before is None else min(after + limit, before - 1)
@@ -477,6 +512,7 @@ class Contexts:
     def drop(self, who: Who) -> None:
         """Hold no parsed context of a customer any more, and no key."""
         self._parsed.pop(who, None)
+        self._recent.pop(who, None)
         self._openers.pop(who, None)
 
 

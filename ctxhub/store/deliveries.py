@@ -83,7 +83,7 @@ class Deliveries:
             who = Who(endpoint.tenant, delivery.customer_id)
             customer, keys = self._server.keys.customer(*who), self._server.keys
             queues = keys.webhook(customer.partition, *endpoint)
-            names = [customer.context, keys.deliveries(*who), queues.next, queues.waiting,
+            names = [customer.context, *keys.deliveries(*who), queues.next, queues.waiting,
                      keys.of_partition(customer.partition, "endpoints")]  # fmt: skip
             args: list[Any] = [_field(endpoint, delivery), _written(delivery), _member(delivery), millis(now)]
             calls.append((names, [*args, "\n".join(endpoint), "1" if in_order else ""]))
@@ -115,7 +115,7 @@ class Deliveries:
 
     async def read(self, due: Due) -> Queued | None:
         """Return a delivery as it stands in its queue; None for one that was settled or erased meanwhile."""
-        name = self._server.keys.deliveries(due.endpoint.tenant, due.customer_id)
+        name = self._server.keys.deliveries(due.endpoint.tenant, due.customer_id).waiting
         content = await self._server.call("HGET", name, f"{due.endpoint.name}\n{due.version}")
         return Queued(due, content) if content else None
 
@@ -129,7 +129,7 @@ class Deliveries:
             _field(queued.endpoint, before), queued.content, "again" if done.how == "again" else "over",
             _written(done.delivery), millis(done.at), _member(before), MOST_OVER, _in_millis(OVER_LIVES),
         ]  # fmt: skip
-        names = [deliveries, queues.next, queues.waiting, over]
+        names = [*deliveries, queues.next, queues.waiting, over]
         return bool(await self._server.run("settle_delivery", names, args))
 
     async def redrive(self, endpoint: Endpoint, now: datetime) -> int:
@@ -138,7 +138,7 @@ class Deliveries:
         for partition, content in await self._over(endpoint, "dead"):
             dead = Delivery.model_validate_json(content)
             queues = self._server.keys.webhook(partition, *endpoint)
-            names = [queues.undelivered, self._server.keys.deliveries(endpoint.tenant, dead.customer_id),
+            names = [queues.undelivered, *self._server.keys.deliveries(endpoint.tenant, dead.customer_id),
                      queues.next, queues.waiting]  # fmt: skip
             anew = dead.but(attempts=0, queued_at=now)
             args = [content, _written(anew), _field(endpoint, dead), _member(dead), millis(now)]
@@ -184,7 +184,7 @@ class Deliveries:
         """Take a customer out of every queue, and out of what is over; return how much it was."""
         keys = self._server.keys
         partition = keys.customer(*who).partition
-        names = [keys.deliveries(*who)]
+        names = [*keys.deliveries(*who)]
         for _, endpoint in await self.endpoints([partition]):
             if endpoint.tenant == who.tenant:
                 queues = keys.webhook(partition, *endpoint)

@@ -16,6 +16,8 @@ from redis import exceptions
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 
+from ctxhub.store.fuse import Fuse
+
 Command = tuple[Any, ...]
 MOST_AT_ONCE = 512
 
@@ -23,13 +25,18 @@ MOST_AT_ONCE = 512
 class Joined:
     """A lane of commands over one connection of a pool."""
 
-    def __init__(self, pool: BlockingConnectionPool) -> None:
+    def __init__(self, pool: BlockingConnectionPool, fuse: Fuse) -> None:
         self._pool = pool
+        self._fuse = fuse
         self._waiting: deque[tuple[Command, asyncio.Future[Any]]] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     def ask(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
-        """Send commands side by side, in order; each answer, or refusal, comes with its future."""
+        """Send commands side by side, in order; each answer, or refusal, comes with its future.
+
+        `LeftInPeace` where the server did not answer lately.
+        """
+        self._fuse.check()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in commands]
         self._waiting.extend(zip(commands, futures, strict=True))
@@ -52,7 +59,9 @@ class Joined:
                 try:
                     connection = connection or await self._pool.get_connection()  # type: ignore[no-untyped-call]
                     await _exchange(connection, batch)
+                    self._fuse.answered()
                 except (exceptions.RedisError, OSError, TimeoutError) as error:
+                    self._fuse.failed(in_time=not isinstance(error, exceptions.TimeoutError | TimeoutError))
                     await self._away(connection)
                     connection = None
                     _fail([future for _, future in batch], error)

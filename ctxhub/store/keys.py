@@ -78,7 +78,7 @@ TABLE = (
     KeyKind("ctxhub:{00}:keys:used", "hash", "an API key's id = when it was last used, to the minute", "—"),
     KeyKind("ctxhub:{P}:T:audit:new", "stream", "who saw or changed what, as noted, before it is chained",
             "until chained"),
-    KeyKind("ctxhub:{P}:T:audit:trail", "stream", "the chained trail, where there is no archive: number, link, entry",
+    KeyKind("ctxhub:{P}:T:audit:trail", "stream", "the chained trail, where there is no archive, in batches",
             "CTXHUB_AUDIT_KEEP"),
     KeyKind("ctxhub:{P}:T:audit:head", "hash", "number and link of the trail's last entry, how far `new` is chained, "
             "and the sealed start of what is kept", "—"),
@@ -87,6 +87,8 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
     KeyKind("ctxhub:{P}:T:C:deliveries", "hash", "what webhooks are still to be told of a customer: endpoint and "
             "version = delivery", "until delivered"),
+    KeyKind("ctxhub:{P}:T:C:delivery_order", "sorted set", "the same endpoints and versions, in order",
+            "until delivered"),
     KeyKind("ctxhub:{P}:T:delivering:E", "sorted set", "what an endpoint is told next of each customer, by when it is "
             "tried: customer, version", "until delivered"),
     KeyKind("ctxhub:{P}:T:awaiting:E", "sorted set", "all that an endpoint is still to be told, by when it was queued",
@@ -132,6 +134,13 @@ class CustomerKeys(NamedTuple):
     leases: str
     erased: str
     operations: str
+
+
+class DeliveryKeys(NamedTuple):
+    """The keys of what webhooks are still to be told of a customer: the deliveries, and their order."""
+
+    waiting: str
+    order: str
 
 
 class AuditKeys(NamedTuple):
@@ -258,9 +267,10 @@ class Keys:
         base = f"ctxhub:{{{self.partition_of(f'{tenant}{chr(10)}audit')}}}:{tenant}:audit:"
         return AuditKeys(f"{base}new", f"{base}trail", f"{base}head")
 
-    def deliveries(self, tenant: str, customer_id: str) -> str:
-        """Return the key of what webhooks are still to be told of a customer."""
-        return f"{self.customer(tenant, customer_id).context.removesuffix('context')}deliveries"
+    def deliveries(self, tenant: str, customer_id: str) -> DeliveryKeys:
+        """Return the keys of what webhooks are still to be told of a customer."""
+        base = self.customer(tenant, customer_id).context.removesuffix("context")
+        return DeliveryKeys(f"{base}deliveries", f"{base}delivery_order")
 
     def webhook(self, partition: str, tenant: str, endpoint: str) -> WebhookKeys:
         """Return the queues of an endpoint in a partition."""

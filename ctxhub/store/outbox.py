@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ctxhub.store.contexts import Who
@@ -28,6 +28,16 @@ class Tally(NamedTuple):
     day: date
     counter: str
     amount: int
+
+
+class Move(NamedTuple):
+    """How a consumer's cursor of a partition moves, under which fence, and what is counted in the same step."""
+
+    partition: str
+    fence: int
+    before: str
+    after: str
+    tallies: Sequence[Tally] = ()
 
 
 class Outbox:
@@ -66,34 +76,28 @@ class Outbox:
         ]
         return [[_written(entry) for entry in found] for found in await self._server.pipeline(*commands)]
 
-    async def advance(
-        self, partition: str, fence: int, consumer: str, span: tuple[str, str], tallies: Sequence[Tally],
-        consumers: Sequence[str],
-    ) -> bool:  # fmt: skip
-        """Move a consumer's cursor and count what it found, in one step; False if the lease was lost."""
-        keys = self._server.keys
-        names = [keys.of_partition(partition, name) for name in ("relay", "cursors", "outbox")]
+    async def advance(self, consumer: str, moves: Sequence[Move], consumers: Sequence[str]) -> list[bool]:
+        """Move a consumer's cursors, each in one step with its counts; False for each whose lease was lost."""
         lives = round(NUMBERS_LIVE.total_seconds() * 1000)
-        args: list[Any] = [self._holder, fence, consumer, *span, lives, " ".join(consumers)]
-        for tally in tallies:
-            days = (keys.numbers(partition, tally.tenant, tally.day), keys.numbers_total(partition, tally.tenant))
-            for name in days:
-                args += [_place(names, name), tally.counter, tally.amount]
-        return bool(await self._server.run("advance", names, args))
+        calls: list[tuple[list[str], list[Any]]] = []
+        for move in moves:
+            names = [self._server.keys.of_partition(move.partition, name) for name in ("relay", "cursors", "outbox")]
+            args: list[Any] = [self._holder, move.fence, consumer, move.before, move.after, lives, " ".join(consumers)]
+            for tally in move.tallies:
+                args += self._counted(names, move.partition, tally)
+            calls.append((names, args))
+        return [bool(done) for done in await self._server.run_many("advance", calls)]
 
-    async def advance_all(
-        self, consumer: str, moves: Sequence[tuple[str, int, tuple[str, str]]], consumers: Sequence[str], stamp: int
-    ) -> None:
-        """Move a consumer's cursors of several partitions, given with their fences; stamp them with a time in ms."""
-        calls = []
-        stamps = []
-        for partition, fence, span in moves:
-            names = [self._server.keys.of_partition(partition, name) for name in ("relay", "cursors", "outbox")]
-            calls.append((names, [self._holder, fence, consumer, *span, 0, " ".join(consumers)]))
-            stamps.append(("HSET", names[1], "archived_at", stamp))
-        if calls:
-            await self._server.run_many("advance", calls)
-            await self._server.pipeline(*stamps, writes=True)
+    def _counted(self, names: list[str], partition: str, tally: Tally) -> list[Any]:
+        """Return how the script is told to count for the day and for the total, whose keys are put to the others."""
+        keys = self._server.keys
+        counters = (keys.numbers(partition, tally.tenant, tally.day), keys.numbers_total(partition, tally.tenant))
+        return [part for name in counters for part in (_place(names, name), tally.counter, tally.amount)]
+
+    async def stamp(self, partitions: Sequence[str], at: int) -> None:
+        """Note when something of partitions was archived, in ms."""
+        names = [self._server.keys.of_partition(partition, "cursors") for partition in partitions]
+        await self._server.pipeline(*[("HSET", name, "archived_at", at) for name in names], writes=True)
 
     async def stamps(self) -> list[int]:
         """Return when something of each partition was archived last, in ms; 0 where nothing was."""
@@ -114,6 +118,35 @@ class Outbox:
         """Return how many writes wait in all outboxes."""
         names = [self._server.keys.of_partition(partition, "outbox") for partition in self.partitions]
         return sum(await self._server.pipeline(*[("XLEN", name) for name in names]))
+
+    async def oldest_at(self) -> datetime | None:
+        """Return when the oldest write was made that a consumer has not read yet; None where all have read all."""
+        of = self._server.keys.of_partition
+        firsts = [("XRANGE", of(partition, "outbox"), "-", "+", "COUNT", 2) for partition in self.partitions]
+        cursors = [("HGETALL", of(partition, "cursors")) for partition in self.partitions]
+        found = await self._server.pipeline(*firsts, *cursors)
+        count = len(self.partitions)
+        waiting = [ms for pair in zip(found[:count], found[count:], strict=True) if (ms := _unread_since(*pair))]
+        return datetime.fromtimestamp(min(waiting) / 1000, tz=UTC) if waiting else None
+
+
+def _unread_since(entries: Any, cursors: Any) -> int | None:
+    """Return since when, in ms, an outbox has something to read; None where it has not.
+
+    Trimming leaves the last entry that all have read. A cursor from before the first entry is that of a consumer that
+    is no more.
+    """
+    ids = [_place_in_time(entry_id) for entry_id, _ in entries]
+    values = cursors.values() if isinstance(cursors, dict) else cursors[1::2]
+    ours = [at for value in values if b"-" in value and (at := _place_in_time(value)) >= ids[0]] if ids else []
+    unread = [at for at in ids if not ours or at > min(ours)]
+    return unread[0][0] if unread else None
+
+
+def _place_in_time(entry_id: bytes) -> tuple[int, int]:
+    """Return when an entry was written, in ms, and which it was of those."""
+    millis_, _, number = entry_id.partition(b"-")
+    return int(millis_), int(number)
 
 
 def _place(names: list[str], name: str) -> int:

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 
 from ctxhub.errors import OutcomeUnknown, Unavailable
 from ctxhub.metrics import REDIS_ROUND_TRIPS
+from ctxhub.store.fuse import Fuse, LeftInPeace
 from ctxhub.store.joined import Command, Joined
 from ctxhub.store.keys import Keys
 
@@ -52,7 +53,8 @@ def answering(writes: bool = False) -> Iterator[None]:
     except _AWAY as error:
         if writes and not _never_reached(error):
             raise OutcomeUnknown("Redis did not answer in time; it may have been done") from error
-        raise Unavailable("Redis does not answer") from error
+        lately = f": {error}" if isinstance(error, LeftInPeace) else ""
+        raise Unavailable(f"Redis does not answer{lately}") from error
     except exceptions.ResponseError as error:
         raise _refused(error) from error
 
@@ -60,7 +62,7 @@ def answering(writes: bool = False) -> Iterator[None]:
 def _never_reached(error: BaseException) -> bool:
     """Tell whether the call failed before anything was sent."""
     said = str(error) if isinstance(error, exceptions.RedisError) else ""
-    return " connecting to " in said or said.startswith("No connection available")
+    return isinstance(error, LeftInPeace) or " connecting to " in said or said.startswith("No connection available")
 
 
 def _refused(error: exceptions.ResponseError) -> Exception:
@@ -172,7 +174,8 @@ async def connected(
         retry_on_timeout=False,
     )
     client = Redis(connection_pool=pool)
-    lanes = [Joined(pool) for _ in range(LANES)]
+    fuse = Fuse()
+    lanes = [Joined(pool, fuse) for _ in range(LANES)]
     server = Server(client, Keys(partitions), lanes, replicas, socket_timeout / 2)
     try:
         await server.prepare()

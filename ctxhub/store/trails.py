@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from ctxhub.model.audit import FIRST, Anchor, Head, Linked
+from ctxhub.store.batches import batch_of, entries_in
 from ctxhub.store.indexes import millis
 from ctxhub.store.redis import Server
 
-READ_AT_ONCE = 500
+READ_AT_ONCE = 10
 
 
 class Noted(NamedTuple):
@@ -38,7 +39,7 @@ class Trail(Protocol):
         """Put entries at the end; False where somebody else did meanwhile."""
 
     def entries(self, tenant: str, first: datetime | None) -> AsyncIterator[list[Linked]]:
-        """Yield the entries chained since a time, in order, some at a time."""
+        """Yield the entries chained since a time, in order, some at a time; `Unreadable` where some are damaged."""
 
     async def last_before(self, tenant: str, at: datetime) -> tuple[str, Linked] | None:
         """Return the last entry chained before a time, with its place; None where there is none."""
@@ -60,8 +61,7 @@ class Notes:
         for tenant, texts in by_tenant.items():
             if tenant not in self._known:
                 commands.append(("SADD", self._server.keys.audited, tenant))
-            fields = [part for text in texts for part in (b"e", text)]
-            commands.append(("XADD", self._server.keys.audit(tenant).new, "*", *fields))
+            commands.append(("XADD", self._server.keys.audit(tenant).new, "*", b"e", b"\n".join(texts)))
         await self._server.pipeline(*commands, writes=True)
         self._known |= by_tenant.keys()
 
@@ -80,7 +80,7 @@ class Notes:
         found = await self._server.call(
             "XRANGE", self._server.keys.audit(tenant).new, f"({noted_id}", "+", "COUNT", most
         )
-        return [Noted(entry_id.decode(), list(fields[1::2])) for entry_id, fields in found]
+        return [Noted(entry_id.decode(), fields[1].split(b"\n")) for entry_id, fields in found]
 
     async def drop(self, tenant: str, upto: str) -> None:
         """Forget what was noted up to an entry: it is chained."""
@@ -107,8 +107,7 @@ class RedisTrail:
     async def append(self, tenant: str, before: Standing, linked: Sequence[Linked], chained: str) -> bool:
         """Put entries at the end; False where somebody else did meanwhile."""
         keys = self._server.keys.audit(tenant)
-        args: list[Any] = [before.head.sequence, linked[-1].sequence, linked[-1].link, chained]
-        args += [part for entry in linked for part in entry]
+        args = [before.head.sequence, linked[-1].sequence, linked[-1].link, chained, batch_of(linked)]
         return bool(await self._server.run("chain", [keys.head, keys.trail, keys.new], args))
 
     async def entries(self, tenant: str, first: datetime | None) -> AsyncIterator[list[Linked]]:
@@ -118,22 +117,17 @@ class RedisTrail:
             found = await self._server.call("XRANGE", trail, after, "+", "COUNT", READ_AT_ONCE)
             if not found:
                 return
-            yield [_linked(fields) for _, fields in found]
+            for _, (_, batch) in found:
+                yield entries_in(batch)
             after = f"({found[-1][0].decode()}"
 
     async def last_before(self, tenant: str, at: datetime) -> tuple[str, Linked] | None:
         """Return the last entry chained before a time, with its place; None where there is none."""
         trail = self._server.keys.audit(tenant).trail
         found = await self._server.call("XREVRANGE", trail, str(millis(at) - 1), "-", "COUNT", 1)
-        return (found[0][0].decode(), _linked(found[0][1])) if found else None
+        return (found[0][0].decode(), entries_in(found[0][1][1])[-1]) if found else None
 
     async def let_go(self, tenant: str, place: str, start: Anchor) -> None:
         """Let go of the oldest part, up to the entry at a place; the sealed start stands for it."""
         keys = self._server.keys.audit(tenant)
         await self._server.run("let_go_trail", [keys.head, keys.trail], [place, start.model_dump_json()])
-
-
-def _linked(fields: Sequence[bytes]) -> Linked:
-    """Read one entry of the trail."""
-    _, sequence, _, link, _, text = fields
-    return Linked(int(sequence), link.decode(), text)

@@ -18,6 +18,7 @@ from ctxhub.api import guides, reference
 from ctxhub.api.app import create_api, description
 from ctxhub.hub.numbers import DEFINITIONS
 from ctxhub.hub.scrape import EXPOSED, TIMES
+from ctxhub.hub.vitals import OF_THE_OUTBOX, OF_THE_SERVER
 from ctxhub.model.counting import FAMILIES
 from ctxhub.model.measure import BOUNDS
 from ctxhub.model.metric import DEFINITIONS as METRICS
@@ -252,7 +253,8 @@ _PROMETHEUS = (
     "`GET /metrics` shows, beside what each process counts and times, the counters of all tenants as they stand in "
     "Redis, at most five seconds old. Every process of every hub shows the same: take the maximum over instances, not "
     "the sum. Channels, facts and kinds that a tenant has not declared stand under `other`. While Redis does not "
-    "answer they are absent and `ctxhub_numbers_up` is 0."
+    "answer they are absent and `ctxhub_numbers_up` is 0. What Redis says of itself (`ctxhub_redis_…`) is absent too "
+    "where the hub's user may not ask it by `INFO`."
 )
 
 
@@ -273,7 +275,8 @@ def _exposed() -> Iterable[Sequence[str]]:
         yield f"`ctxhub_numbers_{exposed.name}_total`", labels, FAMILIES[exposed.family].counts
     for name, meaning in TIMES.values():
         yield f"`ctxhub_numbers_{name}`", "`tenant`, `le`", f"seconds {meaning}"
-    yield "`ctxhub_outbox_backlog_writes`", "", "writes in the outboxes that wait to be told on"
+    for name, meaning in (OF_THE_OUTBOX | OF_THE_SERVER).items():
+        yield f"`ctxhub_{name}`", "", meaning
     yield "`ctxhub_numbers_up`", "", "1 where these could be read, else 0"
 
 

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def listening(settings: Settings, clock: Clock) -> AsyncIterator[str]:
+async def listening(settings: Settings, clock: Clock | None = None) -> AsyncIterator[str]:
     """Where a hub listens for as long as the block lasts."""
-    app = create_app(settings, Stopping(), replace(ways_of(settings), clock=clock))
+    app = create_app(settings, Stopping(), replace(ways_of(settings), clock=clock) if clock else None)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on"))
     serving = asyncio.create_task(server.serve())
     while not server.started:

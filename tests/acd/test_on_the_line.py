@@ -8,7 +8,7 @@ import pytest
 
 from tests.acd.scenes import Call, Switch, a_call, a_waiting_call, an_answered_call
 from tests.api.living import Callers, Clock
-from tests.api.scenes import fresh, ok, problem
+from tests.api.scenes import accept, fresh, known, ok, problem
 
 
 @pytest.mark.parametrize("weather", ["fair", "twice", "shuffled", "retried"])
@@ -64,6 +64,25 @@ async def test_who_was_consulted_reads_for_a_day_and_can_not_make_it_two(
     problem(await callers.bob.post(f"{call.scene.base}/events", {"events": [own]}), 403, "forbidden")
     await switch.tell(call.ucid, "consulted", "bob")
     assert (await call.look(callers.bob))["interactions"]
+
+
+async def test_who_wrapped_up_reads_for_a_day_and_can_not_make_it_two_by_saying_that_he_is_on_the_line(
+    callers: Callers, clock: Clock
+) -> None:
+    chat = await known(callers.adapter, "chat")
+    offered = await chat.offer({"queue": "second"})
+    held = await accept(callers.ann, offered["handoff_id"], "ann")
+    done = {"agent_id": "ann", "fence": held["fence"], "outcome": "resolved"}
+    ok(await callers.ann.post(f"/v1/handoffs/{offered['handoff_id']}/complete", done))
+    for _ in range(6):
+        clock.move(hours=3, minutes=50)
+        await chat.tell(chat.event("message.received", {"text": "still here"}, party="customer"))
+    ok(await callers.ann.get(f"{chat.base}/context", interaction_id=chat.interaction_id))
+    for verb in ("alerting", "answered", "transferred", "answered"):
+        own = chat.event(f"call.{verb}", {"agent_id": "ann"}) | {"at": clock().isoformat()}
+        ok(await callers.ann.post(f"{chat.base}/events", {"events": [own]}))
+    clock.move(hours=2)
+    problem(await callers.ann.get(f"{chat.base}/context"), 403, "forbidden")
 
 
 async def test_who_is_consulted_through_the_desk_reads_along_and_takes_nothing(
@@ -301,3 +320,17 @@ async def test_an_unknown_number_becomes_known_in_the_middle_of_the_call(callers
     assert moved["ok"]["customer_id"] == known.scene.customer_id
     await switch.tell(call.ucid, "ended", after=60)
     assert (await call.handoff())["state"] == "accepted"
+
+
+async def test_a_bot_that_got_the_customer_back_ends_with_a_disposition_of_its_own(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await an_answered_call(callers, switch)
+    held = {"agent_id": "ann", "fence": 2, "note": "asks for the balance alone"}
+    back = ok(await callers.ann.post(f"/v1/handoffs/{call.handoff_id}/return", held))
+    assert (back["offered"]["to"], (await call.interaction())["holder"]["party"]) == ({"bot": "bot"}, "bot")
+    ended = await call.scene.end(disposition="told by the menu", outcome="resolved")
+    assert (ended["interaction"]["state"], ended["interaction"]["holder"]["party"]) == ("ended", "bot")
+    told = next(event for event in await call.timeline() if event["type"] == "interaction.ended")
+    assert (told["data"]["disposition"], told["data"]["outcome"]) == ("told by the menu", "resolved")
+    assert await call.states() == ["returned", "completed"]

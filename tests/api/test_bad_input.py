@@ -230,6 +230,29 @@ async def test_an_event_with_a_wrong_field_names_it(untouched: Untouched, type_:
         assert all(pointer.startswith(f"/events/0/{field}") for pointer in pointers(refused))
 
 
+@pytest.mark.parametrize(
+    ("identifier", "detail"),
+    [
+        ({"type": "card", "value": "4111"}, "a card's value is its whole number"),
+        ({"type": "email", "value": "call me"}, "this is no e-mail address"),
+        ({"type": "account", "value": "a\n1"}, "control characters are not allowed"),
+        ({"type": "account", "value": "a" * 10_240}, "String should have at most 128 characters"),
+    ],
+)
+async def test_an_identifier_that_is_none_is_named_where_it_stands_and_in_plain_words(
+    adapter: Caller, identifier: dict[str, str], detail: str
+) -> None:
+    named = await known(adapter)
+    for response, pointer in (
+        (await adapter.post("/v1/customers/lookup", {"identifier": identifier}), "/identifier/value"),
+        (await adapter.post("/v1/interactions", start_body(identifiers=[phone(), identifier])), "/identifiers/1/value"),
+        (await adapter.post(f"{named.base}/identifiers", identifier), "/value"),
+    ):
+        (fault,) = problem(response, 422, "invalid")["errors"]
+        assert fault["pointer"] == pointer
+        assert fault["detail"].startswith(detail)
+
+
 async def test_a_due_time_at_the_edge_of_the_calendar_is_refused_or_kept(untouched: Untouched) -> None:
     async with untouched as scene:
         for due in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
@@ -417,10 +440,16 @@ async def test_what_is_not_there_and_what_does_not_go_is_said_as_a_problem(
 ) -> None:
     problem(await http.get("/nowhere"), 404, "unknown")
     problem(await http.get("/v1/nowhere"), 404, "unknown")
-    for method, path in ("GET", "/v1/context/lookup"), ("PATCH", "/v1/interactions"), ("DELETE", "/v1/handoffs"):
+    goes = {
+        ("GET", "/v1/context/lookup"): "POST",
+        ("PATCH", "/v1/interactions"): "GET, POST",
+        ("DELETE", "/v1/handoffs"): "GET, POST",
+        ("PUT", "/v1/customers/c1/identifiers"): "DELETE, POST",
+    }
+    for (method, path), allowed in goes.items():
         refused = await adapter.call(method, path)
         assert problem(refused, 405, "method_not_allowed")
-        assert refused.headers["allow"]
+        assert refused.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "\u00ff" * 10, "a" * 10_000, "Bearer x", "\t"])

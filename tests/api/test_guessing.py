@@ -31,31 +31,40 @@ async def statuses(adapter: Caller, bodies: list[dict[str, object]]) -> list[int
 
 
 @pytest.mark.parametrize("sources", ["one", "many"])
-async def test_10000_guesses_find_nothing_and_the_true_customer_still_gets_in(adapter: Caller, sources: str) -> None:
+async def test_10000_guesses_find_nothing_and_the_true_customer_gets_in_meanwhile_and_afterwards(
+    adapter: Caller, sources: str
+) -> None:
     mine = phone()
     scene = await known(adapter, identifiers=[mine])
     handoff = await scene.offer({"channel": "chat"})
+    other = await (await known(adapter, "app", customer_id=scene.customer_id)).offer({"channel": "chat"})
     one = fresh("caller")
     bodies = [
         start_body("chat", code=code, identifiers=[mine]) | ({"external_id": one} if sources == "one" else {})
         for code in guesses(handoff["code"])
     ]
     refused_before = _refused()
-    found = await statuses(adapter, bodies)
+    attack = asyncio.create_task(statuses(adapter, bodies))
+    while _refused() - refused_before < TRIES // 4:
+        await asyncio.sleep(0.01)
+    locked_out = await _gets_in(adapter, scene.customer_id, mine, other)
+    assert not attack.done()
+    found = await attack
     assert set(found) == {404, 429}
     assert found.count(404) <= (5 if sources == "one" else 10)
-    assert _refused() - refused_before == TRIES
-    await _gets_in(adapter, scene.customer_id, mine, handoff)
+    assert _refused() - refused_before == TRIES + 2 * locked_out
+    assert await _gets_in(adapter, scene.customer_id, mine, handoff) == locked_out == (sources == "many")
 
 
-async def _gets_in(adapter: Caller, customer_id: str, mine: dict[str, object], handoff: dict[str, str]) -> None:
-    """The true customer, locked out by a stranger's guesses, comes in by the code once proven."""
+async def _gets_in(adapter: Caller, customer_id: str, mine: dict[str, object], handoff: dict[str, str]) -> bool:
+    """The true customer comes in by the code; at once, or once proven where a stranger's guesses lock it: which."""
     right = start_body("chat", code=handoff["code"], identifiers=[mine])
     if (await adapter.post("/v1/handoffs/redeem", right)).status_code == 200:
-        return
+        return False
     problem(await adapter.post("/v1/handoffs/redeem", right | {"external_id": fresh("ext")}), 429, "too_many")
     proven = {"customer_id": customer_id, "assurance": {"level": 2, "method": "pin"}, "external_id": fresh("ext")}
     assert ok(await adapter.post("/v1/handoffs/redeem", right | proven))["customer_id"] == customer_id
+    return True
 
 
 async def test_a_token_is_good_whatever_is_guessed(adapter: Caller) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.living import Callers
-from tests.api.scenes import Caller, accept, fresh, known, ok, pointers, problem
+from tests.api.scenes import Caller, accept, fresh, known, ok, pointers, problem, start_body
 
 
 async def made(admin: Caller, role: str = "adapter", **more: Any) -> Caller:
@@ -87,6 +87,12 @@ async def test_a_narrowed_admin_makes_and_replaces_no_key_that_may_more(admin: C
     problem(await narrow.post(f"/v1/keys/{wide}/rotate", {}), 403, "forbidden")
     within = {"name": fresh("k"), "role": "adapter", "scopes": ["context:read"]}
     ok(await narrow.post("/v1/keys", within), 201)
+
+
+async def test_a_key_whose_scopes_leave_a_call_out_is_told_which_it_takes(admin: Caller) -> None:
+    narrow = await made(admin, "admin", scopes=["context:read", "numbers"])
+    refused = problem(await narrow.post("/v1/interactions", start_body()), 403, "forbidden")
+    assert refused["detail"] == "this takes the scope interactions; the key's are context:read, numbers"
 
 
 async def test_a_key_for_some_queues_does_nothing_to_a_handoff_of_another(admin: Caller, adapter: Caller) -> None:

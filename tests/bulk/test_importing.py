@@ -200,7 +200,7 @@ BAD_CELLS = [
     ('c1,"138"00138000,,gold', "", "that is no CSV"),
     ("c1,,,go\0ld", "", "a NUL byte stands in it"),
     ("c1,,,go\x07ld\x07", None, None),
-    (f"c1,,,{'x' * 70_000}", "tier", "Value error, a value has at most 64 KiB as JSON"),
+    (f"c1,,,{'x' * 70_000}", "tier", "a value has at most 64 KiB as JSON"),
     (f"c1,,,{'x' * (11 << 20)}", "", "the line has more than 1 MiB"),
 ]
 

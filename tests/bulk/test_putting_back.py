@@ -235,7 +235,8 @@ LEFT_BEHIND = {
     "document", "timeline", "events", "saved", "operations", "erased", "coming", "coming_events", "waiting", "held",
     "open", "promised", "outbox", "due", "leases", "relay", "cursors", "ticket", "keys", "founding",
     "audit", "audited", "access", "reading", "handled", "lent", "announced", "work", "agents", "router",
-    "deliveries", "delivering", "awaiting", "delivered", "undelivered", "endpoint", "endpoints", "source",
+    "deliveries", "delivery_order", "delivering", "awaiting", "delivered", "undelivered", "endpoint", "endpoints",
+    "source",
 }  # fmt: skip
 
 

@@ -51,6 +51,14 @@ def test_every_test_that_is_named_anywhere_on_the_page_is_there() -> None:
     assert [name for name in found if not is_there(name)] == []
 
 
+def test_what_makes_the_tests_try_more_is_read_by_them() -> None:
+    section = TEXT.partition("## How much is tried")[2].partition("\n## ")[0]
+    variables = {name.partition("=")[0] for name in named(section)}
+    assert len(variables) > 5
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name in variables if f'environ.get("{name}"' not in tests] == []
+
+
 def test_a_test_that_is_gone_would_be_seen() -> None:
     assert is_there("tests/docs/test_security.py::test_a_test_that_is_gone_would_be_seen")
     assert not is_there("tests/docs/test_security.py::test_nothing")

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ctxhub.model.call import SKEW
-from ctxhub.model.calling import BY_AGENT
+from ctxhub.model.calling import BY_AGENT, BY_HOLDER
 from ctxhub.model.event import Event
 from tests.support import HOUR, NOON, SECOND, an_event
 
@@ -107,7 +107,8 @@ class Line:
             event_id=f"{self.interaction_id}-{len(self.told)}",
             at=self.now + SECOND * self.apart if by == DESK else self.now,
             interaction_id=self.interaction_id,
-            marks=[BY_AGENT] if by == DESK else [],
+            # The desk's word counts as that of whoever has the floor; a word that counts for nothing is another test's.
+            marks=[BY_AGENT, BY_HOLDER] if by == DESK else [],
         )
         self.told.append(Told(event, len(self.told), self.now))
 

@@ -15,8 +15,9 @@ from ctxhub.errors import TooMany, Unavailable
 from ctxhub.hub.archived_trails import ArchivedTrail
 from ctxhub.hub.audit import Audit, Wanted
 from ctxhub.hub.hub import Hub
-from ctxhub.model.audit import Entry
+from ctxhub.model.audit import Entry, Linked, text_of
 from ctxhub.model.value import to_millis
+from ctxhub.store.batches import batch_of, entries_in
 from ctxhub.store.redis import Server
 from ctxhub.store.trails import Notes, RedisTrail, Trail
 from tests.support import ACME, Clock
@@ -46,12 +47,12 @@ def an_audit(server: Server, trail: Trail, clock: Clock, folder: Path) -> Audit:
     return Audit(Notes(server), trail, KEY, clock, KEPT, folder / "anchors")
 
 
-def an_entry(clock: Clock, number: int) -> Entry:
-    return Entry(at=clock(), action="context.read", by="desk", role="agent", agent_id="a7", version=number)
+def a_text(clock: Clock, number: int) -> bytes:
+    return text_of(Entry(at=clock(), action="context.read", by="desk", role="agent", agent_id="a7", version=number))
 
 
 async def note(audit: Audit, clock: Clock, first: int, count: int) -> None:
-    await asyncio.gather(*[audit.note(ACME, an_entry(clock, first + number)) for number in range(count)])
+    await asyncio.gather(*[audit.note(ACME, a_text(clock, first + number)) for number in range(count)])
 
 
 async def test_what_was_noted_is_chained_in_order_and_found(audit: Audit, clock: Clock) -> None:
@@ -105,10 +106,10 @@ async def test_an_end_that_was_cut_off_is_found_by_its_anchor(
     await note(audit, clock, 1, 30)
     await audit.settle()
     keys = server.keys.audit(ACME)
-    newest = redis.xrevrange(keys.trail, count=3)
-    redis.xdel(keys.trail, *[entry_id for entry_id, _ in newest])
-    last = redis.xrevrange(keys.trail, count=1)[0][1]
-    redis.hset(keys.head, mapping={"sequence": last["s"], "link": last["l"]})
+    for batch_id, kept in batches(redis, keys.trail):
+        redis.delete(keys.trail)
+        redis.xadd(keys.trail, {"b": batch_of(kept[:-3])}, id=batch_id)
+        redis.hset(keys.head, mapping={"sequence": kept[-4].sequence, "link": kept[-4].link})
     broken = (await audit.verify(ACME)).broken
     assert broken is not None
     assert broken.sequence == 28
@@ -121,14 +122,36 @@ async def test_a_line_that_was_changed_in_redis_is_found_and_named(
     await note(audit, clock, 1, 30)
     await audit.settle()
     keys = server.keys.audit(ACME)
-    rows = redis.xrange(keys.trail)
-    redis.delete(keys.trail)
-    for number, (entry_id, fields) in enumerate(rows, 1):
-        changed = fields | ({"e": fields["e"].replace("a7", "a8")} if number == 12 else {})
-        redis.xadd(keys.trail, changed, id=entry_id)
+    for batch_id, kept in batches(redis, keys.trail):
+        redis.delete(keys.trail)
+        kept[11] = kept[11]._replace(text=kept[11].text.replace(b"a7", b"a8"))
+        redis.xadd(keys.trail, {"b": batch_of(kept)}, id=batch_id)
     broken = (await audit.verify(ACME)).broken
     assert broken is not None
     assert broken.sequence == 12
+
+
+async def test_a_batch_that_can_not_be_read_is_where_the_chain_is_broken(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
+    for first in (1, 11, 21):
+        await note(audit, clock, first, 10)
+        await audit.settle()
+    trail = server.keys.audit(ACME).trail
+    kept = batches(redis, trail)
+    redis.delete(trail)
+    for number, (batch_id, linked) in enumerate(kept):
+        redis.xadd(trail, {"b": b"gone" if number == 1 else batch_of(linked)}, id=batch_id)
+    verified = await audit.verify(ACME)
+    assert verified.broken is not None
+    assert (verified.entries, verified.broken.sequence) == (10, 11)
+
+
+def batches(redis: Redis, trail: str) -> list[tuple[str, list[Linked]]]:
+    """What stands in a trail in Redis, batch by batch, with their ids."""
+    raw = Redis(unix_socket_path=redis.get_connection_kwargs()["path"])
+    return [(batch_id.decode(), entries_in(fields[b"b"])) for batch_id, fields in raw.xrange(trail)]
 
 
 async def test_what_is_older_than_is_kept_goes_and_the_rest_proves_itself(audit: Audit, clock: Clock) -> None:
@@ -159,14 +182,14 @@ async def test_a_server_that_does_not_answer_refuses_what_can_not_be_noted(
     with monkeypatch.context() as broken:
         broken.setattr(Notes, "put", away)
         with pytest.raises(Unavailable, match="audit trail"):
-            await audit.note(ACME, an_entry(clock, 1))
-    await audit.note(ACME, an_entry(clock, 2))
+            await audit.note(ACME, a_text(clock, 1))
+    await audit.note(ACME, a_text(clock, 2))
     assert [each.entry.version for each in await audit.find(ACME, Wanted())] == [2]
 
 
 async def test_a_trail_that_is_off_notes_nothing(server: Server, trail: Trail, clock: Clock) -> None:
     audit = Audit(Notes(server), trail, KEY, clock, KEPT, on=False)
-    await audit.note(ACME, an_entry(clock, 1))
+    await audit.note(ACME, a_text(clock, 1))
     assert await audit.find(ACME, Wanted()) == []
 
 

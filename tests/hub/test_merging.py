@@ -17,6 +17,7 @@ from ctxhub.errors import (
     ContextFull,
     CtxhubError,
     CustomerUnknown,
+    EventIdReused,
     Forbidden,
     Invalid,
     JourneyUnknown,
@@ -345,6 +346,30 @@ class TestBack:
         assert "e8" in {event["event_id"] for event in shown[0]}
         theirs = await hub.contexts.whole(C1, Reader(interaction_id=(await self.of(hub, C1))), None, 100)
         assert "e8" not in {event["event_id"] for event in theirs[0]}
+
+    async def test_what_was_told_while_they_were_one_is_told_once_though_it_is_sent_again_afterwards(
+        self, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ctxhub.hub.merging._AT_ONCE", 2)
+        one, other, _ = await two(hub)
+        merged = await hub.merging.merge(C1, "c2")
+        for number in range(3):
+            await tell(hub, "message.received", other, f"e1{number}", C1, text=f"{number}")
+        await tell(hub, "fact.stated", other, "e13", C1, name="city", value="Ganzi")
+        await tell(hub, "message.received", one, "e14", C1, text="of the other one")
+        await hub.merging.unmerge(C1, merged.merge_id or "")
+        before = (await hub.changes.contexts.wherever(C2)).version
+        for number in range(3):
+            again = await tell(hub, "message.received", other, f"e1{number}", C2, text=f"{number}")
+            assert again["results"][0]["duplicate"]
+            assert again["version"] <= before, "a channel may wait for that version here"
+        again = await tell(hub, "fact.stated", other, "e13", C2, name="city", value="Ganzi")
+        assert again["results"][0]["duplicate"]
+        with pytest.raises(EventIdReused):
+            await tell(hub, "message.received", other, "e10", C2, text="something else")
+        assert (await hub.changes.contexts.wherever(C2)).version == before
+        fresh = await tell(hub, "message.received", other, "e14", C2, text="of the other one")
+        assert not fresh["results"][0]["duplicate"], "what was told of others leaves nothing here"
 
     async def of(self, hub: Hub, who: Who) -> str:
         """The interaction of a customer who has one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client.metrics_core import Metric
 
 from ctxhub.errors import Unavailable
 from ctxhub.hub.hub import Hub
@@ -64,7 +65,7 @@ async def test_every_process_shows_the_same(counted: Hub, server: Server) -> Non
 
 async def test_it_is_read_again_only_when_it_is_no_longer_fresh(counted: Hub, server: Server) -> None:
     now = 0.0
-    scrape = Scrape(counted.keys, counted.tenants, Lists(server, KEEP), counted.backlog, lambda: now)
+    scrape = Scrape(counted.keys, counted.tenants, Lists(server, KEEP), counted.vitals.metrics, lambda: now)
     before = await samples(counted, scrape)
     await a_story(counted, 2)
     await relayed(counted)
@@ -74,7 +75,7 @@ async def test_it_is_read_again_only_when_it_is_no_longer_fresh(counted: Hub, se
 
 
 async def test_without_redis_it_says_so_and_the_rest_is_still_shown(counted: Hub, server: Server) -> None:
-    async def away() -> int:
+    async def away() -> list[Metric]:
         raise Unavailable("Redis does not answer")
 
     scrape = Scrape(counted.keys, counted.tenants, Lists(server, KEEP), away)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.streams import Told
 from ctxhub.model.disclosure import Reader
+from ctxhub.store.contexts import Who
 from ctxhub.store.redis import Server
 from tests.hub.scenes import WHO, in_one, offer, tell
 from tests.support import ACME, DESK, ways
@@ -118,3 +120,19 @@ async def test_when_the_hub_stops_every_stream_comes_to_its_end(at_work: Hub) ->
     await asyncio.sleep(0)
     at_work.hints.stop()
     assert len(await asyncio.wait_for(asyncio.gather(*followers), 3)) == 10
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+async def test_what_can_not_be_read_of_one_customer_holds_up_nobody_elsewhere(
+    server: Server, redis: Redis, damaged: int
+) -> None:
+    hub = Hub(server, ways(lambda: datetime.now(UTC).replace(microsecond=0)))
+    whos = sorted((Who(ACME, f"c{n}") for n in range(4)), key=lambda who: hub.changes.contexts.keys(who).outbox)
+    assert len({hub.changes.contexts.keys(who).outbox for who in whos}) > 1
+    whos = [whos[0], whos[-1]]
+    begun = [await in_one(hub, who.customer_id, customer_id=who.customer_id) for who in whos]
+    redis.lset(hub.changes.contexts.keys(whos[damaged]).timeline, -1, "0   \x01damaged")
+    async with hub.working():
+        stream = Following(hub.streams.channel(ACME, "chat", "0-1"))
+        told = [each for each in await stream.next(4) if each.type == "interaction.started"]
+    assert [each.data["interaction_id"] for each in told] == [begun[1 - damaged]]

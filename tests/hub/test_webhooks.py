@@ -509,8 +509,8 @@ class TestNothingIsLost:
         await tell_many(hub, await in_one(hub), "e1", "e2")
         advance = hub._outbox.advance
 
-        async def died(*_: Any) -> bool:
-            return False
+        async def died(*_: Any) -> list[bool]:
+            return [False]
 
         hub._outbox.advance = died  # type: ignore[method-assign]
         await told(hub)
@@ -550,6 +550,80 @@ class TestNothingIsLost:
         await sent(hub)
         assert [one["event_id"] for one in await hub.webhooks.deliveries(ACME, "crm", "dead", 10)]
         assert (await states(hub))["dead"] == 3
+
+
+class TestWhatItCosts:
+    @staticmethod
+    def asked(redis: Redis) -> dict[str, int]:
+        """How often the server was asked each command, by anybody and by scripts."""
+        stats = redis.info("commandstats")
+        return {name: stat["calls"] for name, stat in stats.items() if name not in ("cmdstat_info", "cmdstat_ping")}
+
+    async def test_a_hub_without_deliveries_asks_nothing_while_it_idles(self, hub: Hub, redis: Redis) -> None:
+        await in_one(hub)
+        await told(hub)
+        await sent(hub)
+        before = self.asked(redis)
+        for _ in range(3):
+            async with asyncio.TaskGroup() as group:
+                await hub.webhooks.send_due(group)
+            await hub.webhooks._measure()
+        assert self.asked(redis) == before
+
+    async def test_one_with_an_endpoint_looks_only_where_that_has_ever_had_something(
+        self, hub: Hub, redis: Redis, crm: Receiver, tenants_folder: Path
+    ) -> None:
+        declare(tenants_folder, crm=endpoint(crm, "interaction.started"))
+        await in_one(hub)
+        await told(hub)
+        await sent(hub)
+        before = self.asked(redis)
+        async with asyncio.TaskGroup() as group:
+            await hub.webhooks.send_due(group)
+        after = self.asked(redis)
+        assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+            "cmdstat_zrange": 1
+        }
+
+    async def test_no_delivery_is_looked_through_for_another_however_many_wait(
+        self, hub: Hub, redis: Redis, crm: Receiver, tenants_folder: Path
+    ) -> None:
+        declare(tenants_folder, crm=endpoint(crm, "x.happened"))
+        mine = await in_one(hub)
+        names = [f"e{number:03}" for number in range(50)]
+        await tell_many(hub, mine, *names)
+        redis.config_resetstat()
+        await told(hub)
+        await sent(hub)
+        assert [event["data"]["event_id"] for event in crm.events] == names
+        assert not self.asked(redis).keys() & {"cmdstat_hkeys", "cmdstat_hgetall", "cmdstat_hscan", "cmdstat_hvals"}
+
+    async def test_what_another_process_queued_for_a_moment_is_found_as_all_are_asked_again(
+        self, hub: Hub, another: Callable[..., Hub], crm: Receiver, tenants_folder: Path
+    ) -> None:
+        declare(tenants_folder, crm=endpoint(crm, "interaction.started"))
+        await told(hub)
+        await sent(hub)
+        await in_one(hub)
+        events = await hub.changes.contexts.timeline(WHO, 0, None, 10)
+        await another().webhooks.queue([(WHO, event) for event in events])
+        await sent(hub)
+        assert crm.got == []
+        hub.webhooks._asks_all_at = 0.0
+        await sent(hub)
+        assert len(crm.got) == 1
+
+    async def test_what_was_queued_before_there_was_an_order_keeps_its_own(
+        self, hub: Hub, redis: Redis, crm: Receiver, tenants_folder: Path
+    ) -> None:
+        declare(tenants_folder, crm=endpoint(crm, "x.happened"))
+        mine = await in_one(hub)
+        for names in (("e1", "e2", "e3"), ("e4",)):
+            await tell_many(hub, mine, *names)
+            await told(hub)
+            redis.delete(hub.server.keys.deliveries(*WHO).order)
+        await sent(hub)
+        assert [event["data"]["event_id"] for event in crm.events] == ["e1", "e2", "e3", "e4"]
 
 
 class TestForgetting:

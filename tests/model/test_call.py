@@ -12,7 +12,7 @@ from ctxhub.model import call as calls
 from ctxhub.model import calling, lapsing, merging, moving
 from ctxhub.model import handoff as handoffs
 from ctxhub.model.call import NO_CALL, Course
-from ctxhub.model.calling import BY_AGENT
+from ctxhub.model.calling import BY_AGENT, BY_HOLDER
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event, Ref
 from ctxhub.model.tenant import Tenant
@@ -20,6 +20,7 @@ from tests.model.scenes import an_offer
 from tests.support import (
     GRACE,
     HOUR,
+    LEASE,
     MINUTE,
     NOON,
     PATIENCE,
@@ -39,6 +40,12 @@ def waiting(channel: str = "ivr", refs: list[Ref] | None = None, **more: Any) ->
     context = with_one(2, channel=channel, refs=refs or [])
     request = an_offer({"queue": "cards"}, **more)
     return handoffs.offer(context, request, "ho_1", NOON, GRACE, (), TENANT).context
+
+
+def with_one_offered(channel: str) -> Context:
+    """A customer whom the hub offers to a queue."""
+    context = with_one(2, channel=channel)
+    return handoffs.offer(context, an_offer({"queue": "cards"}), "ho_1", NOON, GRACE, ()).context
 
 
 def told(context: Context, *reports: Event) -> Context:
@@ -248,6 +255,42 @@ def test_an_answer_told_after_the_end_still_lets_its_agent_wrap_up() -> None:
     assert (left.state, late.state, late.agent_id) == ("left", "accepted", "ann")
     assert late.wrap_up_since is not None
     assert not an_interaction(known).is_open
+
+
+def own(verb: str, agent_id: str | None = None, after: float = 0, *marks: str, **more: Any) -> Event:
+    """A report under an agent's key."""
+    return say(verb, agent_id, after, **more).but(marks=[BY_AGENT, *marks])
+
+
+def test_who_only_says_himself_that_he_holds_a_call_gets_no_floor_by_that() -> None:
+    context = told(with_one(2, channel="ivr"), own("answered", "ann", 5))
+    assert (course(context).holder, holder(context), context.handoffs) == ("ann", None, {})
+    for later in (own("retrieved", "ann", 30), own("transferred", "ann", 40), own("ended", None, 50)):
+        context = told(context, later)
+    assert context.handoffs == {}, "nor by giving it to himself, nor by wrapping up"
+    assert holder(told(with_one(2, channel="ivr"), own("answered", "ann", 5), say("answered", "ann", 6))) == "ann"
+
+
+def test_who_has_a_handoff_does_not_keep_it_without_a_lease_by_his_own_word() -> None:
+    mine = handoffs.accept(with_one_offered("chat"), "ho_1", "ann", NOON, LEASE).context
+    again = told(mine, own("answered", "ann", 5))
+    assert again.handoffs["ho_1"].lease_ends == mine.handoffs["ho_1"].lease_ends == NOON + LEASE
+    assert told(mine, say("answered", "ann", 5)).handoffs["ho_1"].lease_ends is None
+
+
+def test_an_offer_that_waits_is_taken_by_ones_own_word_and_one_for_another_is_not() -> None:
+    assert holder(told(waiting(), own("answered", "ann", 5))) == "ann"
+    for_bob = handoffs.offer(with_one(2, channel="ivr"), an_offer({"agent": "bob"}), "ho_1", NOON, GRACE, (), TENANT)
+    assert holder(told(for_bob.context, own("answered", "ann", 5))) is None
+    assert holder(told(for_bob.context, own("answered", "bob", 5))) == "bob"
+
+
+def test_whoever_has_the_floor_gives_it_to_another_by_his_own_word() -> None:
+    mine = told(waiting(), own("answered", "ann", 5))
+    asked = told(mine, own("consulted", "bob", 20, BY_HOLDER), own("answered", "bob", 25))
+    assert holder(asked) == "ann"
+    assert holder(told(asked, own("transferred", None, 30, BY_HOLDER))) == "bob"
+    assert holder(told(asked, own("transferred", None, 30))) == "ann"
 
 
 def test_a_call_that_only_seemed_to_be_over_goes_on() -> None:

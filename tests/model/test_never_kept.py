@@ -123,6 +123,23 @@ def test_secrets_leave_nothing(text: str, left: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "once"),
+    [
+        ("my PIN is 4711, I need 1200 tickets", "my PIN is •••, I need 1200 tickets"),
+        ("你的验证码 482913，订单 12345 到了吗", "你的验证码 •••，订单 12345 到了吗"),
+        ("4711 is my PIN, room 1234", "••• is my PIN, room 1234"),
+        ("cvv 123 and 456 people", "cvv ••• and 456 people"),
+        ("otp 482913 pin 4711", "otp ••• pin •••"),
+        ("4711 is my PIN, 1234 is the room", "••• is my PIN, ••• is the room"),
+        ("the PIN for •••• 7731 is 4711", "the PIN for •••• 7731 is •••"),
+    ],
+)
+def test_what_the_client_has_cleaned_loses_nothing_more_in_the_hub(text: str, once: str) -> None:
+    assert cleaned(text).value == once
+    assert cleaned(once).value == once
+
+
+@pytest.mark.parametrize(
     ("value", "left"),
     [
         ({"name": "cvv", "value": "123"}, {"name": "cvv", "value": "•••"}),

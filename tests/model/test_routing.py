@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ctxhub.model.routing import Agent, Choice, Served, Suggesting, Suggestion, Waits, Weights, fits, route
+from ctxhub.model.routing import Agent, Choice, Served, Suggesting, Suggestion, Waits, Weights, fits, parts, route
 from tests.support import DAY, HOUR, MINUTE, NOON, SECOND
 
 CARDS = Suggesting(weights=Weights())
@@ -269,6 +270,51 @@ def test_whatever_comes_in_the_order_decides_nothing_and_nobody_stands_idle(
         assert len(mine) <= agent.capacity["chat"]
     shuffled = [dice.sample(each, len(each)) for each in (waits, agents)]
     assert route(shuffled[0], shuffled[1], QUEUES, NOON) == found  # type: ignore[arg-type]
+
+
+def trying_all(waits: list[Waits], agents: list[Agent], queues: dict[str, Suggesting]) -> list[tuple[str, str]]:
+    """Who gets whom where every pair is tried again and again."""
+    by_id, staff = {one.handoff_id: one for one in waits}, {agent.agent_id: agent for agent in agents}
+    found = []
+    while True:
+        pairs = [
+            (-sum(part for _, part in parts(one, agent, queues[one.queue], NOON)), one.waiting_since, one.handoff_id,
+             agent.load, agent.idle_since, agent.agent_id)
+            for one in by_id.values() for agent in staff.values() if fits(agent, one, queues[one.queue], NOON)
+        ]  # fmt: skip
+        if not pairs:
+            return found
+        _, _, handoff_id, _, _, agent_id = min(pairs)
+        found.append((handoff_id, agent_id))
+        staff[agent_id] = staff[agent_id].with_work(handoff_id, by_id.pop(handoff_id).channel)
+
+
+@settings(max_examples=80)
+@given(scenes(), st.data())
+def test_what_is_found_the_short_way_is_what_trying_all_pairs_finds(
+    scene: tuple[list[Waits], list[Agent]], data: st.DataObject
+) -> None:
+    plain, agents = scene
+    names = st.sampled_from([agent.agent_id for agent in agents] or ["nobody"])
+    queues = {name: Suggesting(weights=Weights(idle=data.draw(st.sampled_from([0, 10, 900]))), insist=30)
+              for name in ("cards", "loans")}  # fmt: skip
+    waits = [
+        one._replace(
+            queue=data.draw(st.sampled_from(["cards", "loans"])), channel=data.draw(st.sampled_from(["chat", "voice"])),
+            passed=data.draw(st.frozensets(names, max_size=2)),
+            served={name: Served(NOON - HOUR) for name in data.draw(st.lists(names, max_size=2))},
+            suggestion=data.draw(st.one_of(st.none(), st.builds(ringing, names, st.just(MINUTE)))),
+        )
+        for one in plain
+    ]  # fmt: skip
+    some = st.frozensets(st.sampled_from(["cards", "loans"]), min_size=1)
+    agents = [
+        replace(agent, queues=data.draw(some), since=NOON - data.draw(st.sampled_from([SECOND, HOUR])),
+                work={f"w-{agent.agent_id}": "chat"} if data.draw(st.booleans()) else {})
+        for agent in agents
+    ]  # fmt: skip
+    found = [(choice.handoff_id, choice.agent_id) for choice in route(waits, agents, queues, NOON)]
+    assert [pair for pair in found if pair[1] is not None] == trying_all(waits, agents, queues)
 
 
 def test_points_do_not_depend_on_the_hour_of_the_day() -> None:

@@ -57,6 +57,12 @@ def test_an_instant_without_an_offset_is_refused() -> None:
         Point.model_validate({"x": 1, "at": "2026-11-22T12:00:00"})
 
 
+@pytest.mark.parametrize("at", [0, 1669111111, 1.5, True, "0", "1669111111", "-5"])
+def test_an_instant_that_is_a_number_is_refused(at: Any) -> None:
+    with pytest.raises(ValidationError, match="written as in RFC 3339"):
+        Point.model_validate({"x": 1, "at": at})
+
+
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_an_instant_at_the_end_of_time_is_refused_not_a_fault(at: str) -> None:
     with pytest.raises(ValidationError):

@@ -70,6 +70,26 @@ class TestLoading:
         redis.set(kept.keys(WHO).document, "nobody reads this", keepttl=True)
         assert (await kept.load(WHO)).context is loaded.context
 
+    async def test_events_brought_before_are_not_read_again(self, kept: Contexts) -> None:
+        await born(kept, "e1", "e2", "e3")
+        before = (await kept.load(WHO, 2)).recent
+        await kept.append(WHO, [an_append("e4")], NOON)
+        after_ = (await kept.load(WHO, 3)).recent
+        assert [event["event_id"] for event in after_] == ["e2", "e3", "e4"]
+        assert [new is old for new, old in zip(after_, before, strict=False)] == [True, True]
+
+    async def test_an_event_written_over_in_its_place_is_read_anew(self, kept: Contexts, redis: Redis) -> None:
+        await born(kept, "e1", "e2", "e3")
+        await kept.load(WHO, 3)
+        redis.eval("redis.call('LSET', KEYS[1], 1, redis.call('LINDEX', KEYS[1], 0))", 1, kept.keys(WHO).timeline)
+        assert [event["event_id"] for event in (await kept.load(WHO, 3)).recent] == ["e1", "e1", "e3"]
+
+    async def test_of_who_is_forgotten_no_event_is_held(self, kept: Contexts) -> None:
+        await born(kept, "e1")
+        held_before = (await kept.load(WHO, 1)).recent
+        kept.drop(WHO)
+        assert (await kept.load(WHO, 1)).recent[0] is not held_before[0]
+
     async def test_a_context_without_its_document_has_lapsed(self, server: Server, redis: Redis) -> None:
         await born(Contexts(server, KEEP))
         fresh = Contexts(server, KEEP)

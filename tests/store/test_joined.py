@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ctxhub.errors import OutcomeUnknown, Unavailable
+from ctxhub.store.fuse import TRIED_EVERY, Fuse
 from ctxhub.store.joined import MOST_AT_ONCE, Command, Joined
 from ctxhub.store.redis import SCRIPTS, Server, connected
 
@@ -20,7 +21,7 @@ from ctxhub.store.redis import SCRIPTS, Server, connected
 async def lane(redis_url: str) -> AsyncIterator[Joined]:
     """One lane over one connection."""
     pool = BlockingConnectionPool.from_url(redis_url, max_connections=1, timeout=2, retry=Retry(NoBackoff(), 0))
-    lane = Joined(pool)
+    lane = Joined(pool, Fuse())
     yield lane
     await lane.aclose()
     await pool.disconnect()
@@ -98,8 +99,10 @@ async def test_a_write_without_an_answer_has_an_unknown_outcome_and_a_read_none(
     async with connected(redis_url, 8, socket_timeout=0.05) as server:
         with pytest.raises(OutcomeUnknown):
             await server.call("BLPOP", "ctxhub:{00}:nothing", 0, writes=True)
+        await asyncio.sleep(TRIED_EVERY)
         with pytest.raises(Unavailable):
             await server.call("BLPOP", "ctxhub:{00}:nothing", 0)
+        await asyncio.sleep(TRIED_EVERY)
         assert await server.call("ECHO", "well again") == b"well again"
 
 

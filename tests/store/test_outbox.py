@@ -9,8 +9,9 @@ import pytest
 from redis import Redis
 
 from ctxhub.store.contexts import Contexts, Plan, Who
+from ctxhub.store.indexes import instant
 from ctxhub.store.lists import Lists
-from ctxhub.store.outbox import Outbox, Tally
+from ctxhub.store.outbox import Move, Outbox, Tally
 from ctxhub.store.redis import Server
 from tests.store.scenes import WHO, an_append, born, plan
 from tests.support import ACME, KEEP, MINUTE, NOON, SECOND
@@ -88,8 +89,8 @@ class TestAdvancing:
         fence = await lease(ann, partition)
         [batch] = await ann.written([partition], ["0-0"], 10)
         step = ("0-0", batch[-1].entry_id)
-        assert await ann.advance(partition, fence, "telling", step, counted(3), ONE)
-        assert not await ann.advance(partition, fence, "telling", step, counted(3), ONE)
+        assert await ann.advance("telling", [Move(partition, fence, *step, counted(3))], ONE) == [True]
+        assert await ann.advance("telling", [Move(partition, fence, *step, counted(3))], ONE) == [False]
         assert await Lists(server, KEEP).numbers(ACME, [TODAY]) == {"told": 3}
         assert await ann.cursors([partition], "telling") == [batch[-1].entry_id]
 
@@ -103,10 +104,40 @@ class TestAdvancing:
         await lease(bob, partition, NOON + SPAN)
         if how == "another fence":
             await lease(ann, partition, NOON + 2 * SPAN)
-        assert not await ann.advance(partition, fence, "telling", ("0-0", batch[-1].entry_id), counted(), ONE)
+        assert await ann.advance("telling", [Move(partition, fence, "0-0", batch[-1].entry_id, counted())], ONE) == [
+            False
+        ]
         assert await ann.cursors([partition], "telling") == ["0-0"]
         assert await Lists(server, KEEP).numbers(ACME, [TODAY]) == {}
         assert await ann.backlog() == 1
+
+    async def test_what_the_slowest_has_not_read_is_the_oldest_that_waits(
+        self, kept: Contexts, server: Server, ann: Outbox, partition: str
+    ) -> None:
+        assert await ann.oldest_at() is None
+        await born(kept)
+        await kept.append(WHO, [an_append("e2")], NOON)
+        fence = await lease(ann, partition)
+        [batch] = await ann.written([partition], ["0-0"], 10)
+        first, last = (written.entry_id for written in batch)
+        assert await ann.oldest_at() == instant(first.split("-")[0].encode())
+        both = ("telling", "archive")
+        assert await ann.advance(partition, fence, "archive", ("0-0", first), [], both)
+        assert await ann.advance(partition, fence, "telling", ("0-0", last), [], both)
+        assert await ann.oldest_at() == instant(last.split("-")[0].encode())
+        assert await ann.advance(partition, fence, "archive", (first, last), [], both)
+        assert await ann.oldest_at() is None
+
+    async def test_a_consumer_that_is_no_more_keeps_nothing_waiting(
+        self, kept: Contexts, ann: Outbox, partition: str
+    ) -> None:
+        await born(kept)
+        fence = await lease(ann, partition)
+        [batch] = await ann.written([partition], ["0-0"], 10)
+        assert await ann.advance(partition, fence, "gone", ("0-0", "1-1"), [], ONE)
+        assert await ann.oldest_at() is not None
+        assert await ann.advance(partition, fence, "telling", ("0-0", batch[-1].entry_id), [], ONE)
+        assert await ann.oldest_at() is None
 
     async def test_the_outbox_is_trimmed_behind_the_slowest_consumer(
         self, kept: Contexts, ann: Outbox, partition: str
@@ -117,9 +148,9 @@ class TestAdvancing:
         fence = await lease(ann, partition)
         [batch] = await ann.written([partition], ["0-0"], 10)
         both = ("telling", "archive")
-        assert await ann.advance(partition, fence, "telling", ("0-0", batch[-1].entry_id), [], both)
+        assert await ann.advance("telling", [Move(partition, fence, "0-0", batch[-1].entry_id)], both) == [True]
         assert await ann.backlog() == 5
-        assert await ann.advance(partition, fence, "archive", ("0-0", batch[2].entry_id), [], both)
+        assert await ann.advance("archive", [Move(partition, fence, "0-0", batch[2].entry_id)], both) == [True]
         [rest] = await ann.written([partition], ["0-0"], 10)
         assert rest == batch[2:]
 
@@ -129,8 +160,8 @@ class TestAdvancing:
         for entry_id in ("9-9", "9-10", "10-1"):
             redis.xadd(kept.keys(WHO).outbox, {"c": "acme\nc42", "f": 1, "l": 1}, entry_id)
         fence = await lease(ann, partition)
-        assert await ann.advance(partition, fence, "a", ("0-0", "10-1"), [], ("a", "b"))
-        assert await ann.advance(partition, fence, "b", ("0-0", "9-10"), [], ("a", "b"))
+        assert await ann.advance("a", [Move(partition, fence, "0-0", "10-1")], ("a", "b")) == [True]
+        assert await ann.advance("b", [Move(partition, fence, "0-0", "9-10")], ("a", "b")) == [True]
         [rest] = await ann.written([partition], ["0-0"], 10)
         assert [written.entry_id for written in rest] == ["9-10", "10-1"]
 
@@ -138,7 +169,7 @@ class TestAdvancing:
         fence = await lease(ann, "00")
         days = (TODAY, TODAY + timedelta(days=1))
         tallies = [Tally(tenant, day, counter, 1) for tenant in "ab" for day in days for counter in ("x", "y", "x")]
-        assert await ann.advance("00", fence, "telling", ("0-0", "1-0"), tallies, ONE)
+        assert await ann.advance("telling", [Move("00", fence, "0-0", "1-0", tallies)], ONE) == [True]
         assert await Lists(server, KEEP).numbers("b", [TODAY, TODAY + timedelta(days=1)]) == {"x": 4, "y": 2}
 
 

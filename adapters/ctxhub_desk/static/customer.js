@@ -4,6 +4,7 @@ import { ask } from "./dialogs.js";
 import { h } from "./dom.js";
 import { facts } from "./facts.js";
 import { badges, promise } from "./identity.js";
+import { more } from "./seldom_words.js";
 import { told } from "./talk.js";
 import { channelChip, clock, t } from "./words.js";
 
@@ -15,21 +16,21 @@ export function glass(customerId, look) {
   const fields = [
     { name: "customer_id", label: t("customer_id"), value: customerId },
     { name: "reason", label: t("why"), long: true, least: 8 },
-    { name: "minutes", label: t("glass_minutes"), choices: MINUTES.map((n) => [n, t("minutes", { n })]), value: "15" },
+    { name: "minutes", label: more("glass_minutes"), choices: MINUTES.map((n) => [n, more("minutes", { n })]), value: "15" },
   ];
   const act = async ({ customer_id, reason, minutes }) => {
     const body = { reason, minutes: Number(minutes) };
     const { until } = await post(`customers/${encodeURIComponent(customer_id)}/access`, body);
     look(customer_id, until);
   };
-  const shown = ask(t("glass_title"), fields, t("look"), act, t("glass_kept"));
+  const shown = ask(more("glass_title"), fields, t("look"), act, more("glass_kept"));
   if (customerId) shown.querySelector("textarea").focus();
 }
 
 /** Draw what there is to read, until the time is over; `leave(words)` closes it. */
 export function visit(found, until, leave) {
   const ends = until ?? new Date(now() + LONGEST).toISOString();
-  const timer = setTimeout(() => leave(t("beside_over")), Date.parse(ends) - now());
+  const timer = setTimeout(() => leave(more("beside_over")), Date.parse(ends) - now());
   const panel = facts(null);
   const element = h("main", { class: "work", "data-customer": found.customer.customer_id }, [
     h("section", { class: "card strip", "aria-labelledby": "who" }, strip(found, ends)),
@@ -45,7 +46,7 @@ function strip({ customer, path, commitments }, ends) {
   return [
     h("div", { class: "who" }, h("h1", { id: "who", tabindex: -1 }, customer.customer_id), badges(customer)),
     path.length ? h("p", { class: "facts-of-identity" }, h("span", { class: "path" }, chips)) : null,
-    h("p", { class: "alert" }, t("beside_until", { time: clock(ends) })),
+    h("p", { class: "alert" }, more("beside_until", { time: clock(ends) })),
     ...commitments.map(promise),
   ];
 }

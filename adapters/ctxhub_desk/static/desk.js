@@ -20,7 +20,7 @@ export function desk() {
     open = beside = null;
   };
 
-  const show = (work) => {
+  const show = (work, calls) => {
     close();
     state.work = work;
     hold(work.handoff);
@@ -30,6 +30,7 @@ export function desk() {
     side.draw();
     allowWrites();
     open.sendReceipt();
+    if (calls) open.once(true);
     open.element.querySelector("h1").focus({ preventScroll: true });
   };
 

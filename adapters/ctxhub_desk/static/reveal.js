@@ -2,6 +2,7 @@
 import { now, post } from "./api.js";
 import { ask } from "./dialogs.js";
 import { h, plain } from "./dom.js";
+import { more } from "./seldom_words.js";
 import { notify } from "./state.js";
 import { t, time } from "./words.js";
 
@@ -14,10 +15,10 @@ export function reveal(space, fact, place) {
     const { facts } = await post(`${space.customerPath}/reveal`, { interaction_id, names: [fact.name], reason });
     const found = facts.find(({ name, journey_id }) => name === fact.name && journey_id === fact.journey_id);
     if (found && place.isConnected) uncover(place, plain(found.value));
-    else notify(t("reveal_nothing"), "warn");
+    else notify(more("reveal_nothing"), "warn");
   };
   const why = { name: "reason", label: t("why"), long: true, least: 3 };
-  ask(t("reveal_name", { label: fact.label }), [why], t("reveal"), act, t("reveal_kept"));
+  ask(t("reveal_name", { label: fact.label }), [why], t("reveal"), act, more("reveal_kept"));
 }
 
 /** Show a value until its time is over, somebody hides it, or the page is out of sight. */
@@ -26,8 +27,8 @@ function uncover(place, value) {
   const cover = place.querySelector(".cover");
   const mask = cover.textContent;
   const ends = new Date(now() + SHOWN_FOR).toISOString();
-  const hide = h("button", { type: "button", class: "small", on: { click: () => place.cover() } }, t("hide"));
-  const till = h("span", { class: "till" }, " ", time(ends, "relative", t("hides")), " ", hide);
+  const hide = h("button", { type: "button", class: "small", on: { click: () => place.cover() } }, more("hide"));
+  const till = h("span", { class: "till" }, " ", time(ends, "relative", more("hides")), " ", hide);
   const timer = setTimeout(() => place.cover(), SHOWN_FOR);
   const away = () => place.cover();
   place.cover = () => {

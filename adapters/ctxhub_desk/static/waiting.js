@@ -26,6 +26,7 @@ export class Waiting {
   #told = new Map(); // handoff_id -> the customer told in one line, in the language of the page
   #asked = Date.now();
   #routing = null; // what only a queue needs that suggests to agents
+  #once = null; // what only callbacks need
   #presence = h("p", { class: "presence", hidden: true });
   #unfollow;
   #tending;
@@ -68,6 +69,7 @@ export class Waiting {
     document.title = (state.offers.length ? `(${state.offers.length}) ` : "") + t("title");
     const cards = state.offers.map((offer) => ({
       ...offer,
+      once: Boolean(this.#once),
       declined: this.#declined.has(offer.handoff_id),
       rings: this.#ringing.has(offer.interaction_id),
       told: this.#told.get(offer.handoff_id + lang) ?? "",
@@ -104,10 +106,10 @@ export class Waiting {
     if (words) this.draw();
   }
 
-  /** Accept an offer; whoever comes second is told who has it. */
-  async take(handoffId) {
+  /** Accept an offer, or what `calls` back; whoever comes second is told who has it. */
+  async take(handoffId, calls) {
     try {
-      this.#open(await post(`handoffs/${encodeURIComponent(handoffId)}/accept?lang=${lang}`));
+      this.#open(await post(`handoffs/${encodeURIComponent(handoffId)}/accept?lang=${lang}`), calls);
     } catch (problem) {
       explain(problem);
       this.#refresh();
@@ -152,7 +154,15 @@ export class Waiting {
     if (name === "alerting" && data.agent_id === state.agent?.agent_id) this.#ringing.add(data.interaction_id);
     announce(data.offers);
     state.offers = data.offers;
+    if (!this.#once && data.offers.some(({ callback }) => callback)) this.#fetch();
     return this.draw();
+  }
+
+  #fetch() {
+    part("once").then((found) => {
+      this.#once = found;
+      this.draw();
+    }, notice);
   }
 
   #giveUp(problem) {
@@ -164,18 +174,12 @@ export class Waiting {
   #card(offer, isNew) {
     const id = offer.handoff_id;
     const looks = `offer card${isNew || offer.rings ? " fresh" : ""}${offer.declined ? " declined" : ""}`;
-    const deed = (act, kind, click) =>
+    const once = offer.callback && this.#once;
+    const deed = (act, kind, click, words = t(act)) =>
       h(
         "button",
-        {
-          type: "button",
-          class: kind,
-          "data-writes": "any",
-          "data-act": act,
-          "data-keep": `${act}:${id}`,
-          on: { click },
-        },
-        t(act),
+        { type: "button", class: kind, "data-writes": "any", "data-act": act, "data-keep": `${act}:${id}`, on: { click } },
+        words,
       );
     return h(
       "li",
@@ -190,10 +194,11 @@ export class Waiting {
         [offer.customer_id, " · ", time(offer.waiting_since, "since", t("waits"))],
         offer.expires_at ? [" · ", time(offer.expires_at, "relative", t("lapses"))] : null,
       ),
+      once?.card(offer),
       h(
         "p",
         { class: "acts" },
-        deed("accept", "main", () => this.take(id)),
+        once ? deed("call", "main", () => this.take(id, true), once.call()) : deed("accept", "main", () => this.take(id)),
         deed("decline", null, () => this.leave(id)),
       ),
     );

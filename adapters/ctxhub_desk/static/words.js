@@ -62,7 +62,7 @@ export const sayTo = (language, name, values = {}) =>
 /** Tell whether there are words for it. */
 export const hasWords = (name) => name in CATALOGUES[lang];
 
-function say(sentence, values) {
+export function say(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key] ?? "") : whole));
 }
 

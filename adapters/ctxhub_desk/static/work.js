@@ -6,11 +6,11 @@ import { fill, h } from "./dom.js";
 import { facts } from "./facts.js";
 import { hold } from "./held.js";
 import { identity, isSuspect } from "./identity.js";
-import { allowWrites, explain, lost, notify, setLink, state } from "./state.js";
+import { allowWrites, explain, lost, notice, notify, setLink, state } from "./state.js";
 import { talk } from "./talk.js";
 import { lang, t } from "./words.js";
 
-const PART_OF_CONTEXT = /^(fact|journey|assurance|risk|handoff|interaction|identity|commitment|intent)\./;
+const PART_OF_CONTEXT = /^(callback|fact|journey|assurance|risk|handoff|interaction|identity|commitment|intent)\./;
 
 export class Workspace {
   #leave;
@@ -19,6 +19,7 @@ export class Workspace {
   #brief;
   #panel;
   #conversation;
+  #once = h("section", { class: "card strip", hidden: true });
   #unfollow;
   #newest = 0;
   #due = 0;
@@ -41,11 +42,23 @@ export class Workspace {
       { class: "work", "data-handoff": work.handoff.handoff_id },
       this.#strip,
       this.#brief.element,
+      this.#once,
       h("div", { class: "columns" }, this.#panel.element, this.#conversation.element),
       this.#buttons(),
     );
     this.#panel.draw(work);
     this.#follow();
+    this.once();
+  }
+
+  /** Show what exactly one does, and once, where there is such a thing; `calls` begins with the call. */
+  async once(calls) {
+    const { handoff, journeys } = this.work;
+    const wanted = handoff.callback || journeys.some(({ once, claim }) => once || claim);
+    if (!wanted && this.#once.hidden) return;
+    const found = await part("once").catch(notice);
+    found?.draw(this, this.#once);
+    if (calls) found?.dial(this, this.#once);
   }
 
   get work() {
@@ -155,6 +168,7 @@ export class Workspace {
     this.#brief.refresh(next);
     this.#conversation.update(next);
     this.#conversation.add(...next.recent);
+    this.once();
     this.#redraw();
     allowWrites();
     if (before.customer.customer_id !== next.customer.customer_id) this.#follow();

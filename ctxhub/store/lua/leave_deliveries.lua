@@ -1,11 +1,11 @@
 -- Take whatever was, is or was not to be told to endpoints about a customer out of their queues.
 --
--- KEYS  1 deliveries   then, of each endpoint: next, waiting, delivered, undelivered
+-- KEYS  1 deliveries   2 order   then, of each endpoint: next, waiting, delivered, undelivered
 -- ARGV  1 customer
 -- Returns how much it was.
 local deliveries, customer = KEYS[1], ARGV[1]
 local gone = 0
-for k = 2, #KEYS, 4 do
+for k = 3, #KEYS, 4 do
   for _, field in ipairs(redis.call('HKEYS', deliveries)) do
     local member = customer .. '\n' .. string.match(field, '\n(.*)$')
     redis.call('ZREM', KEYS[k], member)
@@ -17,5 +17,5 @@ for k = 2, #KEYS, 4 do
     end
   end
 end
-redis.call('DEL', deliveries)
+redis.call('DEL', deliveries, KEYS[2])
 return gone

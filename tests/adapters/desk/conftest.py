@@ -40,6 +40,12 @@ journeys:
     steps:
       - {step: route, facts: [from_city, to_city], say: {en: the route, zh: 路线}}
       - {step: travel, facts: [travel_date, adults.count], say: {en: the journey, zh: 行程}}
+  - kind: refund
+    say: {en: a refund, zh: 退款}
+    steps:
+      - {step: payout, once: true, say: {en: the payout, zh: 打款}}
+      - {step: letter, say: {en: the letter, zh: 寄信}}
+      - {step: gift, once: true, say: {en: the gift, zh: 赠品}}
 facts:
   from_city: {say: {en: departure city, zh: 出发城市}}
   to_city: {say: {en: arrival city, zh: 到达城市}}

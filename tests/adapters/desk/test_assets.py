@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 from ctxhub_desk.assets import Asset, load_assets
 
+from ctxhub.model.callback import Outcome
+
 ASSETS = load_assets()
 SCRIPTS = {name: asset.content.decode() for name, asset in ASSETS.items() if name.endswith(".js")}
 FIRST_LOAD = 100 * 1024
-#: Fetched only when somebody asks for the keys, reveals a value, opens a customer beside the work, or follows a queue
-#: that suggests.
-SELDOM = {"help.js", "reveal.js", "customer.js", "presence.js"}
+OUTCOMES = get_args(Outcome)
+#: Fetched only when somebody asks for the keys, reveals a value, opens a customer beside the work, follows a queue that
+#: suggests, or does what exactly one does.
+PARTS = {"help.js", "reveal.js", "customer.js", "presence.js", "once.js"}
+#: And what those bring along.
+SELDOM = PARTS | {"seldom_words.js"}
 
 
 def words_of(language: str) -> dict[str, str]:
@@ -36,7 +42,7 @@ def test_everything_that_the_page_names_is_there() -> None:
     named = set(re.findall(r'(?:href|src)="static/([\w.]+)"', page))
     imported = {name for script in SCRIPTS.values() for name in re.findall(r'from "\./([\w.]+)"', script)}
     fetched = {f"{name}.js" for script in SCRIPTS.values() for name in re.findall(r'\bpart\("(\w+)"\)', script)}
-    assert fetched == SELDOM
+    assert fetched == PARTS
     shown = re.findall(r'(?:href|src)="static/([\w.]+)"', ASSETS["overview.html"].content.decode())
     assert named
     assert imported
@@ -50,6 +56,19 @@ def test_both_languages_have_the_same_sentences_with_the_same_places_in_them() -
     assert en.keys() == zh.keys()
     places = {name: (set(re.findall(r"\{\w+\}", en[name])), set(re.findall(r"\{\w+\}", zh[name]))) for name in en}
     assert {name: both for name, both in places.items() if both[0] != both[1]} == {}
+
+
+def test_what_is_seldom_said_is_said_in_both_languages_and_none_of_it_for_nothing() -> None:
+    english, chinese = SCRIPTS["seldom_words.js"].split("  zh: {")
+    en, zh = (dict(re.findall(r'^    (\w+): "(.*)",$', words, re.MULTILINE)) for words in (english, chinese))
+    assert len(en) > 30
+    assert {name: set(re.findall(r"\{\w+\}", words)) for name, words in en.items()} == {
+        name: set(re.findall(r"\{\w+\}", words)) for name, words in zh.items()
+    }
+    parts = "".join(SCRIPTS[name] for name in PARTS)
+    said = set(re.findall(r'"(\w+)"', parts)) | {f"then_{outcome}" for outcome in OUTCOMES}
+    assert en.keys() <= said
+    assert set(re.findall(r'\b(?:w|more)\("(\w+)"', parts)) <= en.keys()
 
 
 def test_every_sentence_that_a_script_says_exists() -> None:

@@ -49,12 +49,14 @@ async def test_what_is_asked_is_the_same_for_a_number_of_nobody_of_one_and_of_tw
     assert asked[0] == asked[1] == asked[2]
 
 
-async def test_a_pin_that_the_hook_gives_to_nobody_proves_nothing(ring: Any, office: Any, company: Any) -> None:
+async def test_a_pin_that_the_hook_gives_to_nobody_proves_nothing_and_is_not_called_wrong(
+    ring: Any, office: Any, company: Any
+) -> None:
     number = a_number()
     _, account = await a_customer(office, number)
     company.pins["4712"] = {"ok": True}
     caller = await ring("shared", phone=number).choose("*", account, "4712")
-    assert caller.now.step == "pin"
+    assert (caller.now.step, caller.now.says[0]) == ("menu", "We can't check a PIN just now.")
     assert (await found(office, caller)).interaction.assurance.level == 1
 
 

@@ -58,6 +58,17 @@ async def test_a_system_that_leads_elsewhere_is_not_followed(status: int) -> Non
     assert there.asked == ["/pin"]
 
 
+async def test_a_hook_that_knows_whose_pin_it_must_be_says_whose_it_is(company: Any) -> None:
+    asked = {"call_sid": "CA1", "phone": None, "pin": "4711", "claimed": "c42"}
+    company.pins["4711"] = {"ok": True}
+    with pytest.raises(HookFailed, match="without `customer_id`"):
+        await HOOKS.check_pin(Hook(company.url + "/pin", SECRET), "m", **asked)
+    company.pins["4711"] = {"ok": True, "customer_id": "c42"}
+    assert (await HOOKS.check_pin(Hook(company.url + "/pin", SECRET), "m", **asked)).customer_id == "c42"
+    company.pins["4711"] = {"ok": False}
+    assert not (await HOOKS.check_pin(Hook(company.url + "/pin", SECRET), "m", **asked)).ok
+
+
 async def test_half_a_sign_is_sent_as_something_and_is_no_yes(company: Any) -> None:
     company.pins["1234"] = {"ok": True}
     assert (await check(company, "12\ud83434")).ok is False
