@@ -39,7 +39,7 @@ async def test_killed_after_the_archive_has_it_and_before_the_cursor_moves_it_is
         async def killed(*_: Any) -> None:
             raise Killed
 
-        monkeypatch.setattr(first._outbox, "advance_all", killed)
+        monkeypatch.setattr(first._outbox, "advance", killed)
         with pytest.raises(Killed):
             await archived(first)
         clock.move(HOUR)  # the lease of whoever is dead ends

@@ -122,10 +122,10 @@ class TestAdvancing:
         first, last = (written.entry_id for written in batch)
         assert await ann.oldest_at() == instant(first.split("-")[0].encode())
         both = ("telling", "archive")
-        assert await ann.advance(partition, fence, "archive", ("0-0", first), [], both)
-        assert await ann.advance(partition, fence, "telling", ("0-0", last), [], both)
+        assert await ann.advance("archive", [Move(partition, fence, "0-0", first)], both) == [True]
+        assert await ann.advance("telling", [Move(partition, fence, "0-0", last)], both) == [True]
         assert await ann.oldest_at() == instant(last.split("-")[0].encode())
-        assert await ann.advance(partition, fence, "archive", (first, last), [], both)
+        assert await ann.advance("archive", [Move(partition, fence, first, last)], both) == [True]
         assert await ann.oldest_at() is None
 
     async def test_a_consumer_that_is_no_more_keeps_nothing_waiting(
@@ -134,9 +134,9 @@ class TestAdvancing:
         await born(kept)
         fence = await lease(ann, partition)
         [batch] = await ann.written([partition], ["0-0"], 10)
-        assert await ann.advance(partition, fence, "gone", ("0-0", "1-1"), [], ONE)
+        assert await ann.advance("gone", [Move(partition, fence, "0-0", "1-1")], ONE) == [True]
         assert await ann.oldest_at() is not None
-        assert await ann.advance(partition, fence, "telling", ("0-0", batch[-1].entry_id), [], ONE)
+        assert await ann.advance("telling", [Move(partition, fence, "0-0", batch[-1].entry_id)], ONE) == [True]
         assert await ann.oldest_at() is None
 
     async def test_the_outbox_is_trimmed_behind_the_slowest_consumer(
