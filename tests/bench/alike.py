@@ -9,7 +9,8 @@ import statistics
 import time
 from typing import Any
 
-from tests.bench.servers import FACTS, KEY, Running, text
+from tests.bench.running import Running
+from tests.bench.servers import FACTS, KEY, text
 from tests.bench.wire import Connection
 
 _PAIRS = 500

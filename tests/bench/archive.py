@@ -11,11 +11,13 @@ import asyncio
 import statistics
 import sys
 import time
-import urllib.request
 from contextlib import ExitStack
 
-from tests.bench.servers import KEY, Running, ctxhub
-from tests.bench.wire import Connection, Load, run
+from tests.bench.load import Load, new_names, run
+from tests.bench.running import Running
+from tests.bench.scrape import metric
+from tests.bench.servers import KEY, ctxhub
+from tests.bench.wire import Connection
 
 EVENTS = 500
 CUSTOMERS = 60
@@ -45,9 +47,7 @@ async def _compared(hubs: dict[str, Running], rounds: int, customers: int) -> fl
     loads: dict[str, list[Load]] = {name: [] for name in hubs}
     for number in range(rounds + 1):
         for name in sorted(hubs, reverse=bool(number % 2)):
-            hub = hubs[name]
-            names = [f"b{time.monotonic_ns():x}-{n}" for n in range(customers)]
-            load = await run(hub.begin, hub.port, KEY, hub.pid, names, 20)
+            load = await run(hubs[name], new_names(customers), 20)
             if number:  # the first round warms up
                 loads[name].append(load)
     print("| archive | cycles/s (median) | p50 ms | p99 ms | server CPU ms a cycle |\n|---|---|---|---|---|")
@@ -93,14 +93,7 @@ async def _flooded(hub: Running, seconds: float) -> tuple[float, float]:
 
 async def _lag(hub: Running) -> float:
     """Return the age of the oldest write that the archive does not have."""
-    return await asyncio.to_thread(_metric, hub, "ctxhub_archive_lag_seconds")
-
-
-def _metric(hub: Running, name: str) -> float:
-    """Return one metric of a hub."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{hub.port}/metrics") as metrics:
-        lines = metrics.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+    return await asyncio.to_thread(metric, hub, "ctxhub_archive_lag_seconds")
 
 
 async def _talk(connection: Connection, name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
-from tests.bench.servers import KEY, Running, text
-from tests.bench.wire import Begin, Connection, Cycle, run
+from tests.bench.load import new_names, run
+from tests.bench.running import Running
+from tests.bench.servers import text
+from tests.bench.wire import Begin, Connection, Cycle
 
 _CUSTOMERS = 32
 _READS = 50
@@ -24,8 +24,7 @@ async def beyond_a_read(hub: Running) -> float:
 
 async def _cpu_ms(hub: Running, question: str) -> float:
     """Return the CPU that the server spends on one question."""
-    names = [f"t{time.monotonic_ns():x}-{n}" for n in range(_CUSTOMERS)]
-    return (await run(_asking(question), hub.port, KEY, hub.pid, names, _READS)).cpu_ms
+    return (await run(hub, new_names(_CUSTOMERS), _READS, begin=_asking(question))).cpu_ms
 
 
 def _asking(question: str) -> Begin:

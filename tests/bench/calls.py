@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tests.bench.servers import KEY, Running, ctxhub
+from tests.bench.running import Running
+from tests.bench.servers import KEY, ctxhub
 from tests.bench.wire import Connection
 
 Done = TypeVar("Done")

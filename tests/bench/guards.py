@@ -6,8 +6,10 @@ import contextlib
 import statistics
 import time
 
-from tests.bench.servers import FACTS, KEY, Running, ctxhub, text
-from tests.bench.wire import Begin, Connection, Cycle, run
+from tests.bench.load import new_names, run
+from tests.bench.running import Running
+from tests.bench.servers import FACTS, KEY, ctxhub, text
+from tests.bench.wire import Begin, Connection, Cycle
 
 _CUSTOMERS = 128
 _READS = 30
@@ -26,8 +28,7 @@ async def kept_with_guards() -> float:
 
 async def _rate(hub: Running, secrets: int) -> float:
     """Return how many contexts are read in a second."""
-    names = [f"g{time.monotonic_ns():x}-{n}" for n in range(_CUSTOMERS)]
-    return (await run(_reading(secrets), hub.port, KEY, hub.pid, names, _READS)).rate
+    return (await run(hub, new_names(_CUSTOMERS), _READS, begin=_reading(secrets))).rate
 
 
 def _reading(secrets: int) -> Begin:

@@ -36,7 +36,14 @@ def customers_per_second(customers: int = CUSTOMERS, archive: str = "off") -> fl
         (folder / "mapping.yaml").write_text(MAPPING)
         (folder / "tenants").mkdir()
         (folder / "tenants" / "default.yaml").write_text("default_region: CN\n")
-        words = ["import", folder / "crm.csv", "--mapping", folder / "mapping.yaml", "--data", folder / "data"]
+        words: list[str | Path] = [
+            "import",
+            folder / "crm.csv",
+            "--mapping",
+            folder / "mapping.yaml",
+            "--data",
+            folder / "data",
+        ]
         environ = os.environ | {"CTXHUB_TENANTS": str(folder / "tenants"), "CTXHUB_ARCHIVE": archive}
         done = subprocess.run(
             [sys.executable, "-m", "ctxhub", *words], env=environ, check=True, capture_output=True, text=True

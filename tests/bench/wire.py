@@ -1,21 +1,39 @@
-"""A lean HTTP client and the load it makes, so that what is measured is the server."""
+"""A lean HTTP client, so that what is measured is the server: one connection, requests made once, answers read bare."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
+
+_HEAD_ENDS = b"\r\n\r\n"
+_LENGTH = b"\r\ncontent-length:"
+_WITHOUT_BODY = (204, 304)
 
 
-class Connection:
-    """One kept-alive HTTP connection."""
+class Answer(NamedTuple):
+    """What came back: the status, the head as it was sent, the body."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Return a header that must be there."""
+        line = self.head.lower().index(f"\r\n{name}:".encode()) + len(name) + 3
+        return self.head[line : self.head.index(b"\r\n", line)].decode().strip()
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive HTTP connection, which carries one request at a time."""
 
     def __init__(self, port: int, key: str = "") -> None:
         self._port = port
+        self._got = b""
+        self._waiting: asyncio.Future[Answer] | None = None
+        self._gone: BaseException | None = None
+        self._transport: asyncio.Transport
         self.key = key
 
     def speak_with(self, key: str) -> None:
@@ -24,107 +42,99 @@ class Connection:
 
     async def __aenter__(self) -> Connection:
         """Connect."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close."""
-        self._writer.close()
-        await self._writer.wait_closed()
+        self._transport.close()
+
+    async def renew(self) -> None:
+        """Connect anew: a server hangs up on whoever was silent for long."""
+        self._transport.close()
+        while self._gone is None:
+            await asyncio.sleep(0)
+        self._gone, self._got = None, b""
+        await self.__aenter__()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; an answer is whole as soon as its body is."""
+        self._got = self._got + data if self._got else data
+        head_ends = self._got.find(_HEAD_ENDS)
+        if head_ends < 0:
+            return
+        status = int(self._got[9:12])
+        whole = head_ends + 4 + _length(self._got, head_ends, status)
+        if len(self._got) < whole:
+            return
+        answer = Answer(status, self._got[: head_ends + 2], self._got[head_ends + 4 : whole])
+        self._got = self._got[whole:]
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits, and whoever comes later."""
+        self._gone = exc or ConnectionResetError("the server closed the connection")
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(self._gone)
+
+    def request(self, method: str, path: str, body: Any = None, more: str = "") -> bytes:
+        """Return a request as it goes over the wire; `more` are further lines of its head."""
+        content = json.dumps(body).encode() if body is not None else b""
+        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n{more}"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        return head.encode() + content
+
+    async def send(self, request: bytes) -> Answer:
+        """Send a request and return its answer, whatever it says."""
+        if self._gone is not None:
+            raise self._gone
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._waiting
+
+    async def fetch(self, request: bytes, status: int = 200) -> Answer:
+        """Send a request whose answer must have this status."""
+        answer = await self.send(request)
+        if answer.status != status:
+            raise RuntimeError(f"{request[:100]!r}: {answer.status} {answer.body[:200]!r}")
+        return answer
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return its JSON; anything but a 2xx fails."""
-        return _taken(await self._answer(method, path, body), f"{method} {path}")
+        return _taken(await self.send(self.request(method, path, body)), f"{method} {path}")
 
     async def insist(self, method: str, path: str, body: Any) -> Any:
         """Send what may be said again until it is taken, as a channel does; for what is not measured."""
-        while (answer := await self._answer(method, path, body))[0] == "503":
+        while (answer := await self.send(self.request(method, path, body))).status in (429, 503):
             await asyncio.sleep(0.2)
         return _taken(answer, f"{method} {path}")
 
-    async def _answer(self, method: str, path: str, body: Any) -> tuple[str, bytes]:
-        """Return the status and the body of an answer."""
-        content = json.dumps(body).encode() if body is not None else b""
-        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n"
-        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-        self._writer.write(head.encode() + content)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length"))
-        data = await self._reader.readexactly(int(length.split(b":")[1]))
-        return answer.split()[1].decode(), data
+
+def _length(got: bytes, head_ends: int, status: int) -> int:
+    """Return how long a body is, as its head says."""
+    if status in _WITHOUT_BODY:
+        return 0
+    at = got.lower().find(_LENGTH, 0, head_ends) if _LENGTH not in got else got.find(_LENGTH)
+    if at < 0:
+        raise RuntimeError(f"an answer without a length: {got[:head_ends]!r}")
+    at += len(_LENGTH)
+    return int(got[at : got.find(b"\r", at)])
 
 
-def _taken(answer: tuple[str, bytes], what: str) -> Any:
+def _taken(answer: Answer, what: str) -> Any:
     """Return the JSON of an answer that has to be a 2xx."""
-    status, data = answer
-    if status[:1] != "2":
-        raise RuntimeError(f"{what}: {status} {data[:200]!r}")
-    return json.loads(data)
+    if not 200 <= answer.status < 300:
+        raise RuntimeError(f"{what}: {answer.status} {answer.body[:200]!r}")
+    return json.loads(answer.body)
 
 
 Cycle = Callable[[int], Awaitable[None]]
 Begin = Callable[[Connection, str], Awaitable[Cycle]]
 
 
-@dataclass
-class Load:
-    """What a run came to: seconds for each cycle, and the server's CPU seconds."""
+class BeginAfter(Protocol):
+    """How a customer begins who has said so much already."""
 
-    seconds: float = 0.0
-    cpu: float = 0.0
-    cycles: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        """Cycles a second."""
-        return len(self.cycles) / self.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        """CPU of the server for each cycle, in milliseconds."""
-        return self.cpu / len(self.cycles) * 1000
-
-    def percentile(self, part: float) -> float:
-        """Milliseconds within which this part of the cycles was done."""
-        return sorted(self.cycles)[int((len(self.cycles) - 1) * part)] * 1000
-
-
-def cpu_of(pid: int) -> float:
-    """Return the CPU seconds that a process has used."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def run(begin: Begin, port: int, key: str, pid: int, names: list[str], turns: int, connections: int = 16) -> Load:
-    """Let connections work on customers, a number of cycles each; what comes before the first cycle is not counted."""
-    load = Load()
-    cycles = await _begun(begin, port, key, names, connections)
-    cpu, start = cpu_of(pid), time.perf_counter()
-    await asyncio.gather(*[_worked(part, turns, load) for part in cycles])
-    load.seconds, load.cpu = time.perf_counter() - start, cpu_of(pid) - cpu
-    for part in cycles:
-        for connection, _ in part[:1]:
-            await connection.__aexit__()
-    return load
-
-
-async def _begun(
-    begin: Begin, port: int, key: str, names: list[str], connections: int
-) -> list[list[tuple[Connection, Cycle]]]:
-    """Begin every customer, spread over the connections."""
-    lanes = [await Connection(port, key).__aenter__() for _ in range(min(connections, len(names)))]
-    parts: list[list[tuple[Connection, Cycle]]] = [[] for _ in lanes]
-    for number, name in enumerate(names):
-        lane = number % len(lanes)
-        parts[lane].append((lanes[lane], await begin(lanes[lane], name)))
-    return parts
-
-
-async def _worked(part: list[tuple[Connection, Cycle]], turns: int, load: Load) -> None:
-    """Do every cycle of one connection's customers, one customer after the other."""
-    for _, cycle in part:
-        for turn in range(turns):
-            start = time.perf_counter()
-            await cycle(turn)
-            load.cycles.append(time.perf_counter() - start)
+    def __call__(self, connection: Connection, name: str, history: int = 0) -> Awaitable[Cycle]:
+        """Return the cycle of a customer."""
