@@ -9,10 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.bench.cycles import HEADER, in_turn, ratio, row
+from tests.bench.cycles import HEADER, in_turn, rates, ratio, row
 from tests.bench.figure import Figure
 from tests.bench.load import CONNECTIONS, Load, run
 from tests.bench.part import Part
+from tests.bench.plot import lines
 from tests.bench.running import Running
 from tests.bench.scrape import at_rest
 from tests.bench.servers import ctxhub, event, text, with_channels_key
@@ -40,12 +41,14 @@ async def with_customers(size: Size) -> Part:
             samples[f"{many:,} customers"] = partial(_chosen, hub, crowd)
         loads = await in_turn(size.rounds, samples)
     fewest, most = (f"{count:,} customers" for count in (size.customers[0], size.customers[-1]))
+    curve = {count: rates(loads)[f"{count:,} customers"] for count in size.customers}
     return Part(
         "More customers",
         "Each with 2 messages and 3 facts, told in batches; then cycles of customers chosen by chance, 16 connections, "
         f"`fast`, archive on. {'; '.join(notes)} (of one interaction and its indexes, and what their telling leaves).",
         HEADER, [row(name, taken) for name, taken in loads.items()],
         [Figure(f"{most}, part of the cycles/s with {fewest}", ratio(loads, most, fewest), ">= 0.85")],
+        [lines("customers", "Cycles a second by customers known", "customers", {"ctxhub fast": curve})],
     )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def _targets(loads: Loads) -> list[Figure]:
         if peer in loads:
             figures += [
                 Figure(f"cycle, times {peer}, `fast`", ratio(loads, "ctxhub fast", peer), target),
-                Figure(f"the same, `safe` (its Redis syncs every write, {peer}'s does not)",
+                Figure("the same, `safe`, whose Redis syncs every write as theirs does not",
                        ratio(loads, "ctxhub safe", peer)),
                 Figure(f"CPU of a cycle, times less than {peer}", cpu_ratio(loads, "ctxhub fast", peer)),
             ]  # fmt: skip
