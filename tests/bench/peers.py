@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 
 from redis import Redis
 
+from ctxhub.store.embedded import die_with_parent
 from tests.bench.load import CONNECTIONS, Load
 from tests.bench.running import Running, Used
 from tests.bench.servers import KEY, text, valkey
@@ -170,12 +172,15 @@ def agent_memory_server(folder: Path) -> Iterator[Running]:
         environ = os.environ | {"LD_LIBRARY_PATH": str(libraries)}
         modules = [f"--loadmodule {stack}/lib/{name}.so" for name in ("redisearch", "rejson")]
         arguments = f"--port {redis_port} --bind 127.0.0.1 --dir {data} --appendonly yes {' '.join(modules)}".split()
-        server = subprocess.Popen([f"{stack}/bin/redis-server", *arguments], env=environ, stdout=subprocess.DEVNULL)
+        dies = die_with_parent(signal.SIGKILL)
+        server = subprocess.Popen(
+            [f"{stack}/bin/redis-server", *arguments], env=environ, stdout=subprocess.DEVNULL, preexec_fn=dies
+        )
         peer = subprocess.Popen(
             [python.parent / "agent-memory", "api", "--host", "127.0.0.1", "--port", str(port), "--task-backend",
              "asyncio"],
             env=os.environ | MEMORY_SERVER_SETTINGS | {"REDIS_URL": f"redis://127.0.0.1:{redis_port}"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dies,
         )  # fmt: skip
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/v1/health")

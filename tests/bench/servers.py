@@ -7,6 +7,7 @@ import os
 import random
 import re
 import secrets
+import signal
 import string
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typing import Any
 from redis import Redis
 
 from ctxhub.settings import Settings
-from ctxhub.store.embedded import embedded_server
+from ctxhub.store.embedded import die_with_parent, embedded_server
 from tests.bench.running import Running
 from tests.bench.wire import Connection, Cycle
 
@@ -74,8 +75,11 @@ def valkey(port: int = 0) -> Iterator[Path]:
 
 @contextmanager
 def _started(words: list[str], environ: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run a server that says on which port it is ready."""
-    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, env=environ, text=True) as server:
+    """Run a server that says on which port it is ready; it ends with this process, however that ends."""
+    with subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE, env=environ, text=True, preexec_fn=die_with_parent(signal.SIGTERM),
+    ) as server:  # fmt: skip
         try:
             assert server.stdout is not None
             ready = re.search(r"[: ](\d+)$", server.stdout.readline().strip())
