@@ -8,6 +8,9 @@ import hmac
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import ctxhub_app
 import ctxhub_chat
@@ -25,6 +28,7 @@ from ctxhub.api.app import create_api, description
 from ctxhub.api.auth import Issuer, Tokens
 from ctxhub.api.hot import Hot
 from ctxhub.api.problems import Borders
+from ctxhub.api.traced import Traced
 from ctxhub.archive import Archive
 from ctxhub.client import ContextHub, Hubs, SpoolFile, Stopping, Unknown
 from ctxhub.errors import HandoffUnknown, Unavailable
@@ -42,6 +46,9 @@ from ctxhub.store.checkup import examine
 from ctxhub.store.redis import Server, connected
 from ctxhub.store.sealing import KeyProvider, Sealing, is_offered, proof_of
 
+if TYPE_CHECKING:
+    from ctxhub.tracing import Tracing
+
 log = structlog.get_logger()
 
 #: What a tenant declares of these channels is checked as its file is read.
@@ -54,11 +61,13 @@ _MOST_BEFORE = 16  # workers that an earlier start may have had
 def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None) -> ASGIApp:
     """Return the whole hub as one application: API, adapters, desk; `ways` may bring another clock than the usual."""
     hubs = MountedHubs(settings, stopping)
-    app = create_api(_lifespan(settings, stopping, hubs, ways or ways_of(settings)))
+    tracing = tracing_of(settings)
+    app = create_api(_lifespan(settings, stopping, hubs, replace(ways or ways_of(settings), tracing=tracing)))
     app.state.description = description
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
-    hubs.app = Borders(Admission(Hot(app), settings.most_at_once))
+    whole = Borders(Admission(Hot(app), settings.most_at_once))
+    hubs.app = whole if tracing is None else Traced(whole, tracing)
     return _for_pages_of(settings, hubs.app)
 
 
@@ -126,6 +135,19 @@ def ways_of(settings: Settings) -> Ways:
     )
 
 
+def tracing_of(settings: Settings) -> Tracing | None:
+    """Return what makes spans, where the settings say so; only then is anything of it imported."""
+    if settings.traces is None:
+        return None
+    try:
+        made: Tracing = import_module("ctxhub.tracing").Tracing(settings.traces)
+    except ImportError as error:
+        raise CannotStart(f"CTXHUB_TRACES needs {error.name}: install ctxhub[otel]") from error
+    except ValueError as error:
+        raise CannotStart(f"an OTEL_* variable can't be read: {error}") from error
+    return made
+
+
 def sealing_of(settings: Settings) -> Sealing:
     """Return what seals sensitive values, with the master keys that the settings lead to."""
     if not is_offered(settings.sealing):
@@ -143,7 +165,7 @@ def _master_keys(settings: Settings) -> KeyProvider:
 
 
 @asynccontextmanager
-async def connection(settings: Settings) -> AsyncIterator[Server]:
+async def connection(settings: Settings, tracing: Tracing | None = None) -> AsyncIterator[Server]:
     """Connect to the Redis of the settings for as long as the block lasts."""
     if settings.redis_url is None:
         raise CannotStart("there is no Redis to connect to")
@@ -154,6 +176,7 @@ async def connection(settings: Settings) -> AsyncIterator[Server]:
         socket_timeout=settings.socket_timeout.total_seconds(),
         connect_timeout=settings.connect_timeout.total_seconds(),
         replicas=1 if settings.durability == "replicated" else 0,
+        tracing=tracing,
     ) as server:
         yield server
 
@@ -166,6 +189,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if ways.tracing is not None:
+                stack.push_async_callback(ways.tracing.aclose)
             hub = await stack.enter_async_context(opened(settings, ways))
             await _warned(settings)
             if settings.admin_key is not None:
@@ -189,11 +214,12 @@ def _lifespan(
 async def opened(settings: Settings, ways: Ways | None = None) -> AsyncIterator[Hub]:
     """Open a hub on the Redis and the archive of the settings, which must go together; it does not relay yet."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(connection(settings))
+        ways = ways or ways_of(settings)
+        server = await stack.enter_async_context(connection(settings, ways.tracing))
         archive = Archive(settings.archive_url) if settings.archive_url else None
         if archive is not None:
             stack.push_async_callback(archive.aclose)
-        hub = Hub(server, ways or ways_of(settings), archive)
+        hub = Hub(server, ways, archive)
         await founded(hub, settings)
         yield hub
 

@@ -261,6 +261,12 @@ class Settings(BaseModel):
         description="Hosts, addresses and networks, separated by commas, that webhooks and sources may call although "
         "they are inward, and by plain HTTP: `crm.internal,10.1.0.0/16`. Unset: none.",
     )
+    traces: str | None = Field(
+        default=None,
+        description="Where spans of requests are sent: an OpenTelemetry collector that takes OTLP over HTTP, such as "
+        "http://collector:4318; `otel`: where OTEL_EXPORTER_OTLP_ENDPOINT says. Needs `ctxhub[otel]`. Unset: none are "
+        "made.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important log line that is written."
     )
@@ -291,6 +297,14 @@ class Settings(BaseModel):
         if url is not None and url != "off" and not re.match(r"(sqlite|postgresql)(\+\w+)?://", url):
             raise ValueError("write sqlite:////path/to/file, postgresql://user@host/database, or off")
         return url
+
+    @field_validator("traces")
+    @classmethod
+    def _a_collector(cls, where: str | None) -> str | None:
+        parts = urlsplit(where or "")
+        if where not in (None, "otel") and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+            raise ValueError("write the collector's whole address, such as http://collector:4318, or otel")
+        return where
 
     @field_validator("jwt_jwks")
     @classmethod
@@ -509,7 +523,7 @@ def _complaints(error: ValidationError) -> Iterator[str]:
             continue
         name = str(fault["loc"][0])
         where = "".join(f"[{part}]" for part in fault["loc"][1:])
-        shown = "" if name.endswith(("_key", "_keys", "_url", "archive")) else f" is {fault['input']!r}"
+        shown = "" if name.endswith(("_key", "_keys", "_url", "archive", "traces")) else f" is {fault['input']!r}"
         yield f"{_variable(name)}{where}{shown}: {_remedy(fault['type'], fault['msg'])}"
 
 

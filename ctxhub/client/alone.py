@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -31,6 +32,8 @@ __all__ = ["Alone", "MakeRouter", "serve_alone"]
 _REQUESTS_FINISH_WITHIN = 2
 _KEEP_ALIVE = 65  # longer than clients keep an idle connection: the one who may send should be the one who closes
 _MOST_KEYS = 1000
+#: FastAPI would tell the paths of requests, which name customers, to whatever else makes spans in this process.
+_UNTOLD: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 _MOST_PROCESSES = 16
 _SECRETS = ("key", "spool_secret")
 
@@ -167,7 +170,7 @@ def _app(hub: ContextHub, router: APIRouter) -> FastAPI:
         async with hub:
             yield
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None, telemetry=_UNTOLD)
     app.include_router(router)
     app.add_api_route("/metrics", _metrics)
     return app

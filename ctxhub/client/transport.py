@@ -25,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from ctxhub.client.away import Away
+from ctxhub.client.tracing import here
 from ctxhub.errors import CtxhubError, Invalid, OutcomeUnknown, TooMany, Unauthenticated, Unavailable, from_problem
 from ctxhub.model.number_format import Formats
 from ctxhub.model.value import Value
@@ -267,10 +268,10 @@ class Transport:
         )
 
     def _signed(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Add the key; one that no header can carry is not valid either."""
+        """Add the key, and the span that the call is made in; a key that no header can carry is not valid either."""
         if _FIT_FOR_A_HEADER.fullmatch(self._key) is None:
             raise Unauthenticated("a key consists of visible ASCII characters")
-        return {**headers, "Authorization": f"Bearer {self._key}"}
+        return {**headers, **here(), "Authorization": f"Bearer {self._key}"}
 
 
 def segment(text: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
 from ctxhub.model.lease import Keeping, lease_ends
 from ctxhub.model.retention import KEPT_FOR_EVER, Retention, with_review
+from ctxhub.model.trace import came_from, noted
 from ctxhub.store.contexts import (
     LEFT_ALONE,
     LIVE,
@@ -29,6 +30,9 @@ from ctxhub.store.contexts import (
     pause,
     reused,
 )
+
+if TYPE_CHECKING:
+    from ctxhub.tracing import Tracing
 
 Clock = Callable[[], datetime]
 OWN = "hub"
@@ -112,9 +116,10 @@ class Changes:
 
     def __init__(
         self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta, keeping: Keeping | None = None,
-        retention: Callable[[str], Retention] = lambda _: KEPT_FOR_EVER,
+        retention: Callable[[str], Retention] = lambda _: KEPT_FOR_EVER, tracing: Tracing | None = None,
     ) -> None:  # fmt: skip
         self.contexts = contexts
+        self._tracing = tracing
         self._retention = retention
         self._keeping = keeping
         self.clock = clock
@@ -164,6 +169,7 @@ class Changes:
         events = [*((event, OWN) for event in lapsed), *decision.events]
         told_now = (event for event, _ in events)
         decision = decision._replace(context=with_review(decision.context, told_now, self._retention(who.tenant)))
+        decision = self._traced(before, decision)
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
         is_repeat = loaded.state != LIVE and not request.joining
         if loaded.context is not None and unchanged and (request.operation is None or is_repeat):
@@ -173,7 +179,14 @@ class Changes:
         plan = self._plan(loaded, decision, events, request, now)
         versions = await self.contexts.commit(who, loaded, plan, now, request.operation)
         told = [event for event, _ in events]
+        if versions and self._tracing is not None:
+            self._tracing.follow(came_from(before, decision.context))
         return Committed(decision.context, *versions, None, loaded.seen, told) if versions else None
+
+    def _traced(self, before: Context | None, decision: Decision) -> Decision:
+        """Return a decision whose new interactions and handoffs name the present span, if there is one."""
+        span = self._tracing.here() if self._tracing is not None else None
+        return decision if span is None else decision._replace(context=noted(before, decision.context, span))
 
     def _lapsed(self, loaded: Loaded, now: datetime) -> tuple[Context | None, list[Event]]:
         """Return the context without what has lapsed, and the events that tell of it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -91,6 +91,9 @@ from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
 from ctxhub.store.trails import Notes, RedisTrail, Trail
 
+if TYPE_CHECKING:
+    from ctxhub.tracing import Tracing
+
 log = structlog.get_logger()
 ARCHIVE_LEFT_IN_PEACE = timedelta(seconds=30)
 UNREADABLE_LEFT = timedelta(minutes=10)
@@ -120,6 +123,7 @@ class Ways:
     anchors: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     webhook_allow: Allowed = NOWHERE
+    tracing: Tracing | None = None
 
 
 class Hub:
@@ -141,7 +145,7 @@ class Hub:
         secrets_ = Secrets(ways.master_key, server.keys)
         identity = Identity(lookups, self.tenants, Cards(ways.master_key))
         keeping = ways.keeping if archive else None
-        self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention)
+        self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing)
         self.access = Access(self.changes, self.tenants, lookups)
         self.contexts = Contexts(self.changes, self.tenants, Timelines(kept), self.access)
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)
@@ -160,7 +164,7 @@ class Hub:
         self.commitments = Commitments(self.changes, lists)
         at_rest, within = AtRest(server), ways.forget_within.total_seconds()
         deliveries, asked = Deliveries(server), Asked(server)
-        self.outward = Outward(ways.webhook_allow)
+        self.outward = Outward(ways.webhook_allow, tracing=ways.tracing)
         mail = Mail(self.outward, ways.environ, ways.public_url)
         self.webhooks = Webhooks(
             self.tenants, deliveries, self.briefs, self.audit, mail, ways.clock, lambda: self.relay.held

@@ -12,12 +12,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpcore
 
 from ctxhub.model.inward import NOWHERE, Allowed, is_inward
 from ctxhub.model.webhook import retry_after
+
+if TYPE_CHECKING:
+    from ctxhub.tracing import Tracing
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 _ODD = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError, OSError, ValueError)
@@ -32,7 +35,7 @@ class NotReached(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = self.in_a_word = reason
 
 
 class Inward(httpcore.ConnectError):
@@ -114,9 +117,11 @@ class Outward:
     """Posts to other systems, within bounds; plain HTTP only to whom the operator allows."""
 
     def __init__(
-        self, allowed: Allowed = NOWHERE, resolve: Resolve = resolved, tls: ssl.SSLContext | None = None
-    ) -> None:
+        self, allowed: Allowed = NOWHERE, resolve: Resolve = resolved, tls: ssl.SSLContext | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:  # fmt: skip
         self._tls = tls
+        self._tracing = tracing
         self._pools = {
             "https": self._pool(CheckedNetwork(allowed, resolve)),
             "http": self._pool(CheckedNetwork(allowed, resolve, only_allowed=True)),
@@ -130,6 +135,17 @@ class Outward:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, bounds: Bounds, now: datetime) -> Answered:
         """Post, and return the answer within bounds; `NotReached` where there is none."""
+        if self._tracing is None:
+            return await self._tried(url, headers, body, bounds, now)
+        with self._tracing.post(url) as (note, ours):
+            got = await self._tried(url, {**headers, **ours}, body, bounds, now)
+            note(got.status)
+            return got
+
+    async def _tried(
+        self, url: str, headers: Mapping[str, str], body: bytes, bounds: Bounds, now: datetime
+    ) -> Answered:
+        """Post, and say in a word why there is no answer."""
         try:
             async with asyncio.timeout(bounds.within):
                 return await self._posted(url, headers, body, bounds, now)

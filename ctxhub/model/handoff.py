@@ -28,6 +28,7 @@ from ctxhub.model.hop import Hop, by, carried, landed, place
 from ctxhub.model.interaction import Holder, Interaction, find, with_floor
 from ctxhub.model.journey import AGENT
 from ctxhub.model.routing import Suggestion
+from ctxhub.model.trace import Span
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Fence, Id, Instant, Level, Name, Text, Value
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Handoff(Value):
     takes it tells the customer first. After the customer has gone an agent wraps up, from `wrap_up_since` on.
 
     A link beside a waiting one names that in `place_of`: whoever comes by it takes its place. `went_on_as` names the
-    handoff that has taken the place of this one.
+    handoff that has taken the place of this one. `span` is that of its offer, where spans are made.
     """
 
     handoff_id: Id
@@ -178,6 +179,7 @@ class Handoff(Value):
     place_of: Id | None = None
     went_on_as: Id | None = None
     suggested: Suggestion | None = None
+    span: Span | None = None
 
     @property
     def is_external(self) -> bool:

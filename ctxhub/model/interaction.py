@@ -16,6 +16,7 @@ from ctxhub.model.event import Change, Event, Party, Ref
 from ctxhub.model.hop import Hop, landed, place, switch
 from ctxhub.model.hop import carried as carried_facts
 from ctxhub.model.risk import Attestation, Risk, cap, flagged, of_attestation
+from ctxhub.model.trace import Span
 from ctxhub.model.value import Channel, CustomerId, ExternalId, Id, Instant, Language, Level, Name, Value
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Interaction(Value):
     `heard_at` is when it was last heard of, where silence has ended it. `adopted` names the merges that brought it here
     and `told_at` the customers on whose timelines its events stand that were told before it came. Of one that is
     `unkept` no words are kept. `ani` is the number calling, under a key. `call` is what the telephone system reported;
-    where only that says that it is over, it goes on again as soon as a later report says otherwise.
+    where only that says that it is over, it goes on again as soon as a later report says otherwise. `span` is that of
+    its start, where spans are made.
     """
 
     interaction_id: Id
@@ -90,6 +92,7 @@ class Interaction(Value):
     told_at: tuple[CustomerId, ...] = ()
     unkept: bool = False
     ani: Id | None = None
+    span: Span | None = None
 
     @property
     def is_open(self) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from importlib.resources import files
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -25,6 +25,9 @@ from ctxhub.store.fuse import Fuse, LeftInPeace
 from ctxhub.store.joined import Command, Joined
 from ctxhub.store.keys import Keys
 
+if TYPE_CHECKING:
+    from ctxhub.tracing import Tracing
+
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)
 _NOT_NOW = (
     exceptions.BusyLoadingError,
@@ -34,6 +37,7 @@ _NOT_NOW = (
     exceptions.MasterDownError,
     exceptions.TryAgainError,
 )
+_UNTOLD: AbstractContextManager[object] = nullcontext()
 LANES = 2
 SCRIPTS = (
     "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
@@ -74,12 +78,16 @@ def _refused(error: exceptions.ResponseError) -> Exception:
 class Server:
     """A Redis or Valkey server, and the few ways in which ctxhub calls it."""
 
-    def __init__(self, client: Redis, keys: Keys, lanes: Sequence[Joined], replicas: int, wait: float) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, lanes: Sequence[Joined], replicas: int, wait: float,
+        tracing: Tracing | None = None,
+    ) -> None:  # fmt: skip
         self._client = client
         self.keys = keys
         self._lanes = cycle(lanes)
         self._replicas = replicas
         self._wait = round(wait * 1000)
+        self._tracing = tracing
         self._texts = {name: files("ctxhub.store").joinpath(f"lua/{name}.lua").read_text() for name in SCRIPTS}
         self._shas: dict[str, str] = {}
         self._trips = {name: REDIS_ROUND_TRIPS.labels(name) for name in (*SCRIPTS, "pipeline", "call")}
@@ -91,7 +99,7 @@ class Server:
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool = True) -> Any:
         """Run one script: one atomic step and one round trip."""
-        with answering(writes):
+        with answering(writes), self._span("EVALSHA", name):
             try:
                 return await self._called(name, keys, args, writes)
             except exceptions.NoScriptError:
@@ -119,24 +127,32 @@ class Server:
         """Run one script for several sets of keys in one round trip; each is a step of its own."""
         sha = self._shas[name]
         try:
-            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=writes)
+            return await self._sent([("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes, name)
         except exceptions.NoScriptError:
             await self.prepare()
-            return await self.pipeline(*[("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes=writes)
+            return await self._sent([("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes, name)
 
     async def pipeline(self, *commands: Command, writes: bool = False) -> list[Any]:
         """Send several commands in one round trip; they need not share a slot, and are not one step."""
+        return await self._sent(commands, writes)
+
+    async def _sent(self, commands: Sequence[Command], writes: bool, script: str | None = None) -> list[Any]:
+        """Send several commands in one round trip, of one script or of any kind."""
         if not commands:
             return []
         self._trips["pipeline"].inc()
-        with answering(writes):
+        with answering(writes), self._span("PIPELINE", script, len(commands)):
             return list(await asyncio.gather(*next(self._lanes).ask(commands)))
 
     async def call(self, *command: Any, writes: bool = False) -> Any:
         """Send one command."""
         self._trips["call"].inc()
-        with answering(writes):
+        with answering(writes), self._span(command[0]):
             return await next(self._lanes).ask([command])[0]
+
+    def _span(self, operation: str, script: str | None = None, size: int = 1) -> AbstractContextManager[object]:
+        """Return what tells of a call, where spans are made."""
+        return _UNTOLD if self._tracing is None else self._tracing.redis(operation, script, size)
 
     async def scan(self, pattern: str, at_once: int) -> AsyncIterator[list[bytes]]:
         """Yield the names of all keys of a pattern, some at a time; one that moves meanwhile may come twice."""
@@ -161,6 +177,7 @@ async def connected(
     socket_timeout: float = 1.0,
     connect_timeout: float = 0.3,
     replicas: int = 0,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Server]:
     """Connect to a server for as long as the block lasts."""
     pool = BlockingConnectionPool.from_url(
@@ -176,7 +193,7 @@ async def connected(
     client = Redis(connection_pool=pool)
     fuse = Fuse()
     lanes = [Joined(pool, fuse) for _ in range(LANES)]
-    server = Server(client, Keys(partitions), lanes, replicas, socket_timeout / 2)
+    server = Server(client, Keys(partitions), lanes, replicas, socket_timeout / 2, tracing)
     try:
         await server.prepare()
         yield server

