@@ -39,6 +39,7 @@
     └── Unavailable            503  nothing was decided: try again after `retry_after` seconds
         ├── OutcomeUnknown          it may have happened: send it again with the same key or event ids
         ├── Unreadable              what is sealed can't be opened: bring the keys back, or what was changed
+        │   └── WrittenByNewer      a later version wrote it: call a hub of that version, or upgrade this one
         └── SpoolFull               the hub is away and no more can be kept here: bring it back, or make room
 
 The API turns an error into a problem document (RFC 9457); the client turns that back into the same class.
@@ -426,6 +427,14 @@ class Unreadable(Unavailable):
     code = "unreadable"
     title = "What is sealed can't be opened"
     remedy = "Bring back the sealing keys of its epoch, or the customer from a backup; see the log for which."
+
+
+class WrittenByNewer(Unreadable):
+    """A later version of the hub wrote what is kept, and says what this one does not know; it is left alone."""
+
+    code = "written_by_newer"
+    title = "A later version of the hub wrote this"
+    remedy = "Upgrade this hub, or stop it: one of the later version serves what this one leaves alone."
 
 
 class SpoolFull(Unavailable):

@@ -84,6 +84,7 @@ from ctxhub.errors import (
     Unreadable,
     VerifiedApart,
     VersionAhead,
+    WrittenByNewer,
     WrongMediaType,
     WrongState,
 )
@@ -307,6 +308,7 @@ __all__ = [
     "WholePage",
     "Whose",
     "Worker",
+    "WrittenByNewer",
     "WrongMediaType",
     "WrongState",
     "cleaned",

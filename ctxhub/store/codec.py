@@ -16,9 +16,10 @@ from typing import Any
 import orjson
 import structlog
 import zstandard
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from ctxhub.errors import Unreadable
+from ctxhub.errors import Unreadable, WrittenByNewer
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.fact import Fact
@@ -64,7 +65,7 @@ def packed(json: bytes) -> bytes:
 
 
 def unpacked(kept: bytes) -> bytes:
-    """Return the JSON of what is kept, null for what is sealed; `ValueError` for a format of the future.
+    """Return the JSON of what is kept, null for what is sealed; `WrittenByNewer` for a format of the future.
 
     `Unreadable` where it is not whole.
     """
@@ -76,7 +77,7 @@ def _apart(kept: bytes) -> tuple[bytes, list[bytes]]:
     if kept[:1] == _FORMAT:
         return _inflated(kept[1:]), []
     if kept[:1] != _SEALED:
-        raise ValueError(f"format {kept[:1]!r} is not known here: it was written by a newer ctxhub")
+        raise WrittenByNewer(f"format {kept[:1]!r} is not known here: it was written by a newer ctxhub")
     seals, at = [], 3
     for _ in range(int.from_bytes(kept[1:3])):
         begins = at + 4
@@ -137,18 +138,29 @@ def _place(fact: Fact) -> str:
 
 def hollow_context(kept: bytes) -> Context:
     """Return the context that was kept without what is sealed in it: good for finding things, never to be written."""
-    return Context.model_validate_json(unpacked(kept))
+    return _understood(unpacked(kept))
 
 
 def context_from(kept: bytes, opener: Opener | None = None) -> Context:
     """Return the context that was kept; `Unreadable` where what is sealed in it can't be opened."""
     json, seals = _apart(kept)
-    context = Context.model_validate_json(json)
+    context = _understood(json)
     if not seals:
         return context
     if opener is None:
         raise Unreadable(f"what is sealed of {context.customer_id} needs its data key")
     return context.with_facts(_filled(context, seals, opener))
+
+
+def _understood(json: bytes) -> Context:
+    """Return the context that JSON says; what is not known here would be lost by the next write, so nothing is read."""
+    try:
+        return Context.model_validate_json(json)
+    except ValidationError as error:
+        faults = [(fault["type"], len(fault["loc"])) for fault in error.errors(include_input=False, include_url=False)]
+        log.error("document.not_understood", faults=faults[:3])
+        # The cause would quote what the customer said.
+        raise WrittenByNewer("it says what is not known here: it was written by a newer ctxhub") from None
 
 
 def _filled(context: Context, seals: list[bytes], opener: Opener) -> list[Fact]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxhub.errors import Unreadable
+from ctxhub.errors import Unreadable, WrittenByNewer
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import lapsing, moving
 from ctxhub.model.context import Context
@@ -95,7 +95,7 @@ def test_defaults_take_no_room() -> None:
 
 
 def test_a_format_of_the_future_is_refused_not_misread() -> None:
-    with pytest.raises(ValueError, match="newer ctxhub"):
+    with pytest.raises(WrittenByNewer, match="newer ctxhub"):
         unpacked(b"\x03whatever")
 
 

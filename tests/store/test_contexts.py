@@ -17,6 +17,7 @@ from ctxhub.errors import (
     Lapsed,
     Moved,
     NotTheHolder,
+    WrittenByNewer,
 )
 from ctxhub.model.context import Hold
 from ctxhub.model.customer import Assurance
@@ -125,7 +126,7 @@ class TestLoading:
         await born(Contexts(server, KEEP))
         fresh = Contexts(server, KEEP)
         redis.set(fresh.keys(WHO).document, b"\x03" + packed(b"{}")[1:], keepttl=True)
-        with pytest.raises(ValueError, match="newer ctxhub"):
+        with pytest.raises(WrittenByNewer, match="newer ctxhub"):
             await fresh.load(WHO)
 
 
