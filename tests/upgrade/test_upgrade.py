@@ -141,6 +141,14 @@ async def test_time_goes_on_and_every_key_is_one_that_is_known(hub: Upgraded, se
     assert [fault for fault in leaks(server_url) if " ms are left" not in fault] == []  # an archive lets keys stay
 
 
+def test_what_is_not_shown_any_more_would_be_seen() -> None:
+    before = {"facts": {"city": "Bern"}, "lines": [1, 2]}
+    assert missing(before, {"facts": {"city": "Bern", "age": 7}, "lines": [1, 2], "more": []}) == []
+    assert missing(before, {"facts": {}, "lines": [1]}) == [
+        "/facts/city: 'Bern' is None now", "/lines: [1, 2] is [1] now",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("version", versions())
 def test_what_a_version_left_is_small(version: str) -> None:
     assert sum(file.stat().st_size for file in (WRITTEN / version).rglob("*") if file.is_file()) < MOST
