@@ -175,7 +175,7 @@ async def connection(settings: Settings, tracing: Tracing | None = None) -> Asyn
         connections=settings.redis_connections,
         socket_timeout=settings.socket_timeout.total_seconds(),
         connect_timeout=settings.connect_timeout.total_seconds(),
-        replicas=1 if settings.durability == "replicated" else 0,
+        replicas=settings.replicas_awaited,
         tracing=tracing,
     ) as server:
         yield server
@@ -191,8 +191,8 @@ def _lifespan(
         async with AsyncExitStack() as stack:
             if ways.tracing is not None:
                 stack.push_async_callback(ways.tracing.aclose)
+            await _must_fit(settings)
             hub = await stack.enter_async_context(opened(settings, ways))
-            await _warned(settings)
             if settings.admin_key is not None:
                 admin = Principal(tenant=DEFAULT, name="admin", role="admin")
                 hub.keys.fix(settings.admin_key.get_secret_value(), admin)
@@ -256,11 +256,16 @@ async def _must_open(hub: Hub) -> None:
         )
 
 
-async def _warned(settings: Settings) -> None:
-    """Say loudly where this Redis does not keep what the durability promises; `ctxhub doctor` says the same."""
+async def _must_fit(settings: Settings) -> None:
+    """Refuse to start on a Redis that can't do, and say loudly what it does not keep; `ctxhub doctor` says the same."""
     for finding in await asyncio.to_thread(examine, settings.redis_url or "", settings):
-        if finding.verdict == "bad":
-            log.warning("redis.unfit", what=finding.name, found=finding.found, remedy=finding.remedy)
+        if finding.verdict != "bad":
+            continue
+        told = finding.stops == "unless told"
+        if finding.stops == "always" or (told and settings.redis_unfit == "refuse"):
+            what = f"this Redis will not do: {finding.name}: {finding.found}: {finding.remedy}"
+            raise CannotStart(f"{what}; to start all the same set CTXHUB_REDIS_UNFIT=warn" if told else what)
+        log.warning("redis.unfit", what=finding.name, found=finding.found, remedy=finding.remedy)
 
 
 async def _end_streams(stopping: Stopping, hub: Hub) -> None:

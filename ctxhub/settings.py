@@ -30,6 +30,7 @@ from pydantic import (
     model_validator,
 )
 
+from ctxhub.addresses import Address
 from ctxhub.model.inward import allowed_of
 
 __all__ = [
@@ -98,7 +99,9 @@ class Settings(BaseModel):
 
     redis_url: str | None = Field(
         default=None,
-        description="The Redis or Valkey to use: redis://, rediss:// or unix://. Unset: the hub starts its own.",
+        description="The Redis or Valkey to use: redis://host:port, rediss:// with TLS, or unix://; "
+        "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port, with TLS rediss+…. "
+        "Unset: the hub starts its own.",
     )
     data: Path = Field(
         default=Path("ctxhub-data"),
@@ -112,7 +115,12 @@ class Settings(BaseModel):
     durability: Literal["fast", "replicated", "safe"] = Field(
         default="safe",
         description="What an acknowledged write survives. fast: a killed process; replicated: the loss of one Redis; "
-        "safe: a power cut as well.",
+        "safe: a power cut as well, and with Sentinels or a cluster the loss of one Redis.",
+    )
+    redis_unfit: Literal["refuse", "warn"] = Field(
+        default="refuse",
+        description="What a start does on a Redis that forgets customers when memory runs short, is too old, or has "
+        "another application's keys: refuse, or warn and go on.",
     )
     tenants: Path | None = Field(
         default=None,
@@ -287,8 +295,8 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _known_scheme(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("write redis://host:port, rediss://host:port or unix:///path/to/socket")
+        if url is not None:
+            Address.of(url)
         return url
 
     @field_validator("archive")
@@ -409,6 +417,13 @@ class Settings(BaseModel):
     def silence_of(self, channel: Channel) -> timedelta:
         """Tell after how much silence an interaction on this channel counts as ended."""
         return self.silence.get(channel) or self.silence.get("default") or _silences()["default"]
+
+    @property
+    def replicas_awaited(self) -> int:
+        """How many replicas must have a write before it is acknowledged."""
+        if self.durability == "safe":
+            return int(self.redis_url is not None and Address.of(self.redis_url).kind != "alone")
+        return int(self.durability == "replicated")
 
     @property
     def archive_url(self) -> str | None:

@@ -64,6 +64,7 @@ def test_lengths_of_time_are_written_as_people_write_them(text: str, span: timed
         ("keep", "15m", r"CTXHUB_KEEP is '15m': write a length of time"),
         ("lease", "0", r"CTXHUB_LEASE is '0': it must be longer than nothing"),
         ("redis_url", "localhost:6379", r"CTXHUB_REDIS_URL: write redis://host:port"),
+        ("redis_url", "redis+sentinel://a:1,b:2", r"CTXHUB_REDIS_URL: write redis://host:port"),
         ("public_url", "ctx.example.com", r"CTXHUB_PUBLIC_URL: write the whole address"),
         ("public_url", "https://ctx.example.com/?a=1", r"CTXHUB_PUBLIC_URL: write the whole address"),
         ("silence", "chat", r"CTXHUB_SILENCE is 'chat': write channel=time pairs"),
@@ -218,3 +219,17 @@ def test_an_archive_that_is_no_address_is_refused_without_telling_its_password()
     with pytest.raises(CannotStart, match="sqlite:////path/to/file") as refused:
         Settings.from_env({"CTXHUB_ARCHIVE": "mysql://me:hush@db/x"})
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "durability", "replicas"),
+    [
+        ("redis://a", "fast", 0), ("redis://a", "replicated", 1), ("redis://a", "safe", 0), ("", "safe", 0),
+        ("redis+sentinel://a/hub", "fast", 0), ("redis+sentinel://a/hub", "safe", 1),
+        ("redis+cluster://a", "fast", 0), ("redis+cluster://a", "replicated", 1), ("redis+cluster://a", "safe", 1),
+    ],
+)  # fmt: skip
+def test_replicas_are_waited_for_where_durability_asks_and_there_are_any(
+    url: str, durability: str, replicas: int
+) -> None:
+    assert read(redis_url=url, durability=durability).replicas_awaited == replicas

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ctxhub import log
+from ctxhub.addresses import without_password
 from ctxhub.commands.places import settings_of, with_redis
 from ctxhub.hub.declarations import LineFault, check
 from ctxhub.hub.tenants import Tenants
@@ -17,7 +18,7 @@ from ctxhub.model.inward import allowed_of
 from ctxhub.model.unsendable import unsendable
 from ctxhub.server import CHANNELS
 from ctxhub.settings import CannotStart, SettingLine, Settings, describe_settings, written
-from ctxhub.store.checkup import Finding, examine, without_password
+from ctxhub.store.checkup import Finding, examine
 
 _MARKS = {"good": "  ok ", "bad": "  BAD", "unknown": "  ?  "}
 

@@ -39,5 +39,6 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
         settings.partitions,
         socket_timeout=settings.socket_timeout.total_seconds(),
         connect_timeout=settings.connect_timeout.total_seconds(),
+        replicas=settings.replicas_awaited,
     ) as server:
         yield server

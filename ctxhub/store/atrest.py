@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from redis import exceptions
 
+from ctxhub.errors import Unavailable
 from ctxhub.store.redis import Server
 
 _POLL = 0.05
@@ -37,31 +39,29 @@ class AtRest:
         await self._server.call("HSET", self._server.keys.founding, "rewritten", erasure, writes=True)
 
     async def rewrite(self, within: float) -> bool:
-        """Write the append-only file anew; False where that did not end in time, `NotAllowed` where it may not."""
+        """Write the append-only files anew; False where that did not end in time, `NotAllowed` where it may not."""
         give_up_at = time.monotonic() + within
-        try:
-            if not await self._ended(give_up_at):  # one that began before the erasure does not count
-                return False
-            await self._begin()
-            return await self._ended(give_up_at)
-        except exceptions.NoPermissionError as error:
-            raise NotAllowed(str(error)) from error
+        if not await self._ended(give_up_at):  # one that began before the erasure does not count
+            return False
+        await self._told("BGREWRITEAOF")
+        return await self._ended(give_up_at)
 
-    async def _begin(self) -> None:
-        """Ask for a rewrite; where another one got in between, that one will do as well."""
-        try:
-            await self._server.call("BGREWRITEAOF", writes=True)
-        except exceptions.NoPermissionError:
-            raise
-        except exceptions.ResponseError:
-            return
+    async def _told(self, *command: str) -> list[Any]:
+        """Tell every server that takes writes; what each of them answers, or says against it."""
+        answers = await self._server.everywhere(*command)
+        for answer in answers:
+            if isinstance(answer, exceptions.NoPermissionError):
+                raise NotAllowed(str(answer)) from answer
+            if isinstance(answer, BaseException) and not isinstance(answer, exceptions.ResponseError):
+                raise Unavailable("one of the Redis servers does not answer") from answer
+        return answers  # where another rewrite got in between, that one will do as well
 
     async def _ended(self, give_up_at: float) -> bool:
-        """Wait until no rewrite is under way."""
+        """Wait until no rewrite is under way anywhere."""
         while True:
-            info = (await self._server.call("INFO", "persistence")).decode()
-            if "aof_rewrite_in_progress:1" not in info and "aof_rewrite_scheduled:1" not in info:
-                return "aof_last_bgrewrite_status:ok" in info
+            infos = [bytes(info).decode() for info in await self._told("INFO", "persistence")]
+            if not any("aof_rewrite_in_progress:1" in info or "aof_rewrite_scheduled:1" in info for info in infos):
+                return all("aof_last_bgrewrite_status:ok" in info for info in infos)
             if time.monotonic() > give_up_at:
                 return False
             await asyncio.sleep(_POLL)

@@ -13,53 +13,164 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from ctxhub.addresses import Address, Place, is_near, without_password
 from ctxhub.settings import Settings
 
-__all__ = ["Finding", "examine", "without_password"]
+__all__ = ["Finding", "examine"]
 
 Verdict = Literal["good", "bad", "unknown"]
+Stops = Literal["never", "unless told", "always"]
 
 _OLDEST = {"Redis": (7, 0), "Valkey": (7, 2)}
 _FURTHEST_CLOCK = 2.0
-_PASSWORD = re.compile(r"(?<=:)(?!//)[^:@/]*(?=@)|(?<=[?&]password=)[^&]*")
+_FEWEST = 3
+_SLOTS = 16384
+_LOOKED_AT = 1000
 _ALLOW_CONFIG = "allow CONFIG GET to this login, or look at it yourself"
 
 
 class Finding(NamedTuple):
-    """One thing looked at: what it is like, whether that will do, and what to do if not."""
+    """One thing looked at: what it is like, whether that will do, what to do if not, and if a start stops at it."""
 
     name: str
     found: str
     verdict: Verdict
     remedy: str = ""
+    stops: Stops = "never"
 
 
 def examine(url: str, settings: Settings) -> list[Finding]:
-    """Look a server over; one that does not answer is a finding too."""
-    client = Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=settings.socket_timeout.total_seconds(),
-        socket_connect_timeout=settings.connect_timeout.total_seconds(),
-        retry=Retry(NoBackoff(), 0),
-    )
-    with client:
+    """Look at all servers of an address; one that does not answer is a finding too."""
+    address = Address.of(url)
+    waits = settings.durability == "replicated" or (settings.durability == "safe" and address.kind != "alone")
+    ways = {"alone": _alone, "sentinel": _guarded_ones, "cluster": _clustered_ones}
+    found: list[Finding] = []
+    try:
+        found.extend(ways[address.kind](address, _Look(settings, waits)))
+    except RedisError as error:
+        remedy = "start it, or mend CTXHUB_REDIS_URL"
+        found.append(Finding("answers", f"{without_password(url)} does not: {error}", "bad", remedy))
+    return found
+
+
+class _Look(NamedTuple):
+    """How it is looked: with which settings, and whether replicas must confirm what is written."""
+
+    settings: Settings
+    waits: bool
+
+    def at(self, url: str) -> Redis:
+        """Return a client that is given up in time."""
+        return Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=self.settings.socket_timeout.total_seconds(),
+            socket_connect_timeout=self.settings.connect_timeout.total_seconds(),
+            retry=Retry(NoBackoff(), 0),
+        )
+
+
+def _server(url: str, look: _Look) -> Iterator[Finding]:
+    """Look at one server that takes writes."""
+    with look.at(url) as client:
+        yield from _findings(client, url, look)
+
+
+def _alone(address: Address, look: _Look) -> Iterator[Finding]:
+    """Look at the one server."""
+    return _server(address.url, look)
+
+
+def _guarded_ones(address: Address, look: _Look) -> Iterator[Finding]:
+    """Look at the Sentinels, at the server that they name, and at those that may take its place."""
+    seen = {place: _watched(address, place, look) for place in address.places}
+    known = [watched for watched in seen.values() if watched is not None]
+    if not known:
+        raise RedisError("none of the Sentinels answers, or none knows this name")
+    yield _sentinels(len(known), len(seen), known[0])
+    if look.waits:
+        yield _beside(known[0], {place.host for place in seen})
+    yield from _server(address.server(known[0].primary), look)
+    for replica in known[0].replicas:
+        yield from _successor(address.server(replica), replica, look)
+
+
+class _Watched(NamedTuple):
+    """What a Sentinel knows."""
+
+    primary: Place
+    replicas: list[Place]
+    sentinels: int
+    quorum: int
+
+
+def _watched(address: Address, place: Place, look: _Look) -> _Watched | None:
+    """Ask one Sentinel; None where it does not answer or knows no such name."""
+    with look.at(address.sentinel(place)) as client:
         try:
-            return list(_findings(client, url, settings.durability))
+            primary: Any = client.sentinel_master(address.name)
+            replicas: Any = client.sentinel_slaves(address.name)
+        except RedisError:
+            return None
+    well = [Place(one["ip"], int(one["port"])) for one in replicas if not one["is_sdown"]]
+    here = Place(primary["ip"], int(primary["port"]))
+    return _Watched(here, well, int(primary["num-other-sentinels"]) + 1, int(primary["quorum"]))
+
+
+def _sentinels(answer: int, named: int, watched: _Watched) -> Finding:
+    found = f"{answer} of {named} answer, {watched.sentinels} know each other, quorum {watched.quorum}"
+    if answer == named and watched.sentinels >= _FEWEST and watched.quorum > watched.sentinels // 2:
+        return Finding("sentinels", found, "good")
+    remedy = "run three, each on a host of its own, name all three, and let two of them agree (quorum 2)"
+    return Finding("sentinels", found, "bad", remedy)
+
+
+def _beside(watched: _Watched, hosts: set[str]) -> Finding:
+    """Look whether whoever chooses a primary stands where the data is: only then is nothing lost in a split."""
+    apart = sorted(hosts ^ {place.host for place in (watched.primary, *watched.replicas)})
+    if not apart:
+        return Finding("sentinels beside data", "yes", "good")
+    remedy = "put one Sentinel on the host of each server: a split network can lose what was acknowledged otherwise"
+    return Finding("sentinels beside data", f"not on {', '.join(apart)}", "bad", remedy)
+
+
+def _clustered_ones(address: Address, look: _Look) -> Iterator[Finding]:
+    """Look whether every slot has a server, and at each server that has some."""
+    spans = _spans(address, look)
+    missing = _SLOTS - sum(last + 1 - first for first, last, _ in spans)
+    remedy = "start the missing servers, or give their slots to others: valkey-cli --cluster fix"
+    found = f"{missing} have no server" if missing else "all have a server"
+    yield Finding("slots", found, "bad" if missing else "good", remedy if missing else "", "always")
+    for place in dict.fromkeys(owner for _, _, owner in spans):
+        for finding in _server(address.server(place), look):
+            yield finding._replace(name=f"{place} {finding.name}")
+
+
+def _spans(address: Address, look: _Look) -> list[tuple[int, int, Place]]:
+    """Return which slots are where, by the first server that tells."""
+    refusal = RedisError("no server is named")
+    for place in address.places:
+        with look.at(address.server(place)) as client:
+            try:
+                client.response_callbacks.pop("CLUSTER SLOTS", None)
+                told: Any = client.execute_command("CLUSTER", "SLOTS")
+                return [(int(a), int(b), Place(at[0] or place.host, int(at[1]))) for a, b, at, *_ in told]
+            except RedisError as error:
+                refusal = error
+    raise refusal
+
+
+def _successor(url: str, place: Place, look: _Look) -> Iterator[Finding]:
+    """Look at a replica, which must keep what it is told as well as the primary does."""
+    with look.at(url) as client:
+        try:
+            config = _config(client)
+            found = [_version(client.info()), _eviction(config), *_kept(config, look)]
         except RedisError as error:
-            remedy = "start it, or mend CTXHUB_REDIS_URL"
-            return [Finding("answers", f"{without_password(url)} does not: {error}", "bad", remedy)]
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown."""
-    return _PASSWORD.sub("***", url)
-
-
-def is_near(url: str) -> bool:
-    """Tell whether a server is reached without leaving this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "unix" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+            found = [Finding("answers", str(error), "bad", "start it, or have the Sentinels forget it")]
+    for finding in found:
+        yield finding._replace(name=f"replica {place} {finding.name}")
 
 
 def _guarded(client: Redis, url: str) -> Iterator[Finding]:
@@ -88,22 +199,42 @@ def _default_user(client: Redis) -> Finding:
     )
 
 
-def _findings(client: Redis, url: str, durability: str) -> Iterator[Finding]:
+def _findings(client: Redis, url: str, look: _Look) -> Iterator[Finding]:
+    """Look at one server that takes writes."""
     began_at = time.time()
     seconds, micros = client.time()
     yield _clock(seconds + micros / 1e6 - (began_at + time.time()) / 2)
     info: dict[str, Any] = client.info()
     yield _version(info)
     yield _role(info)
+    yield _strangers(client)
     config = _config(client)
     yield _eviction(config)
     if not is_near(url):
         yield from _guarded(client, url)
-    yield _persistence(config)
-    if durability != "fast":
-        yield _sync(config)
-    if durability == "replicated":
+    yield from _kept(config, look)
+    if look.waits:
         yield _replicas(info)
+
+
+def _kept(config: Mapping[str, str], look: _Look) -> Iterator[Finding]:
+    """Look at how a server keeps what it is told."""
+    yield _persistence(config)
+    if look.settings.durability != "fast":
+        yield _sync(config)
+
+
+def _strangers(client: Redis) -> Finding:
+    """Look whether somebody else keeps something in the same place."""
+    try:
+        names: Any = client.scan(count=_LOOKED_AT)[1]
+    except RedisError:
+        return Finding("other keys", "not shown to us", "unknown", "give ctxhub a server of its own")
+    stranger = next((name for name in sorted(names) if not name.startswith("ctxhub:{")), None)
+    if stranger is None:
+        return Finding("other keys", "none seen", "good")
+    remedy = "give ctxhub a server or a database of its own, such as redis://host:port/1"
+    return Finding("other keys", f"such as {stranger[:40]!r}", "bad", remedy, "unless told")
 
 
 def _config(client: Redis) -> Mapping[str, str]:
@@ -128,19 +259,21 @@ def _version(info: Mapping[str, Any]) -> Finding:
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers >= _OLDEST[kind]:
         return Finding("version", f"{kind} {version}", "good")
-    return Finding("version", f"{kind} {version}", "bad", "use Redis >= 7.0 or Valkey >= 7.2")
+    return Finding("version", f"{kind} {version}", "bad", "use Redis >= 7.0 or Valkey >= 7.2", "unless told")
 
 
 def _role(info: Mapping[str, Any]) -> Finding:
     role = str(info["role"])
     if role == "master":
         return Finding("role", "takes writes", "good")
-    return Finding("role", f"{role}: takes no writes", "bad", "let CTXHUB_REDIS_URL name the primary")
+    remedy = "let CTXHUB_REDIS_URL name the primary, or the Sentinels that know it"
+    return Finding("role", f"{role}: takes no writes", "bad", remedy, "always")
 
 
 def _eviction(config: Mapping[str, str]) -> Finding:
     remedy = "CONFIG SET maxmemory-policy noeviction: any other forgets customers when memory runs short"
-    return _expected(config, "maxmemory-policy", "noeviction", remedy)
+    finding = _expected(config, "maxmemory-policy", "noeviction", remedy)
+    return finding._replace(stops="unless told" if finding.verdict == "bad" else "never")
 
 
 def _persistence(config: Mapping[str, str]) -> Finding:
@@ -163,5 +296,5 @@ def _replicas(info: Mapping[str, Any]) -> Finding:
     count = int(info.get("connected_slaves", 0))
     if count:
         return Finding("replicas", str(count), "good")
-    remedy = "attach a replica, or choose CTXHUB_DURABILITY=safe: a write nobody else confirms is refused"
+    remedy = "attach a replica, or choose CTXHUB_DURABILITY=fast: a write that nobody else confirms is refused"
     return Finding("replicas", "none", "bad", remedy)

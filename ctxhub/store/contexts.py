@@ -237,6 +237,8 @@ class Contexts:
         args = [cached[0] if cached else "", recent, "1" if operation else "0", *map(event_digest, event_ids)]
         names = [keys.context, keys.document, keys.timeline, keys.events, record_key]
         flat, kept, newest, seen, record = await self._server.run("load", names, args, writes=False)
+        if record is not None or any(seen):
+            await self._server.confirm(keys.context)
         head = dict(zip(flat[::2], flat[1::2], strict=True))
         if not head:
             return Loaded(None, 0, 0, "", {}, [], [None] * len(event_ids), _record(record, operation))

@@ -135,11 +135,7 @@ class Copies:
 
     async def everybody(self) -> AsyncIterator[list[Who]]:
         """Go through all who are in Redis, some at a time; one may come twice."""
-        cursor = b""
-        pattern = self._server.keys.contexts_pattern
-        while cursor != b"0":
-            scan = ("SCAN", cursor or b"0", "MATCH", pattern, "COUNT", SCANNED_AT_ONCE)
-            cursor, names = await self._server.call(*scan)
+        async for names in self._server.scan(self._server.keys.contexts_pattern, SCANNED_AT_ONCE):
             yield [Who(*self._server.keys.whose(name.decode())) for name in names]
 
     async def wake_promised(self, now: datetime) -> None:

@@ -86,12 +86,12 @@ class Hints:
                     await subscription.psubscribe(self._server.keys.hints_pattern)
                     self._ring_all()
                     await self._heard(subscription)
-            except (exceptions.RedisError, OSError, TimeoutError):
+            except (exceptions.RedisError, OSError, TimeoutError, RuntimeError):  # uvloop's word for closed
                 await asyncio.sleep(0.2)
 
     async def _heard(self, subscription: Any) -> None:
-        """Ring the bells of whatever is hinted at."""
-        while True:
+        """Ring the bells of whatever is hinted at, until another server has the place of the one listened to."""
+        while self._server.stands(subscription):
             message = await subscription.get_message(ignore_subscribe_messages=True, timeout=0.9)
             if message is None:
                 continue

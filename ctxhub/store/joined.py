@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from hiredis import pack_command
 from redis import exceptions
@@ -20,15 +20,33 @@ from ctxhub.store.fuse import Fuse
 
 Command = tuple[Any, ...]
 MOST_AT_ONCE = 512
+#: What a server says of one command, or of a login: the connection itself is well.
+_REFUSALS = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
+
+
+class _Asked(NamedTuple):
+    """A command, its answer, and how many replicas had it in time, where somebody wants to know."""
+
+    command: Command
+    answer: asyncio.Future[Any]
+    reached: asyncio.Future[Any] | None
+
+
+class NotSent(exceptions.ConnectionError):
+    """Nothing of a command was sent: it was surely not done."""
 
 
 class Joined:
     """A lane of commands over one connection of a pool."""
 
-    def __init__(self, pool: BlockingConnectionPool, fuse: Fuse) -> None:
+    def __init__(
+        self, pool: BlockingConnectionPool, fuse: Fuse, connects_within: float, confirmation: Command = ()
+    ) -> None:
         self._pool = pool
         self._fuse = fuse
-        self._waiting: deque[tuple[Command, asyncio.Future[Any]]] = deque()
+        self._connects_within = connects_within
+        self._confirmation = confirmation
+        self._waiting: deque[_Asked] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     def ask(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
@@ -36,10 +54,24 @@ class Joined:
 
         `LeftInPeace` where the server did not answer lately.
         """
+        return self._asked(commands, None)
+
+    def ask_confirmed(self, commands: Sequence[Command]) -> tuple[list[asyncio.Future[Any]], asyncio.Future[Any]]:
+        """Send commands as `ask` does; the last future says how many replicas have them all.
+
+        All that goes out in one write waits for replicas once and together, in its end.
+        """
+        reached = asyncio.get_running_loop().create_future()
+        return self._asked(commands, reached), reached
+
+    def _asked(self, commands: Sequence[Command], reached: asyncio.Future[Any] | None) -> list[asyncio.Future[Any]]:
+        """Queue commands, and have them sent."""
         self._fuse.check()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in commands]
-        self._waiting.extend(zip(commands, futures, strict=True))
+        self._waiting.extend(
+            _Asked(command, future, reached) for command, future in zip(commands, futures, strict=True)
+        )
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send_all())
         return futures
@@ -55,54 +87,104 @@ class Joined:
         connection: AbstractConnection | None = None
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-                try:
-                    connection = connection or await self._pool.get_connection()  # type: ignore[no-untyped-call]
-                    await _exchange(connection, batch)
-                    self._fuse.answered()
-                except (exceptions.RedisError, OSError, TimeoutError) as error:
-                    self._fuse.failed(in_time=not isinstance(error, exceptions.TimeoutError | TimeoutError))
-                    await self._away(connection)
+                batch = self._next_batch()
+                connection = connection or await self._connected(batch)
+                if connection is not None and not await self._carried(connection, batch):
                     connection = None
-                    _fail([future for _, future in batch], error)
-                except BaseException:
-                    await self._away(connection)
-                    connection = None
-                    everybody = [future for _, future in (*batch, *self._waiting)]
-                    self._waiting.clear()
-                    _fail(everybody, exceptions.ConnectionError("the connection is being closed"))
-                    raise
         finally:
+            _fail(self._waiting, NotSent("the connection is being closed"))
+            self._waiting.clear()
             if connection is not None:
                 await self._pool.release(connection)
 
-    async def _away(self, connection: AbstractConnection | None) -> None:
+    def _next_batch(self) -> list[_Asked]:
+        """Take what goes out next; what is confirmed together is never sent over two connections."""
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        while self._waiting and batch[-1].reached is not None and self._waiting[0].reached is batch[-1].reached:
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _connected(self, batch: Sequence[_Asked]) -> AbstractConnection | None:
+        """Return a connection for a batch, which fails as never sent where there is none."""
+        try:
+            # A server that stands still takes connections, and says nothing on them. Of one that is closed in the
+            # middle uvloop says RuntimeError.
+            async with asyncio.timeout(self._connects_within):
+                return await self._pool.get_connection()  # type: ignore[no-untyped-call, no-any-return]
+        except (exceptions.RedisError, OSError, TimeoutError, RuntimeError) as error:
+            self._failed(error)
+            _fail(batch, _never_sent(error))
+            return None
+        except BaseException:
+            _fail(batch, NotSent("the connection is being closed"))
+            raise
+
+    async def _carried(self, connection: AbstractConnection, batch: Sequence[_Asked]) -> bool:
+        """Send a batch and hand out its answers; False where the connection is of no use any more."""
+        try:
+            await self._exchange(connection, batch)
+            self._fuse.answered()
+        except (exceptions.RedisError, OSError, TimeoutError, RuntimeError) as error:
+            self._failed(error)
+            await self._away(connection)
+            _fail(batch, error)
+            return False
+        except BaseException:
+            await self._away(connection)
+            _fail(batch, exceptions.ConnectionError("the connection is being closed"))
+            raise
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        """Note that the server did not answer."""
+        self._fuse.failed(in_time=not isinstance(error, exceptions.TimeoutError | TimeoutError))
+
+    async def _away(self, connection: AbstractConnection) -> None:
         """Close a connection of which nobody knows what it would answer next."""
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+        await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
+
+    async def _exchange(self, connection: AbstractConnection, batch: Sequence[_Asked]) -> None:
+        """Send a batch and hand out its answers."""
+        commands = [asked.command for asked in batch]
+        confirmed = {id(asked.reached): asked.reached for asked in batch if asked.reached is not None}
+        if confirmed:
+            commands.append(self._confirmation)
+        await connection.send_packed_command([pack_command(command) for command in commands])
+        for asked in batch:
+            await _answer(connection, [asked.answer])
+        if confirmed:
+            await _answer(connection, list(confirmed.values()))
 
 
-async def _exchange(connection: AbstractConnection, batch: list[tuple[Command, asyncio.Future[Any]]]) -> None:
-    """Send a batch and hand out its answers."""
-    await connection.send_packed_command([pack_command(command) for command, _ in batch])
-    for _, future in batch:
-        await _answer(connection, future)
-
-
-async def _answer(connection: AbstractConnection, future: asyncio.Future[Any]) -> None:
-    """Hand one answer to whoever still waits for it; a refusal of one command concerns it alone."""
+async def _answer(connection: AbstractConnection, futures: Sequence[asyncio.Future[Any]]) -> None:
+    """Hand one answer to all who still wait for it; a refusal of one command concerns it alone."""
     try:
         answer = await connection.read_response(disconnect_on_error=False)
-    except exceptions.ResponseError as refusal:
-        _fail([future], refusal)
+    except _REFUSALS as refusal:
+        _settle(futures, refusal)
         return
-    if not future.done():
-        future.set_result(answer)
+    for future in futures:
+        if not future.done():
+            future.set_result(answer)
 
 
-def _fail(futures: list[asyncio.Future[Any]], error: Exception) -> None:
+def _fail(batch: Iterable[_Asked], error: Exception) -> None:
+    """Give an error to all of a batch who still wait."""
+    for asked in batch:
+        _settle([asked.answer] if asked.reached is None else [asked.answer, asked.reached], error)
+
+
+def _settle(futures: Iterable[asyncio.Future[Any]], error: Exception) -> None:
     """Give an error to all who still wait."""
     for future in futures:
         if not future.done():
             future.set_exception(error)
+
+
+def _never_sent(error: Exception) -> Exception:
+    """Return the error of a connection that did not come about; a refusal of the server says more than that."""
+    for said in (error, error.__cause__):
+        if isinstance(said, _REFUSALS):
+            return said
+    return NotSent(str(error))

@@ -1,4 +1,4 @@
-"""The connection to Redis: one client, built here and nowhere else, and the scripts it runs.
+"""The way to Redis: its calls, the scripts it runs, and what its refusals mean to the caller.
 
 The client's own retries are off: it would apply a script up to eleven times. Retrying is the hub's, and only of what
 carries an operation's id. Every call has an end.
@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from hashlib import sha1
 from importlib.resources import files
-from itertools import cycle
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from ctxhub.addresses import Address
 from ctxhub.errors import OutcomeUnknown, Unavailable
 from ctxhub.metrics import REDIS_ROUND_TRIPS
-from ctxhub.store.fuse import Fuse, LeftInPeace
-from ctxhub.store.joined import Command, Joined
+from ctxhub.store.cluster import Clustered
+from ctxhub.store.fuse import LeftInPeace
+from ctxhub.store.joined import Command, NotSent
 from ctxhub.store.keys import Keys
+from ctxhub.store.nodes import Alone, Fleet, Patience
+from ctxhub.store.sending import Sender
+from ctxhub.store.sentinel import Watched
 
 if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
@@ -38,12 +41,12 @@ _NOT_NOW = (
     exceptions.TryAgainError,
 )
 _UNTOLD: AbstractContextManager[object] = nullcontext()
-LANES = 2
+_LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 SCRIPTS = (
     "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
     "lease", "advance", "copy", "keep_on", "release", "restore", "put_back", "rewrap",
     "doom", "erase", "leave_feed", "blank", "chain", "let_go_trail", "lend", "return_number", "announce",
-    "swap", "queue_delivery", "settle_delivery", "redrive_delivery", "leave_deliveries",
+    "swap", "touch", "queue_delivery", "settle_delivery", "redrive_delivery", "leave_deliveries",
 )  # fmt: skip
 
 
@@ -52,6 +55,10 @@ def answering(writes: bool = False) -> Iterator[None]:
     """Let a Redis that does not answer surface as Unavailable, and a write without an answer as OutcomeUnknown."""
     try:
         yield
+    except exceptions.MovedError as error:
+        raise Unavailable("this Redis is one of a cluster: let CTXHUB_REDIS_URL begin with redis+cluster://") from error
+    except _LOGIN as error:
+        raise Unavailable(f"Redis refuses the login ({error}): mend user and password in CTXHUB_REDIS_URL") from error
     except _NOT_NOW as error:
         raise Unavailable(f"Redis does not take calls just now: {error}") from error
     except _AWAY as error:
@@ -65,8 +72,10 @@ def answering(writes: bool = False) -> Iterator[None]:
 
 def _never_reached(error: BaseException) -> bool:
     """Tell whether the call failed before anything was sent."""
+    if isinstance(error, NotSent | LeftInPeace):
+        return True
     said = str(error) if isinstance(error, exceptions.RedisError) else ""
-    return isinstance(error, LeftInPeace) or " connecting to " in said or said.startswith("No connection available")
+    return " connecting to " in said or said.startswith("No connection available")
 
 
 def _refused(error: exceptions.ResponseError) -> Exception:
@@ -76,61 +85,36 @@ def _refused(error: exceptions.ResponseError) -> Exception:
 
 
 class Server:
-    """A Redis or Valkey server, and the few ways in which ctxhub calls it."""
+    """A Redis or Valkey, be it one server or many, and the few ways in which ctxhub calls it."""
 
-    def __init__(
-        self, client: Redis, keys: Keys, lanes: Sequence[Joined], replicas: int, wait: float,
-        tracing: Tracing | None = None,
-    ) -> None:  # fmt: skip
-        self._client = client
-        self.keys = keys
-        self._lanes = cycle(lanes)
-        self._replicas = replicas
-        self._wait = round(wait * 1000)
+    def __init__(self, fleet: Fleet, keys: Keys, replicas: int, tracing: Tracing | None = None) -> None:
+        self._fleet = fleet
         self._tracing = tracing
-        self._texts = {name: files("ctxhub.store").joinpath(f"lua/{name}.lua").read_text() for name in SCRIPTS}
-        self._shas: dict[str, str] = {}
+        self.keys = keys
+        texts = {name: files("ctxhub.store").joinpath(f"lua/{name}.lua").read_text() for name in SCRIPTS}
+        self._shas = {name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in texts.items()}
+        self._sender = Sender(fleet, texts, replicas)
         self._trips = {name: REDIS_ROUND_TRIPS.labels(name) for name in (*SCRIPTS, "pipeline", "call")}
+        self._turns = count()
 
     async def prepare(self) -> None:
-        """Load the scripts; a server that lost them later gets them again when it says so."""
-        for name, text in self._texts.items():
-            self._shas[name] = await self.call("SCRIPT", "LOAD", text)
+        """Load the scripts; a server that lost them later, or comes later, gets them when it says so."""
+        with answering():
+            for node in self._fleet.primaries():
+                await self._sender.load(node)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool = True) -> Any:
         """Run one script: one atomic step and one round trip."""
-        with answering(writes), self._span("EVALSHA", name):
-            try:
-                return await self._called(name, keys, args, writes)
-            except exceptions.NoScriptError:
-                await self.prepare()
-                return await self._called(name, keys, args, writes)
-
-    async def _called(self, name: str, keys: Sequence[str], args: Sequence[Any], writes: bool) -> Any:
-        """Call a script by its digest; where replicas must have a write too, wait for them on the same connection."""
         self._trips[name].inc()
-        command = ("EVALSHA", self._shas[name], len(keys), *keys, *args)
-        if not (writes and self._replicas):
-            return await next(self._lanes).ask([command])[0]
-        answer, reached = next(self._lanes).ask([command, ("WAIT", self._replicas, self._wait)])
-        both: tuple[Any, Any] = await asyncio.gather(answer, reached, return_exceptions=True)
-        found, confirmed = both
-        if isinstance(found, BaseException):
-            raise found
-        if isinstance(confirmed, BaseException) or confirmed < self._replicas:
-            raise OutcomeUnknown("not enough replicas confirmed the write in time")
-        return found
+        with self._span("EVALSHA", name):
+            return (await self._answers([("EVALSHA", self._shas[name], len(keys), *keys, *args)], writes))[0]
 
     async def run_many(
         self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]], writes: bool = True
     ) -> list[Any]:
         """Run one script for several sets of keys in one round trip; each is a step of its own."""
         sha = self._shas[name]
-        try:
-            return await self._sent([("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes, name)
-        except exceptions.NoScriptError:
-            await self.prepare()
-            return await self._sent([("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes, name)
+        return await self._sent([("EVALSHA", sha, len(k), *k, *a) for k, a in calls], writes, name)
 
     async def pipeline(self, *commands: Command, writes: bool = False) -> list[Any]:
         """Send several commands in one round trip; they need not share a slot, and are not one step."""
@@ -141,31 +125,73 @@ class Server:
         if not commands:
             return []
         self._trips["pipeline"].inc()
-        with answering(writes), self._span("PIPELINE", script, len(commands)):
-            return list(await asyncio.gather(*next(self._lanes).ask(commands)))
+        with self._span("PIPELINE", script, len(commands)):
+            return await self._answers(commands, writes)
 
     async def call(self, *command: Any, writes: bool = False) -> Any:
         """Send one command."""
         self._trips["call"].inc()
-        with answering(writes), self._span(command[0]):
-            return await next(self._lanes).ask([command])[0]
+        with self._span(command[0]):
+            return (await self._answers([command], writes))[0]
+
+    async def everywhere(self, *command: Any) -> list[Any]:
+        """Send one command to every server that takes writes; the answers and refusals."""
+        self._trips["call"].inc()
+        asked = [node.told(*command) for node in self._fleet.primaries()]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    async def confirm(self, context_key: str) -> None:
+        """Return when replicas have what a customer's context was when this was called, where they must have it."""
+        if self._sender.confirms:
+            await self.run("touch", [context_key], [])
 
     def _span(self, operation: str, script: str | None = None, size: int = 1) -> AbstractContextManager[object]:
         """Return what tells of a call, where spans are made."""
         return _UNTOLD if self._tracing is None else self._tracing.redis(operation, script, size)
 
     async def scan(self, pattern: str, at_once: int) -> AsyncIterator[list[bytes]]:
-        """Yield the names of all keys of a pattern, some at a time; one that moves meanwhile may come twice."""
-        cursor = b"0"
-        while True:
-            cursor, names = await self.call("SCAN", cursor, "MATCH", pattern, "COUNT", at_once)
-            yield names
-            if cursor == b"0":
-                return
+        """Yield the names of all keys of a pattern, some at a time; one that moves meanwhile may come twice.
+
+        `Unavailable` where keys have moved between servers meanwhile: some might have been missed.
+        """
+        version = self._fleet.version
+        for node in self._fleet.primaries():
+            cursor = b"0"
+            while True:
+                with answering():
+                    cursor, names = await node.told("SCAN", cursor, "MATCH", pattern, "COUNT", at_once)
+                yield names
+                if cursor == b"0":
+                    break
+        if self._fleet.version != version:
+            raise Unavailable("keys have moved from one Redis server to another meanwhile: begin again")
 
     def hints(self) -> PubSub:
-        """Return a subscription of its own."""
-        return self._client.pubsub()
+        """Return a subscription of its own; what is published anywhere is heard at each server of a cluster."""
+        nodes = self._fleet.primaries()
+        return nodes[next(self._turns) % len(nodes)].hints()
+
+    def stands(self, subscription: PubSub) -> bool:
+        """Tell whether a subscription is still at one of the servers that take writes."""
+        return any(node.serves(subscription) for node in self._fleet.primaries())
+
+    async def _answers(self, commands: Sequence[Command], writes: bool) -> list[Any]:
+        """Send commands; the first refusal is raised, and where others were done before it, that is said."""
+        with answering(writes):
+            answers = await self._sender.answers(commands, writes)
+            refusal = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+            if refusal is None:
+                return answers
+            if writes and any(not isinstance(answer, BaseException) for answer in answers):
+                refusal = _in_part(refusal)
+            raise refusal
+
+
+def _in_part(refusal: BaseException) -> BaseException:
+    """Return what is raised where a part of several writes was done."""
+    if isinstance(refusal, _NOT_NOW) or _never_reached(refusal):
+        return OutcomeUnknown(f"Redis has done a part of it: {refusal}")
+    return refusal
 
 
 @asynccontextmanager
@@ -180,25 +206,21 @@ async def connected(
     tracing: Tracing | None = None,
 ) -> AsyncIterator[Server]:
     """Connect to a server for as long as the block lasts."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=socket_timeout,
-        socket_timeout=socket_timeout,
-        socket_connect_timeout=connect_timeout,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        retry_on_timeout=False,
-    )
-    client = Redis(connection_pool=pool)
-    fuse = Fuse()
-    lanes = [Joined(pool, fuse) for _ in range(LANES)]
-    server = Server(client, Keys(partitions), lanes, replicas, socket_timeout / 2, tracing)
+    confirmation = ("WAIT", replicas, round(socket_timeout * 500))
+    fleet = _fleet(Address.of(url), Patience(connections, socket_timeout, connect_timeout, confirmation))
+    server = Server(fleet, Keys(partitions), replicas, tracing)
     try:
+        await fleet.open()
         await server.prepare()
         yield server
     finally:
-        for lane in lanes:
-            await lane.aclose()
-        await client.aclose()
-        await pool.disconnect()
+        await fleet.aclose()
+
+
+def _fleet(address: Address, patience: Patience) -> Fleet:
+    """Return the servers that an address stands for."""
+    if address.kind == "sentinel":
+        return Watched(address, patience)
+    if address.kind == "cluster":
+        return Clustered(address, patience)
+    return Alone(address, patience)

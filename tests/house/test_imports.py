@@ -9,6 +9,7 @@ from tests.house.house import ROOT, Module, imports, modules
 RANKS = {
     "errors": 0,
     "model": 1,
+    "addresses": 2,
     "settings": 2,
     "metrics": 2,
     "log": 2,

@@ -29,6 +29,8 @@ LINES = [line for block in blocks(PAGE) for line in block.text.splitlines() if l
 
 #: What goes to a server beside the store's own calls: the look at health, the client's greeting, and its subscription.
 BESIDE = {"ping", "client|setinfo", "psubscribe", "punsubscribe"}
+# How the store sends a command: to whom it belongs, to every server, to one.
+CALLED = {"call", "everywhere", "told", "_told"}
 
 
 class Guarded(NamedTuple):
@@ -137,12 +139,12 @@ def _spelled(node: ast.AST) -> Iterator[str]:
     words: list[ast.expr] = []
     if isinstance(node, ast.Tuple):
         words = node.elts
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "call":
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLED:
         words = node.args
     first = words[0] if words else None
     texts = [_text(one) for one in ((first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,))]
     for text in filter(str.isupper, texts):
-        yield f"{text}|{_text(words[1])}".lower() if text in ("SCRIPT", "XINFO") else text.lower()
+        yield f"{text}|{_text(words[1])}".lower() if text in ("SCRIPT", "XINFO", "CLUSTER") else text.lower()
 
 
 def _text(node: ast.expr | None) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from ctxhub.addresses import is_near, without_password
 from ctxhub.settings import Settings
-from ctxhub.store.checkup import Finding, _clock, _guarded, _version, examine, is_near, without_password
+from ctxhub.store.checkup import Finding, _clock, _guarded, _version, examine
 from ctxhub.store.embedded import embedded_server
 
 
@@ -105,6 +106,8 @@ def test_clocks_apart_are_bad(ahead: float, verdict: str) -> None:
         ("redis://:secret@cache", "redis://:***@cache"),
         ("unix:///run/x.sock", "unix:///run/x.sock"),
         ("redis://cache?password=secret&db=1", "redis://cache?password=***&db=1"),
+        ("rediss+sentinel://hub:secret@a:1,b:2/hub", "rediss+sentinel://hub:***@a:1,b:2/hub"),
+        ("redis+sentinel://a:1/hub?sentinel_password=secret", "redis+sentinel://a:1/hub?sentinel_password=***"),
     ],
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:

@@ -63,6 +63,10 @@ for n = 1, count do
 end
 
 local said = table.concat(flags)
+if not string.find(said, '[^1]') then
+  -- Nothing is new, and yet it is written: replicas are waited for as far as the same connection has written.
+  redis.call('HSET', context, 'version', head[1])
+end
 if record and not string.find(said, '[^1]') then
   return { 'ok', head[1], head[2], string.match(record, '"flags":"(%d*)"'), unpack(versions) }
 end
