@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,9 +94,13 @@ class Books:
 
     def faults(self, timeline: list[Event]) -> list[str]:
         """Return everything lost, doubled, moved, or missing between versions."""
-        seen = Counter(event.event_id for event in timeline)
-        kept = {event.event_id: event.version for event in timeline}
-        versions = [event.version or 0 for event in timeline]
+        return self.contradicted([(event.event_id, event.version or 0) for event in timeline])
+
+    def contradicted(self, timeline: Sequence[tuple[str, int]]) -> list[str]:
+        """Return the same of a timeline given as event ids and versions."""
+        seen = Counter(event_id for event_id, _ in timeline)
+        kept = dict(timeline)
+        versions = [version for _, version in timeline]
         lost = [f"lost {event_id}" for event_id in self.acknowledged if event_id not in kept]
         doubled = [f"doubled {event_id}" for event_id, times in seen.items() if times > 1]
         moved = [f"moved {e}" for e, version in self.acknowledged.items() if e in kept and kept[e] != version]

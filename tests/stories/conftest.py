@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
 
 from ctxhub.settings import Settings
-from ctxhub.store.embedded import EmbeddedServer, embedded_server
+from ctxhub.store.embedded import embedded_server
 from tests.api.living import Callers, Clock, http_to, living, settings_for
 from tests.api.scenes import Caller
+from tests.many import grid, guarded
 
 SOON = timedelta(milliseconds=100)
 
 
 @pytest.fixture(scope="session")
-def story_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A server on which no other hub's clock counts."""
-    with embedded_server(Settings(data=tmp_path_factory.mktemp("story-server"), durability="fast")) as server:
-        yield server
+def story_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis on which no other hub's clock counts: one server, or as many as CTXHUB_TESTS_ON asks for."""
+    folder = tmp_path_factory.mktemp("story-server")
+    many = {"sentinel": guarded, "cluster": grid}.get(os.environ.get("CTXHUB_TESTS_ON", ""))
+    with many(folder) if many else embedded_server(Settings(data=folder, durability="fast")) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +33,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-async def callers(
-    story_server: EmbeddedServer, clock: Clock, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Callers]:
+async def callers(story_url: str, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Callers]:
     """A caller of each role."""
-    settings = settings_for(tmp_path_factory.mktemp("story"), story_server.url, timer_tick=SOON, relay_lease=3 * SOON)
+    settings = settings_for(tmp_path_factory.mktemp("story"), story_url, timer_tick=SOON, relay_lease=3 * SOON)
     async with living(settings, clock) as app, http_to(app) as http:
         yield await Callers(http).make()
 

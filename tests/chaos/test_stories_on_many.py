@@ -1,0 +1,36 @@
+"""The customers' stories on Sentinels and on a cluster: one of them in every run, all of them in the full one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.api.living import Callers, http_to, living, settings_for
+from tests.chaos.running import FULL, ROOT
+from tests.many import Grid, Guarded
+from tests.stories.test_across_channels import test_a_refund_begun_by_phone_goes_on_in_chat_and_ends_with_ann as refund
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.mark.parametrize("kind", ["sentinels", "cluster"])
+async def test_a_refund_begun_by_phone_ends_with_ann(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    servers: Guarded | Grid = request.getfixturevalue(kind)
+    settings = settings_for(tmp_path, servers.url).model_copy(update={"durability": "safe"})
+    async with living(settings) as app, http_to(app) as http:
+        callers = await Callers(http).make()
+        await refund(callers, callers.adapter)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not FULL, reason="two minutes each; in the full run")
+@pytest.mark.parametrize("on", ["sentinel", "cluster"])
+def test_all_stories(on: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/stories"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"CTXHUB_TESTS_ON": on}, capture_output=True, text=True)
+    print(f"stories on {on}: {done.stdout.splitlines()[-1]}")
+    assert done.returncode == 0, done.stdout[-2000:]
