@@ -25,11 +25,11 @@ class Proxy:
 
     async def obey(self, order: str) -> None:
         """Put an order in force: heal, cut N (bytes of replies), lose, slow MS, trickle, deaf, refuse or drop."""
-        self._order = order.split()
+        was, self._order = self._order[0], order.split()
         self._budget = int(self._order[1]) if self._order[0] == "cut" else 0
-        if self._order[0] in ("drop", "refuse", "heal"):
-            for writer in list(self._writers):  # what went deaf stays out of step: it begins anew
-                if self._order[0] != "heal" or writer.is_closing():
+        if "deaf" in (was, self._order[0]) or self._order[0] in ("drop", "refuse"):
+            if self._order[0] != "deaf":  # whoever spoke to the deaf is out of step: it begins anew
+                for writer in list(self._writers):
                     writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,13 @@ FULL = os.environ.get("CTXHUB_CHAOS") == "full"
 class KillableHub:
     """`ctxhub serve` on a port that it keeps, in a process group of its own."""
 
-    def __init__(self, folder: Path, redis_url: str | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, redis_url: str | None = None, *, module: Sequence[str] = ("ctxhub",),
+        environ: Mapping[str, str] = {}, **settings: str,
+    ) -> None:  # fmt: skip
         self._folder = folder
+        self._module = module
+        self._environ = environ
         self._settings = {f"CTXHUB_{name.upper()}": value for name, value in settings.items()}
         if redis_url is not None:
             self._settings["CTXHUB_REDIS_URL"] = redis_url
@@ -33,14 +38,15 @@ class KillableHub:
 
     def start(self) -> KillableHub:
         """Start it and return when it is ready."""
-        command = [sys.executable, "-m", "ctxhub", "serve", "--port", self._port, "--data", str(self._folder)]
+        serving = ["serve", "--port", self._port, "--data", str(self._folder)]
+        command = [sys.executable, "-m", *self._module, *serving]
         secrets = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_MASTER_KEY": "a master key for tests alone"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CTXHUB_")}
         with (self._folder.parent / "hub.log").open("a") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=inherited | secrets | self._settings,
+                env=inherited | secrets | self._settings | self._environ,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

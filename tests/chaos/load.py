@@ -1,0 +1,367 @@
+"""Mixed clients of two tenants on the same customers' names: they tell, read, start, offer, take and complete, send
+each operation up to six times, some of them at once, and go away in the middle. What they were answered is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.history import Claim, Entry, Fault, Final, History, Op
+from tests.chaos.wire import Answer, Cut, Line
+from tests.chaos.world import TENANTS, World
+
+_ANSWERED_WITHIN = 90.0
+_MOST_FACTS = 60
+_DEEDS = ("interaction.started", "interaction.ended", "handoff.offered", "handoff.accepted", "handoff.completed")
+#: What a hub may say that is none of its successes; anything else is a fault of its own.
+_LATER = (429, 503)
+_REFUSED = (409, 410)
+
+
+@dataclass
+class Mix:
+    """How much of what there is."""
+
+    customers: int = 6
+    clients: int = 10
+    most_events: int = 60
+    most_times: int = 6
+    claimants: int = 4
+    tell: float = 60
+    read: float = 20
+    vanish: float = 20
+    hand_over: float = 6
+    clock_moves: bool = False  # what ends by its time may then have ended when the channel ends it
+
+
+@dataclass
+class Customer:
+    """A customer of one tenant, and all that was answered about it."""
+
+    tenant: str
+    name: str
+    interaction: str = ""
+    history: History = field(default_factory=History)
+    handoffs: set[str] = field(default_factory=set)
+
+    @property
+    def mark(self) -> str:
+        """Return what everything told of it bears, and nothing told of anybody else."""
+        return f"<{self.tenant}/{self.name}>"
+
+    @property
+    def base(self) -> str:
+        """Return where it is found."""
+        return f"/v1/customers/{self.name}"
+
+
+class Load:
+    """Clients at work on new customers, for as long as they are let."""
+
+    def __init__(self, world: World, name: str, mix: Mix | None = None, seed: int = 0) -> None:
+        self.world = world
+        self.mix = mix or Mix()
+        self.counts: Counter[str] = Counter()
+        self.faults: list[Fault] = []
+        self.answered_at: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self.customers = [Customer(t, f"{name}-{n}") for n in range(self.mix.customers) for t in TENANTS]
+        self._chance = random.Random(f"{name}/{seed}")
+        self._name = name
+        self._numbers = iter(range(10**9))
+        self._over = False
+        self._idle: dict[tuple[str, int], list[Line]] = defaultdict(list)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Work as long as the block lasts, and end what was begun; then compare all that was answered."""
+        await asyncio.gather(*(self._begin(customer) for customer in self.customers))
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.mix.clients):
+                group.create_task(self._client(number))
+            try:
+                yield
+            finally:
+                self._over = True
+        await self._judge()
+        for line in (line for idle in self._idle.values() for line in idle):
+            line.hang_up()
+
+    @property
+    def acknowledged(self) -> int:
+        """How many writes were acknowledged."""
+        return sum(customer.history.acknowledged for customer in self.customers)
+
+    def recovered_within(self, hub: int, since: float) -> float | None:
+        """Return how long after this moment the first call that began after it was answered by this hub."""
+        ended = [ended for began, ended in self.answered_at[hub] if began >= since]
+        return min(ended) - since if ended else None
+
+    def _line(self, customer: Customer, hub: int | None = None) -> tuple[Line, int]:
+        """Return a connection to one of the hubs that nobody uses just now."""
+        number = self._chance.randrange(len(self.world.hubs)) if hub is None else hub
+        idle = self._idle[customer.tenant, number]
+        return idle.pop() if idle else Line(self.world.hubs[number].url, self.world.keys[customer.tenant]), number
+
+    def _back(self, customer: Customer, hub: int, line: Line) -> None:
+        """Leave a connection to whoever calls next."""
+        self._idle[customer.tenant, hub].append(line)
+
+    async def _begin(self, customer: Customer) -> None:
+        """Let a customer be known."""
+        body = {"channel": "chat", "external_id": f"first {customer.name}", "customer_id": customer.name,
+                "assurance": {"level": 2, "method": "pin"}}  # fmt: skip
+        [answer] = await self._sent(customer, f"begin {customer.name}", "POST", "/v1/interactions", body, 1)
+        customer.interaction = answer.json()["interaction"]["interaction_id"]
+
+    async def _client(self, number: int) -> None:
+        """Do one thing after the other, as chance has it."""
+        deeds: list[Callable[[Customer], Awaitable[None]]] = [self._tell, self._read, self._vanish, self._hand_over]
+        while not self._over:
+            weights = (self.mix.tell, self.mix.read, self.mix.vanish, self.mix.hand_over)
+            [deed] = self._chance.choices(deeds, weights)
+            await deed(self._chance.choice(self.customers))
+
+    def _events(self, customer: Customer, op_id: str) -> list[dict[str, Any]]:
+        """Return events to tell, each with the customer's mark."""
+        events = []
+        for n in range(self._chance.randint(1, self.mix.most_events)):
+            event_id = f"{op_id}.{n}"
+            type_, data = "message.received", {"text": f"{customer.mark} {event_id}"}
+            if n == 0 and len(customer.history.facts) < _MOST_FACTS and self._chance.random() < 0.3:
+                type_, data = "fact.stated", {"name": event_id, "value": customer.mark}
+                customer.history.facts[event_id] = event_id
+            events.append({"event_id": event_id, "type": type_, "interaction_id": customer.interaction, "data": data,
+                           "party": "customer"})  # fmt: skip
+        return events
+
+    async def _tell(self, customer: Customer) -> None:
+        """Tell some events, several times."""
+        op_id = f"{self._name}.{next(self._numbers)}"
+        body = {"events": self._events(customer, op_id)}
+
+        def effects(answer: Answer) -> list[tuple[str, int | None]]:
+            return [(result["event_id"], result["version"]) for result in answer.json()["results"]]
+
+        await self._sent(customer, op_id, "POST", f"{customer.base}/events", body, None, effects)
+
+    async def _vanish(self, customer: Customer) -> None:
+        """Begin a call and go away; what it would have done may be done or not, but not twice."""
+        op_id = f"{self._name}.{next(self._numbers)}"
+        calls: list[tuple[str, str, Any]] = [("GET", f"{customer.base}/context?events=5", None)]
+        if self._chance.random() < 0.5:
+            tell = ("POST", f"{customer.base}/events", {"events": self._events(customer, op_id)})
+            calls = [tell] * self._chance.randint(1, 2)
+        line, hub = self._line(customer)
+        for call in calls:
+            self.counts["calls"] += 1
+            self.counts["cancelled"] += 1
+            await line.give_up(*call)
+        self._back(customer, hub, line)
+
+    async def _read(self, customer: Customer) -> None:
+        """Read a context; it must be this customer's, and nobody else's."""
+        line, hub = self._line(customer)
+        began = time.monotonic()
+        self.counts["calls"] += 1
+        try:
+            answer = await line.call("GET", f"{customer.base}/context?interaction_id={customer.interaction}&events=5")
+        except Cut:
+            self.counts["cut"] += 1
+            return
+        finally:
+            self._back(customer, hub, line)
+        if self._noted(customer, f"read {next(self._numbers)}", answer, began, hub):
+            self._must_be_own(customer, answer)
+
+    async def _hand_over(self, customer: Customer) -> None:
+        """Offer an interaction to several who reach for it at once; who has it completes it."""
+        number = next(self._numbers)
+        op_id = f"{self._name}.{number}"
+        body = {"channel": "chat", "external_id": op_id, "customer_id": customer.name,
+                "assurance": {"level": 2, "method": "pin"}}  # fmt: skip
+        began = await self._sent(customer, f"{op_id} starts", "POST", "/v1/interactions", body, None, _started)
+        if not began:
+            return
+        here = began[0].json()["interaction"]["interaction_id"]
+        offer = {"customer_id": customer.name, "interaction_id": here, "reason": "help", "to": {"queue": "q"}}
+        offered = await self._sent(
+            customer, f"{op_id} offers", "POST", "/v1/handoffs", offer, None, _deed("handoff.offered"), f"{op_id}o"
+        )
+        if offered:
+            await self._reach(customer, offered[0].json()["handoff"]["handoff_id"])
+        end = f"{customer.base}/interactions/{here}/end"
+        await self._sent(customer, f"{op_id} ends", "POST", end, {}, 1, _ended)
+
+    async def _reach(self, customer: Customer, handoff: str) -> None:
+        """Let several reach for a handoff."""
+        customer.handoffs.add(handoff)
+        self.counts["offers"] += 1
+        agents = [f"agent-{n}" for n in range(self.mix.claimants)]
+        reached = await asyncio.gather(*(self._accept(customer, handoff, agent) for agent in agents))
+        won = [(agent, answers[0].json()["fence"]) for agent, answers in zip(agents, reached, strict=True) if answers]
+        for agent, fence in won:
+            body = {"agent_id": agent, "fence": fence, "outcome": "done"}
+            path = f"/v1/handoffs/{handoff}/complete"
+            await self._sent(customer, f"{handoff} done", "POST", path, body, 1, _deed("handoff.completed"))
+
+    async def _accept(self, customer: Customer, handoff: str, agent: str) -> list[Answer]:
+        """Reach for a handoff as one agent."""
+        body, path = {"agent_id": agent}, f"/v1/handoffs/{handoff}/accept"
+        self.counts["claims"] += 1
+        return await self._sent(
+            customer, f"{handoff} for {agent}", "POST", path, body, 1, _deed("handoff.accepted"), claiming=agent
+        )
+
+    async def _sent(
+        self,
+        customer: Customer,
+        op_id: str,
+        method: str,
+        path: str,
+        body: Any,
+        times: int | None,
+        effects: Callable[[Answer], Sequence[tuple[str, int | None]]] = lambda _: (),
+        key: str = "",
+        claiming: str = "",
+    ) -> list[Answer]:
+        """Send one operation so many times, some at once, until at least one is answered; all that was done."""
+        if times is None:
+            times = self._chance.choice([1, self._chance.randint(1, self.mix.most_times)])
+        at_once = self._chance.randint(1, min(times, 3))
+        self.counts["operations"] += 1
+        end = time.monotonic() + _ANSWERED_WITHIN
+        done: list[Answer] = []
+        sends = 0
+
+        async def once() -> bool:
+            """Send it once; True when there is an answer that stays."""
+            line, hub = self._line(customer)
+            began = time.monotonic()
+            self.counts["calls"] += 1
+            try:
+                answer = await line.call(method, path, body, key)
+            except Cut:
+                self.counts["cut"] += 1
+                return False
+            finally:
+                self._back(customer, hub, line)
+            if not self._noted(customer, op_id, answer, began, hub, effects, claiming):
+                return answer.status in _REFUSED
+            done.append(answer)
+            return True
+
+        while True:
+            some = at_once if sends == 0 else 1
+            ended = await asyncio.gather(*(once() for _ in range(some)))
+            sends += some
+            if any(ended) and sends >= times:
+                return done
+            if not any(ended):
+                await asyncio.sleep(self._chance.uniform(0.02, 0.1))
+            if time.monotonic() > end:
+                self.faults.append(Fault("unanswered", f"{op_id} for {_ANSWERED_WITHIN:g} s"))
+                return done
+
+    def _noted(
+        self,
+        customer: Customer,
+        op_id: str,
+        answer: Answer,
+        began: float,
+        hub: int,
+        effects: Callable[[Answer], Sequence[tuple[str, int | None]]] = lambda _: (),
+        claiming: str = "",
+    ) -> bool:
+        """Note an answer; True where it was a success."""
+        ended = time.monotonic()
+        self.counts[str(answer.status)] += 1
+        if not answer.is_success:
+            if answer.status not in (*_LATER, *_REFUSED):
+                self.faults.append(Fault(f"answered {answer.status}", f"{op_id}: {answer.body[:200]!r}"))
+            return False
+        self.answered_at[hub].append((began, ended))
+        claim = None
+        if claiming:
+            said = answer.json()
+            here = said["interaction"]["interaction_id"]
+            claim = Claim(said["handoff"]["handoff_id"], here, said["fence"], said["handoff"]["agent_id"])
+        customer.history.ops.append(Op(op_id, began, ended, answer.version, tuple(effects(answer)), claim))
+        return True
+
+    def _must_be_own(self, customer: Customer, answer: Answer) -> None:
+        """Find what bears another's mark."""
+        marks = set(answer.body.decode().split("<")[1:])
+        strange = [mark for mark in marks if not mark.startswith(customer.mark[1:])]
+        if strange or answer.json()["customer_id"] != customer.name:
+            self.faults.append(Fault("another's", f"{customer.mark} was shown {strange[:1]}"))
+
+    async def _judge(self) -> None:
+        """Read what stands in the end, and find what contradicts it."""
+        for customer in self.customers:
+            final = await self._final(customer)
+            self.counts["events"] += len(final.timeline)
+            self.faults += [Fault(f.kind, f"{customer.mark} {f.what}") for f in customer.history.faults(final)]
+
+    async def _final(self, customer: Customer) -> Final:
+        """Return what stands of a customer in the end."""
+        line, _ = self._line(customer, 0)
+        try:
+            entries = await self._timeline(customer, line)
+            context = await _insisted(line, f"{customer.base}/context?interaction_id={customer.interaction}&events=0")
+            states = {}
+            for handoff in customer.handoffs:
+                found = await _insisted(line, f"/v1/handoffs/{handoff}")
+                states[handoff] = found.get("handoff", {}).get("state", "not there")
+            return Final(entries, frozenset(context.get("facts", {})), states)
+        finally:
+            line.hang_up()
+
+    async def _timeline(self, customer: Customer, line: Line) -> list[Entry]:
+        """Read a whole timeline."""
+        entries: list[Entry] = []
+        after: int | None = 0
+        while after is not None:
+            page = await _insisted(line, f"{customer.base}/timeline?after={after}&limit=1000")
+            events = page.get("events", [])
+            entries += [Entry(event["version"], event["event_id"], _deed_of(event)) for event in events]
+            after = page.get("next")
+        return entries
+
+
+async def _insisted(line: Line, path: str) -> Any:
+    """Read until the hub can answer."""
+    end = time.monotonic() + _ANSWERED_WITHIN
+    while time.monotonic() < end:
+        with suppress(Cut):
+            answer = await line.call("GET", path)
+            if answer.status not in _LATER:
+                return answer.json()
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{path} could not be read for {_ANSWERED_WITHIN:g} s")
+
+
+def _deed_of(event: dict[str, Any]) -> str:
+    """Name the deed of the hub's that an event tells of; each can be done once."""
+    if event["type"] not in _DEEDS:
+        return ""
+    where = event["data"].get("handoff_id") or event["interaction_id"]
+    return f"{event['type']} {where}"
+
+
+def _deed(type_: str) -> Callable[[Answer], Sequence[tuple[str, int | None]]]:
+    """Return what an answer about a handoff proves."""
+    return lambda answer: [(f"{type_} {answer.json()['handoff']['handoff_id']}", None)]
+
+
+def _started(answer: Answer) -> Sequence[tuple[str, int | None]]:
+    return [(f"interaction.started {answer.json()['interaction']['interaction_id']}", None)]
+
+
+def _ended(answer: Answer) -> Sequence[tuple[str, int | None]]:
+    return [(f"interaction.ended {answer.json()['interaction']['interaction_id']}", None)]
