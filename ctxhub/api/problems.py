@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -286,6 +287,8 @@ async def guarded(request: AnyRequest, handler: Callable[[AnyRequest], Awaitable
         return await handler(request)
     except (CtxhubError, RequestValidationError, HTTPException, _Refused, asyncio.CancelledError):
         raise
+    except ClientDisconnect:
+        return problem_response(Malformed("the caller went away before the body was whole"))
     except Exception:
         log.exception("request.failed", route=getattr(request.scope.get("route"), "path", ""))
         return problem_response(Unavailable("the hub met a fault of its own; it is logged"))

@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message
+from structlog.testing import capture_logs
 
+from ctxhub.api.calls import JsonRequest
+from ctxhub.api.problems import guarded
 from tests.api.living import Callers
 from tests.api.scenes import Caller, Scene, begin, fresh, known, ok, phone, pointers, problem, start_body
 
@@ -467,3 +472,17 @@ async def test_ids_of_another_tenant_lead_nowhere(callers: Callers) -> None:
     mine = phone()
     await begin(callers.adapter, identifiers=[mine], customer_id=fresh("c"))
     problem(await other.post("/v1/customers/lookup", {"identifier": mine}), 404, "customer_unknown")
+
+
+async def test_a_caller_who_goes_before_the_body_is_whole_is_no_fault_of_ours() -> None:
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def reads(request: JsonRequest) -> Response:
+        return JSONResponse(await request.json())
+
+    request = JsonRequest({"type": "http", "method": "POST", "path": "/", "headers": []}, gone)
+    with capture_logs() as logged:
+        answer = await guarded(request, reads)
+    assert answer.status_code == 400
+    assert logged == []

@@ -16,6 +16,7 @@ from tests.chaos.history import Claim, Entry, Fault, Final, History, Op
 from tests.chaos.wire import Answer, Cut, Line
 from tests.chaos.world import TENANTS, World
 
+STRANGE = "another's"
 _ANSWERED_WITHIN = 90.0
 _MOST_FACTS = 60
 _DEEDS = ("interaction.started", "interaction.ended", "handoff.offered", "handoff.accepted", "handoff.completed")
@@ -138,6 +139,7 @@ class Load:
                 customer.history.facts[event_id] = event_id
             events.append({"event_id": event_id, "type": type_, "interaction_id": customer.interaction, "data": data,
                            "party": "customer"})  # fmt: skip
+        self.counts["ids"] += len(events)
         return events
 
     async def _tell(self, customer: Customer) -> None:
@@ -299,7 +301,7 @@ class Load:
         marks = set(answer.body.decode().split("<")[1:])
         strange = [mark for mark in marks if not mark.startswith(customer.mark[1:])]
         if strange or answer.json()["customer_id"] != customer.name:
-            self.faults.append(Fault("another's", f"{customer.mark} was shown {strange[:1]}"))
+            self.faults.append(Fault(STRANGE, f"{customer.mark} was shown {strange[:1]}"))
 
     async def _judge(self) -> None:
         """Read what stands in the end, and find what contradicts it."""

@@ -27,10 +27,9 @@ class Proxy:
         """Put an order in force: heal, cut N (bytes of replies), lose, slow MS, trickle, deaf, refuse or drop."""
         was, self._order = self._order[0], order.split()
         self._budget = int(self._order[1]) if self._order[0] == "cut" else 0
-        if "deaf" in (was, self._order[0]) or self._order[0] in ("drop", "refuse"):
-            if self._order[0] != "deaf":  # whoever spoke to the deaf is out of step: it begins anew
-                for writer in list(self._writers):
-                    writer.transport.abort()
+        if self._order[0] in ("drop", "refuse") or (was == "deaf" and self._order[0] != "deaf"):
+            for writer in list(self._writers):  # whoever spoke to the deaf is out of step: it begins anew
+                writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of the hub."""

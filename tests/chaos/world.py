@@ -33,7 +33,12 @@ class Store:
     def __init__(self, folder: Path, *, appendonly: str = "yes", environ: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.socket = folder / "redis.sock"
-        self._options = {"appendonly": appendonly, "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
+        self._options = {
+            "appendonly": appendonly,
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
         self._environ = os.environ | (environ or {})
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -192,9 +197,12 @@ async def a_world(
         (folder / str(number)).mkdir()
         hubs.append(
             KillableHub(
-                folder / str(number) / "data", f"unix://{wire.socket}", module=module, environ=environ,
+                folder / str(number) / "data",
+                f"unix://{wire.socket}",
+                module=module,
+                environ=environ,
                 **usual | settings | {"workers": str(many)},
-            )  # fmt: skip
+            )
         )
     try:
         for hub in hubs:
