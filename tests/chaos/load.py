@@ -34,6 +34,7 @@ class Mix:
     most_events: int = 60
     most_times: int = 6
     claimants: int = 4
+    facts: float = 0.3  # how many batches begin with one
     tell: float = 60
     read: float = 20
     vanish: float = 20
@@ -134,7 +135,7 @@ class Load:
         for n in range(self._chance.randint(1, self.mix.most_events)):
             event_id = f"{op_id}.{n}"
             type_, data = "message.received", {"text": f"{customer.mark} {event_id}"}
-            if n == 0 and len(customer.history.facts) < _MOST_FACTS and self._chance.random() < 0.3:
+            if n == 0 and len(customer.history.facts) < _MOST_FACTS and self._chance.random() < self.mix.facts:
                 type_, data = "fact.stated", {"name": event_id, "value": customer.mark}
                 customer.history.facts[event_id] = event_id
             events.append({"event_id": event_id, "type": type_, "interaction_id": customer.interaction, "data": data,
@@ -254,7 +255,7 @@ class Load:
             finally:
                 self._back(customer, hub, line)
             if not self._noted(customer, op_id, answer, began, hub, effects, claiming):
-                return answer.status in _REFUSED
+                return answer.status not in _LATER
             done.append(answer)
             return True
 

@@ -24,10 +24,10 @@ class Proxy:
         self._budget = 0
 
     async def obey(self, order: str) -> None:
-        """Put an order in force: heal, cut N (bytes of replies), lose, slow MS, trickle, deaf, refuse or drop."""
+        """Put an order in force: heal, cut N (bytes of replies), lose, lose once, slow MS, trickle, deaf or refuse."""
         was, self._order = self._order[0], order.split()
         self._budget = int(self._order[1]) if self._order[0] == "cut" else 0
-        if self._order[0] in ("drop", "refuse") or (was == "deaf" and self._order[0] != "deaf"):
+        if self._order[0] == "refuse" or (was == "deaf" and self._order[0] != "deaf"):
             for writer in list(self._writers):  # whoever spoke to the deaf is out of step: it begins anew
                 writer.transport.abort()
 
@@ -84,6 +84,9 @@ class Proxy:
                 return True
             case ["lose"]:
                 return False  # it was done, and nobody will know
+            case ["lose", "once"]:
+                self._order = ["heal"]
+                return False
             case ["cut", *_]:
                 return await self._cut(data, writer)
             case ["slow", milliseconds]:

@@ -47,14 +47,15 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         self.socket.unlink(missing_ok=True)
         options = self._options | {"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder)}
-        self.process = subprocess.Popen(
-            [get_binary_path(), *[part for name, value in options.items() for part in (f"--{name}", value)]],
-            env=self._environ,
-            stdout=(self.folder.parent / "redis.log").open("a"),
-            stderr=subprocess.STDOUT,
-            restore_signals=False,  # a file that may not grow is then told of as an error, as a full disk is
-            preexec_fn=die_with_parent(signal.SIGKILL),
-        )
+        with (self.folder.parent / "redis.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [get_binary_path(), *[part for name, value in options.items() for part in (f"--{name}", value)]],
+                env=self._environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                restore_signals=False,  # a file that may not grow is then told of as an error, as a full disk is
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
         end = time.monotonic() + _UP_WITHIN
         while not self._answers():
             assert self.process.poll() is None, (self.folder.parent / "redis.log").read_text()[-2000:]
