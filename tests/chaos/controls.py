@@ -16,7 +16,8 @@ from tests.chaos.world import World, a_world
 
 TELLING = Mix(customers=2, clients=8, most_events=10, read=5, vanish=0, hand_over=0)
 #: Facts alone, so that decisions race.
-DECIDING = Mix(customers=1, clients=10, most_events=1, most_times=1, facts=1.0, read=5, vanish=0, hand_over=0)
+DECIDING = Mix(customers=1, most_events=1, most_times=1, facts=1, most_facts=500, read=5, vanish=0, hand_over=0)
+OFFERING = Mix(customers=4, clients=4, tell=10, read=5, vanish=0, hand_over=50)
 
 
 async def evicting(world: World) -> None:
@@ -47,7 +48,13 @@ CONTROLS = {
         partial(a_world, weakened="recognising"), faults.replies_lost, TELLING, frozenset({"doubled"})
     ),
     "read, modify and write, without comparing": Control(
-        partial(a_world, weakened="comparing", workers=(1, 1)), nothing, DECIDING, frozenset({"update lost"})
+        partial(a_world, weakened="comparing", workers=(1, 1)),
+        faults.network("slow 40", 4),
+        DECIDING,
+        frozenset({"update lost"}),
+    ),
+    "relays that compete, without lease and fence": Control(
+        partial(a_world, weakened="leases", workers=(1, 1)), nothing, OFFERING, frozenset({"counted"})
     ),
     "no append-only file; Redis is killed": Control(
         partial(a_world, appendonly="no"), faults.redis_killed, TELLING, frozenset({"lost"})

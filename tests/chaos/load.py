@@ -18,7 +18,7 @@ from tests.chaos.world import TENANTS, World
 
 STRANGE = "another's"
 _ANSWERED_WITHIN = 90.0
-_MOST_FACTS = 60
+_TOLD_ON_WITHIN = 20.0
 _DEEDS = ("interaction.started", "interaction.ended", "handoff.offered", "handoff.accepted", "handoff.completed")
 #: What a hub may say that is none of its successes; anything else is a fault of its own.
 _LATER = (429, 503)
@@ -35,6 +35,7 @@ class Mix:
     most_times: int = 6
     claimants: int = 4
     facts: float = 0.3  # how many batches begin with one
+    most_facts: int = 60  # of one customer
     tell: float = 60
     read: float = 20
     vanish: float = 20
@@ -135,7 +136,7 @@ class Load:
         for n in range(self._chance.randint(1, self.mix.most_events)):
             event_id = f"{op_id}.{n}"
             type_, data = "message.received", {"text": f"{customer.mark} {event_id}"}
-            if n == 0 and len(customer.history.facts) < _MOST_FACTS and self._chance.random() < self.mix.facts:
+            if n == 0 and len(customer.history.facts) < self.mix.most_facts and self._chance.random() < self.mix.facts:
                 type_, data = "fact.stated", {"name": event_id, "value": customer.mark}
                 customer.history.facts[event_id] = event_id
             events.append({"event_id": event_id, "type": type_, "interaction_id": customer.interaction, "data": data,
@@ -310,6 +311,21 @@ class Load:
             final = await self._final(customer)
             self.counts["events"] += len(final.timeline)
             self.faults += [Fault(f.kind, f"{customer.mark} {f.what}") for f in customer.history.faults(final)]
+            offers = [entry for entry in final.timeline if entry.deed.startswith("handoff.offered")]
+            self.world.offers[customer.tenant] += len(offers)
+        for tenant in TENANTS:
+            await self._counted(tenant)
+
+    async def _counted(self, tenant: str) -> None:
+        """Find what was told on more often or less often than it happened: the hub's numbers count each offer once."""
+        line, expected = Line(self.world.hubs[-1].url, self.world.keys[tenant]), self.world.offers[tenant]
+        end, counted = time.monotonic() + _TOLD_ON_WITHIN, -1
+        while counted < expected and time.monotonic() < end:
+            await asyncio.sleep(0.2)
+            counted = (await _insisted(line, "/v1/numbers"))["handoffs"]["by_state"].get("offered", 0)
+        line.hang_up()
+        if counted != expected:
+            self.faults.append(Fault("counted", f"{counted} offers of {tenant} where there were {expected}"))
 
     async def _final(self, customer: Customer) -> Final:
         """Return what stands of a customer in the end."""

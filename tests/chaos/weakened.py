@@ -13,7 +13,10 @@ from ctxhub.store.redis import Server
 
 #: What is taken out of which script, and what stands there instead.
 SAFEGUARDS: dict[str, list[tuple[str, str, str]]] = {
-    "comparing": [("commit", "if (head[1] or '') ~= ARGV[1] then return { 'changed' } end", "")],
+    "comparing": [
+        ("commit", "if (head[1] or '') ~= ARGV[1] then return { 'changed' } end", ""),
+        ("commit", "if ARGV[13] ~= '' and ARGV[13] ~= (head[2] or '0') then return { 'changed' } end", ""),
+    ],
     "recognising": [("append", "local known = seen[digest] or redis.call('HGET', events, digest)", "local known")],
     "leases": [
         ("lease", "if not mine and held[2] and now < tonumber(held[2]) then return 0 end", ""),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -144,6 +145,7 @@ class World:
         self.wire = wire
         self.hubs = hubs
         self.keys: dict[str, str] = {}
+        self.offers: Counter[str] = Counter()
         self.over_at = 0.0
         self.clock = folder / "clock"
 
