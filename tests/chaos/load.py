@@ -374,7 +374,8 @@ async def _insisted(line: Line, path: str) -> Any:
 
 def _deed_of(event: dict[str, Any]) -> str:
     """Name the deed of the hub's that an event tells of; each can be done once."""
-    if event["type"] not in _DEEDS:
+    by_silence = event["type"] == "interaction.ended" and event["data"].get("by") != "channel"
+    if event["type"] not in _DEEDS or by_silence:  # silence ends what goes on after it more than once
         return ""
     where = event["data"].get("handoff_id") or event["interaction_id"]
     return f"{event['type']} {where}"
