@@ -34,8 +34,10 @@ lint: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Writes docs/reference/chaos.md. How much it does: CTXHUB_CHAOS_ROUNDS, _MINUTES, _OFFERS, _CALLS.
 chaos: .venv/dev.stamp
 	CTXHUB_CHAOS=full $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)
+	$(BIN)/python -m tests.chaos.full
 
 # A million call histories at random; fewer: make histories ARGS="20000 --first 500000".
 histories: .venv/dev.stamp

@@ -37,7 +37,6 @@ class Op(NamedTuple):
     version: int | None = None
     effects: Sequence[tuple[str, int | None]] = ()
     claim: Claim | None = None
-    said: str = ""
 
 
 class Entry(NamedTuple):
@@ -130,7 +129,7 @@ def _unlike(ops: Iterable[Op]) -> Iterator[Fault]:
     answers: dict[str, set[tuple[object, ...]]] = defaultdict(set)
     for op in ops:
         if op.effects or op.claim:
-            answers[op.op_id].add((tuple(op.effects), op.claim, op.said))
+            answers[op.op_id].add((tuple(op.effects), op.claim))
     yield from (Fault("unlike", op_id) for op_id, said in answers.items() if len(said) > 1)
 
 

@@ -68,7 +68,7 @@ class Customer:
 class Load:
     """Clients at work on new customers, for as long as they are let."""
 
-    def __init__(self, world: World, name: str, mix: Mix | None = None, seed: int = 0) -> None:
+    def __init__(self, world: World, name: str, mix: Mix | None = None) -> None:
         self.world = world
         self.mix = mix or Mix()
         self.counts: Counter[str] = Counter()
@@ -77,7 +77,7 @@ class Load:
         self._name = lettered(name)
         names = [f"{self._name}-{lettered(n)}" for n in range(self.mix.customers)]
         self.customers = [Customer(tenant, each) for each in names for tenant in TENANTS]
-        self._chance = random.Random(f"{name}/{seed}")
+        self._chance = random.Random(name)
         self._numbers = map(lettered, count())
         self._over = False
         self._idle: dict[tuple[str, int], list[Line]] = defaultdict(list)

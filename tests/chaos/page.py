@@ -1,4 +1,4 @@
-"""The page that a full run writes: what was done, what it came to, and what the same harness finds without safeguards."""
+"""The page that a full run writes: what was done, what it came to, and what is found where a safeguard is missing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tests.chaos.faults import CLOCK
 from tests.chaos.history import Fault
 from tests.chaos.load import STRANGE
 
 TARGETS = {"writes": 1_000_000, "faults": 120, "ids": 200_000, "offers": 10_000, "calls": 1_000_000}
 _HEAD = """# Under faults
 
-`make chaos` breaks a running hub in every way below, again and again, while mixed clients of two tenants work: they tell,
-read, start, offer, take and complete, send each operation one to six times, some of them at once, and go away in the
-middle. Hubs, Redis and the proxy between them are real processes; Redis syncs each write (`safe`). Afterwards every
+`make chaos` breaks a running hub in every way below, again and again, while mixed clients of two tenants work: they
+tell, read, start, offer, take and complete, send each operation one to six times, some of them at once, and go away in
+the middle. Hubs, Redis and the proxy between them are real processes; Redis syncs each write (`safe`). Afterwards every
 answer that any client got is compared with what stands in the end, customer by customer:
 
 - nothing acknowledged is missing, doubled, or at another version than it was said to be; versions have no gaps
@@ -87,6 +88,8 @@ def written(results: Results) -> str:
     for name, (writes, found) in results.controls.items():
         said = ", ".join(f"{many} {kind}" for kind, many in found.most_common())
         lines.append(f"| {name} | {writes:,} | {said or 'nothing'} |")
+    if CLOCK not in results.rows:
+        lines.append("\nClocks stood still: libfaketime is not installed where this was run.")
     where = f"{os.cpu_count()} cores shared with other work, Python {platform.python_version()}"
     return "\n".join([*lines, _ELSEWHERE, f"Last run: {results.minutes:.0f} minutes on {where}.", ""])
 

@@ -1,4 +1,4 @@
-"""What the harness is worth: with one safeguard taken out, it finds what is lost."""
+"""What the harness is worth: with one safeguard taken out, it finds what is lost. All controls run with `full.py`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from redis.asyncio import Redis
 from ctxhub.client import OutcomeUnknown
 from ctxhub.store.redis import connected
 from tests.chaos.controls import CONTROLS, controlled
-from tests.chaos.running import FULL
 from tests.chaos.world import Store, Wire
 
 pytestmark = pytest.mark.chaos
 QUICK = ["nothing recognises what is sent again; replies are lost"]
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", CONTROLS if FULL else QUICK)
+@pytest.mark.parametrize("name", QUICK)
 async def test_without_a_safeguard_the_loss_is_found(name: str, tmp_path: Path) -> None:
     acknowledged, found = await controlled(name, tmp_path)
     assert acknowledged > 0
