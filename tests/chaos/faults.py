@@ -22,46 +22,46 @@ Fault = Callable[[World], Awaitable[None]]
 
 async def hub_killed(world: World) -> None:
     """A hub is killed and started again."""
-    world.now_over()
     await asyncio.to_thread(world.hubs[0].kill)
+    world.now_over()
     await asyncio.to_thread(world.hubs[0].start)
 
 
 async def hub_told_to_stop(world: World) -> None:
     """A hub is stopped, as an upgrade does, and started again."""
-    world.now_over()
     took = await asyncio.to_thread(world.hubs[0].stop)
+    world.now_over()
     assert took < 10
     await asyncio.to_thread(world.hubs[0].start)
 
 
 async def worker_killed(world: World) -> None:
     """One process of several that serve is killed; its hub brings another."""
-    world.now_over()
     os.kill(world.worker(world.hubs[0]), signal.SIGKILL)
+    world.now_over()
     await asyncio.sleep(1)
 
 
 async def redis_killed(world: World) -> None:
     """Redis is killed and started again."""
-    world.now_over()
     world.store.kill()
+    world.now_over()
     await asyncio.to_thread(world.store.start)
 
 
 async def both_killed(world: World) -> None:
     """Redis and a hub are killed together and started again."""
-    world.now_over()
     world.store.kill()
     await asyncio.to_thread(world.hubs[0].kill)
+    world.now_over()
     await asyncio.to_thread(world.store.start)
     await asyncio.to_thread(world.hubs[0].start)
 
 
 async def torn_file(world: World) -> None:
     """Redis is killed in the middle of appending: the end of its file is half a command."""
-    world.now_over()
     world.store.kill()
+    world.now_over()
     with world.store.files()[-1].open("ab") as file:
         file.write(b"*3\r\n$3\r\nSET\r\n$5\r\nhalf-")
     await asyncio.to_thread(world.store.start)
@@ -175,8 +175,8 @@ async def slow_readers(world: World) -> None:
 
 async def storm_after_restart(world: World) -> None:
     """A hub is killed, and two hundred clients wait for it and come all at once."""
-    world.now_over()
     await asyncio.to_thread(world.hubs[0].kill)
+    world.now_over()
     limits = httpx.Limits(max_connections=None)
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(

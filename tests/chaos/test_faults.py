@@ -21,7 +21,7 @@ from tests.chaos.wire import Line
 from tests.chaos.world import World, a_world
 
 pytestmark = pytest.mark.chaos
-READERS, EVENTS, LOUD = 20, 2000, "loud" * 1000
+READERS, EVENTS, LOUD = 20, 1200, "loud" * 1000
 QUICK = (
     "replies lost after it was done",
     "connections cut in mid reply",
@@ -87,6 +87,7 @@ def open_stream(reader: socket.socket, url: str, path: str) -> None:
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     reader.connect((host, int(port)))
     reader.sendall(f"GET {path} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode())
+    assert reader.recv(12) == b"HTTP/1.1 200"
 
 
 def memory_of(hub: KillableHub) -> int:
