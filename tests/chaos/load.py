@@ -324,7 +324,8 @@ class Load:
         end, counted = time.monotonic() + _TOLD_ON_WITHIN, -1
         while counted < expected and time.monotonic() < end:
             await asyncio.sleep(0.2)
-            counted = (await _insisted(line, "/v1/numbers"))["handoffs"]["by_state"].get("offered", 0)
+            numbers = await _insisted(line, "/v1/numbers")  # a refusal has none
+            counted = numbers.get("handoffs", {}).get("by_state", {}).get("offered", 0)
         line.hang_up()
         if counted != expected:
             self.faults.append(Fault("counted", f"{counted} offers of {tenant} where there were {expected}"))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos.faults import CLOCK
+from tests.chaos.faults import CLOCK, KINDS
 from tests.chaos.history import Fault
 from tests.chaos.load import STRANGE
 
@@ -96,10 +96,10 @@ def written(results: Results) -> str:
 
 def _totals(results: Results) -> Iterator[str]:
     """Tell what it came to in all, with the targets beside it."""
-    broken = [row for row in results.rows.values() if row.recovered or row.times]
+    broken = list(results.rows.values())
     mix, offers, leaving = (results.parts.get(part, Counter()) for part in ("mix", "offers", "leaving"))
     found = Counter(fault.kind for row in broken for fault in row.faults)
-    kinds = {kind: row for kind, row in results.rows.items() if kind not in ("offers", "leaving")}
+    kinds = {kind: row for kind, row in results.rows.items() if kind in KINDS}
     reached = [
         (f"faults, of {len(kinds)} kinds", sum(row.times for row in kinds.values()), TARGETS["faults"]),
         ("writes acknowledged under them", sum(row.writes for row in kinds.values()), TARGETS["writes"]),
@@ -132,7 +132,7 @@ def _by_kind(rows: Mapping[str, Row]) -> Iterator[str]:
     """Tell what each kind of fault came to."""
     yield "| fault | times | writes acknowledged | lost | doubled | else | recovery, median s | longest s |"
     yield "|---|---|---|---|---|---|---|---|"
-    for kind, row in rows.items():
+    for kind, row in ((kind, row) for kind, row in rows.items() if kind in KINDS):
         found = Counter(fault.kind for fault in row.faults)
         lost, doubled = found["lost"] + found["update lost"], found["doubled"]
         took = sorted(row.recovered)
