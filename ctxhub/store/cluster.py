@@ -42,6 +42,8 @@ class Shape(NamedTuple):
 class Clustered(Lookout):
     """The fleet of a cluster: every server that takes writes, each for its slots."""
 
+    only = None
+
     def __init__(self, address: Address, patience: Patience) -> None:
         super().__init__(_EVERY, _LEAST)
         self.version = 0

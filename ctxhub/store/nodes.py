@@ -86,6 +86,10 @@ class Fleet(Protocol):
 
     version: int
 
+    @property
+    def only(self) -> Node | None:
+        """Return the one server where there can be no other, else None."""
+
     async def open(self) -> None:
         """Find out who is there."""
 
@@ -114,7 +118,7 @@ class Alone:
     version = 0
 
     def __init__(self, address: Address, patience: Patience) -> None:
-        self._node = Node(address.url, patience)
+        self.only = self._node = Node(address.url, patience)
 
     async def open(self) -> None:
         """Nothing is to be found out."""

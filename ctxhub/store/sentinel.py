@@ -26,6 +26,8 @@ _EVERY, _LEAST = 1.0, 0.05
 class Watched(Lookout):
     """The fleet of one server that takes writes, and of those that may take its place."""
 
+    only = None
+
     def __init__(self, address: Address, patience: Patience) -> None:
         super().__init__(_EVERY, _LEAST)
         self.version = 0

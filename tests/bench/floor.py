@@ -36,7 +36,7 @@ class Floor:
 
     def __init__(self, url: str, size: int) -> None:
         self._pool = BlockingConnectionPool.from_url(url, max_connections=32)
-        self._lanes = [Joined(self._pool, Fuse()) for _ in range(2)]
+        self._lanes = [Joined(self._pool, Fuse(), 1.0) for _ in range(2)]
         self._size = size
         self._turn = 0
         self._scripts: dict[str, str] = {}
