@@ -121,7 +121,7 @@ def test_replicated_has_a_replica_and_without_it_takes_no_write(tmp_path: Path) 
         with started(VALKEY, str(included), folders[1], "--port", "0", "--replicaof", f"127.0.0.1 {port}"):
             with primary.client() as client:
                 assert client.execute_command("WAIT", 1, 10_000) == 1
-                assert client.set("kept", "twice")
+                assert client.set("ctxhub:{00}:kept", "twice")
             assert doctor(primary.url, "replicated") == (0, [])
         with primary.client() as client, pytest.raises(ResponseError, match="NOREPLICAS"):
-            client.set("kept", "once")
+            client.set("ctxhub:{00}:kept", "once")
