@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,7 +27,7 @@ class Settled(str):
     """Why something can't be found, where waiting would change nothing."""
 
 
-class Lookout:
+class Lookout(ABC):
     """Looks again and again where things are, at once when asked to; one look at a time for all who wait."""
 
     def __init__(self, every: float, least: float) -> None:
@@ -37,9 +38,9 @@ class Lookout:
         self._watching: asyncio.Task[None] | None = None
         self._often_until = 0.0
 
+    @abstractmethod
     async def looking(self) -> None:
         """Look once."""
-        raise NotImplementedError
 
     def watch(self) -> None:
         """Begin to look."""
