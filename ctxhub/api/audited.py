@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from ctxhub.errors import CtxhubError
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
-from ctxhub.model.audit import names_seen, text_with
+from ctxhub.model.audit import Line, names_seen, text_with
 from ctxhub.model.never_kept import cleaned
 
 #: Route to action: whoever calls it sees something of a customer, or changes identity, assurance, disclosure or keys.
@@ -95,8 +95,21 @@ _MOST_REASON = 500
 _LONGEST_ID = 64
 
 
+class Noted(Response):
+    """An answer that may go out again to the same caller's same request: then its line of the trail is kept with it."""
+
+    line: Line | None = None
+    is_repeated = False
+    looked: tuple[str, str] | None = None  # the agent who looks, and at whom, by his pseudonym
+
+
 async def note(hub: Hub, request: Request, caller: Principal | None, response: Response) -> None:
     """Note an answer before it goes out; `Unavailable` where that can't be done: then it must not go out."""
+    if isinstance(response, Noted) and response.line is not None and caller is not None:
+        if response.looked is not None:
+            await hub.access.watch(caller.tenant, *response.looked)
+        await hub.audit.note(caller.tenant, response.line.text(hub.ways.clock()))
+        return
     action = AUDITED.get((request.method, _path(request)))
     if action is None or caller is None or not hub.audit.on or response.status_code >= 400:
         return
@@ -105,8 +118,13 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         await _note_told(hub, request, caller, response)
         return
     line = await _line(hub, request, caller, action, body, response)
+    looked = None
     if caller.role == "agent" and line["agent_id"] and line["customer"] and action in _LOOKING:
-        await hub.access.watch(caller.tenant, line["agent_id"], line["customer"])
+        looked = line["agent_id"], line["customer"]
+        await hub.access.watch(caller.tenant, *looked)
+    if isinstance(response, Noted):
+        response.line, response.looked = Line.of(line) if response.is_repeated else None, looked
+        response.is_repeated = True
     await hub.audit.note(caller.tenant, text_with(line))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import Scope
 
 from ctxhub.api import audited
 from ctxhub.api.auth import Tokens, is_token
@@ -18,10 +20,12 @@ from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.disclosure import Role
+from ctxhub.model.event import faults
 from ctxhub.model.value import Id
 from ctxhub.store.codec import digest
 from ctxhub.store.contexts import Operation, Who
 
+Checked = TypeVar("Checked")
 JSON = "application/json"
 MAX_DEPTH = 64
 _VERSION = re.compile(r'^(?:W/)?"?(\d{1,15})"?$')
@@ -125,7 +129,7 @@ async def _hub_here(request: Request) -> Hub:
 
 async def caller_of(request: Request) -> Principal:
     """Return whose key the request brings; `Unauthenticated` without a valid one."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = header(request.scope, b"authorization").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise Unauthenticated("the request brings no key")
     principal = await _bearer(request, key.strip())
@@ -133,6 +137,23 @@ async def caller_of(request: Request) -> Principal:
     hub_of(request).limits.count(principal, request.path_params.get("customer_id"))
     request.state.caller = principal
     return principal
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Return a header by its name in small letters, the first where there are several; empty where there is none."""
+    for each, said in scope["headers"]:
+        if each == name:
+            return str(said, "latin-1")
+    return ""
+
+
+def checked(kind: TypeAdapter[Checked], content: object) -> Checked:
+    """Return what was sent, checked; `Invalid` names each fault with its JSON pointer."""
+    try:
+        return kind.validate_python(content)
+    except ValidationError as error:
+        found = faults(error)
+        raise Invalid(f"{found[0]['pointer']}: {found[0]['detail']}", errors=found) from error
 
 
 async def _bearer(request: Request, key: str) -> Principal:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
@@ -194,18 +196,17 @@ class Borders:
         began = time.perf_counter()
         watch = _Watch(send, scope["path"].startswith(self._json_below))
         try:
-            await self._passed(scope, receive, watch)
+            _check_head(scope)
+            if scope["method"] in _BODIES:
+                receive = self._checked(scope, receive)
+            await self._app(scope, receive, watch)
         except _Refused as refused:
             await problem_response(refused.error)(scope, receive, watch)
         finally:
             _counted(scope, watch.status, time.perf_counter() - began)
 
-    async def _passed(self, scope: Scope, receive: Receive, watch: _Watch) -> None:
-        """Pass a request on with its head looked at and its body bounded."""
-        _check_head(scope)
-        if scope["method"] not in _BODIES:
-            await self._app(scope, receive, watch)
-            return
+    def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        """Return what brings a body that is declared as it must be, and bounded."""
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
@@ -213,7 +214,7 @@ class Borders:
         has_body = length != b"0" or b"transfer-encoding" in headers
         if has_body and scope["path"].startswith(self._json_below) and not _is_json(headers):
             raise _Refused(WrongMediaType("the body is not declared as JSON"))
-        await self._app(scope, _bounded(receive), watch)
+        return _bounded(receive)
 
 
 class _Refused(Exception):
@@ -235,16 +236,18 @@ class _Watch:
         """Send a message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = list(message.get("headers", ()))
-            said = {name.lower() for name, _ in headers}
-            message["headers"] = headers + [header for header in self._safe if header[0] not in said]
+            headers = message.get("headers", ())
+            said = {name for name, _ in headers}
+            message["headers"] = [*headers, *(header for header in self._safe if header[0] not in said)]
         await self._send(message)
 
 
 def _check_head(scope: Scope) -> None:
     """Refuse a query or headers that are longer than anybody needs."""
-    headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(len(name) + len(said) for name, said in headers) > MAX_HEADER_BYTES:
+    headers, length = scope["headers"], 0
+    for name, said in headers:
+        length += len(name) + len(said)
+    if len(headers) > MAX_HEADERS or length > MAX_HEADER_BYTES:
         raise _Refused(HeadersTooLarge(f"headers are at most {MAX_HEADERS}, and {MAX_HEADER_BYTES} bytes"))
     if len(scope["query_string"]) > MAX_QUERY:
         raise _Refused(Invalid(f"a query has at most {MAX_QUERY} bytes"))
@@ -273,9 +276,15 @@ def _bounded(receive: Receive) -> Receive:
 
 def _counted(scope: Scope, status: int, seconds: float) -> None:
     """Count and time one request by its route, never by its path, which names customers."""
-    route = getattr(scope.get("route"), "path", "none")
-    REQUESTS.labels(scope["method"], route, str(status)).inc()
-    REQUEST_SECONDS.labels(route).observe(seconds)
+    requests, lasted = _series(scope["method"], getattr(scope.get("route"), "path", "none"), status)
+    requests.inc()
+    lasted.observe(seconds)
+
+
+@lru_cache(maxsize=2048)
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Return what counts such requests, and what times them; to find them takes longer than to count."""
+    return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(route)
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)

@@ -87,7 +87,7 @@ class Audit:
         self._pseudonym = lru_cache(_PSEUDONYMS)(partial(_pseudonym, secret))
         self._standings: dict[str, Standing] = {}
         self._waiting: dict[str, list[bytes]] = {}
-        self._written: asyncio.Future[None] | None = None
+        self._asking: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._noted = False
         self._let_go_at: datetime | None = None
@@ -102,26 +102,25 @@ class Audit:
             return
         self._waiting.setdefault(tenant, []).append(text)
         self._noted = True
-        if self._written is None:
-            self._written = asyncio.get_running_loop().create_future()
-        written = self._written
+        written = asyncio.get_running_loop().create_future()
+        self._asking.append(written)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
-        await asyncio.shield(written)
+        await written
 
     async def _write_all(self) -> None:
         """Write until nothing waits."""
-        while self._written is not None:
-            waiting, written = self._waiting, self._written
-            self._waiting, self._written = {}, None
+        while self._asking:
+            waiting, asking = self._waiting, self._asking
+            self._waiting, self._asking = {}, []
             try:
                 await self._notes.put(waiting)
             except BaseException as error:
-                _fail(written, error)
+                _fail(asking, error)
                 if not isinstance(error, CtxhubError):
                     raise
             else:
-                _done(written)
+                _done(asking)
 
     async def run(self) -> None:
         """Chain what is noted until cancelled; then chain and anchor once more."""
@@ -290,16 +289,17 @@ def _cut(standing: Standing, head: Head) -> Broken | None:
     return Broken(head.sequence + 1, f"the chain went on to {standing.head.sequence}")
 
 
-def _done(written: asyncio.Future[None]) -> None:
-    """Tell all who wait that their lines are noted."""
-    if not written.done():
-        written.set_result(None)
+def _done(asking: list[asyncio.Future[None]]) -> None:
+    """Tell all who still wait that their lines are noted."""
+    for written in asking:
+        if not written.done():
+            written.set_result(None)
 
 
-def _fail(written: asyncio.Future[None], error: BaseException) -> None:
-    """Tell all who wait that their lines are not noted."""
-    refusal = Unavailable("what would be shown can't be noted in the audit trail just now", retry_after=1)
-    refusal.__cause__ = error
-    if not written.done():
-        written.set_exception(refusal)
-        written.exception()  # whoever waited may be gone
+def _fail(asking: list[asyncio.Future[None]], error: BaseException) -> None:
+    """Tell all who still wait that their lines are not noted."""
+    for written in asking:
+        if not written.done():
+            refusal = Unavailable("what would be shown can't be noted in the audit trail just now", retry_after=1)
+            refusal.__cause__ = error
+            written.set_exception(refusal)

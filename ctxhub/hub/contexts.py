@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -21,12 +22,16 @@ from ctxhub.model.tenant import Tenant
 from ctxhub.model.view import context_view
 from ctxhub.store.contexts import Loaded, Who
 
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 _REMEMBERED = 4096
+_ANSWERED = 1024
 _AT_MOST = timedelta(seconds=60)
 _PUT_IN = {"version", "document_version", "recent"}
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Shown:
     """A context as JSON, with its versions; `lapsed` says that something has lapsed without raising them."""
 
     json: bytes
@@ -52,6 +57,15 @@ class _Seen(NamedTuple):
     json: bytes
 
 
+class _Answered(NamedTuple):
+    """What was shown last of a view: of which reading of Redis, with how many events asked for."""
+
+    seen: _Seen
+    loaded: Loaded
+    events: int
+    shown: Shown
+
+
 class Viewed(NamedTuple):
     """A context and its newest events as one reader may see them; `since` is when this version can first be read.
 
@@ -73,20 +87,29 @@ class Contexts:
         self._access = access
         self._tenants = tenants
         self._seen: OrderedDict[tuple[Who, Reader], _Seen] = OrderedDict()
+        self._answered: OrderedDict[tuple[Who, Reader], _Answered] = OrderedDict()
 
     async def read(self, who: Who, reader: Reader, events: int = 20, min_version: int | None = None) -> Shown:
-        """Return the context as the reader may see it now."""
+        """Return the context as the reader may see it now; while that is the same, the same object."""
         now = self._changes.clock()
         loaded, context = await self._changes.contexts.existing(who, events)
         _refuse_ahead(loaded, min_version)
+        before = self._answered.get((who, reader))
+        same = before is not None and before.loaded is loaded and before.events == events
+        if before is not None and same and _holds(before.seen, loaded.commit, self._tenants.of(who.tenant), now):
+            return before.shown
         try:
             seen = self._view(who, reader, loaded, context, now)
         except Forbidden as refusal:
-            seen = self._view(who, await self._access.granted(who, reader, refusal), loaded, context, now)
-        recent = in_sight(seen.sight, await self._timelines.recent(who, context, loaded.recent, events))
-        head = {"version": loaded.version, "document_version": loaded.document_version, "recent": recent}
-        json = orjson.dumps(head)[:-1] + b"," + seen.json[1:]
-        return Shown(json, loaded.version, loaded.document_version, seen.lapsed)
+            reader = await self._access.granted(who, reader, refusal)
+            seen = self._view(who, reader, loaded, context, now)
+        told = await self._timelines.recent(who, context, loaded.recent, events)
+        head = {"version": loaded.version, "document_version": loaded.document_version}
+        json = orjson.dumps(head | {"recent": in_sight(seen.sight, told)})[:-1] + b"," + seen.json[1:]
+        shown = Shown(json, loaded.version, loaded.document_version, seen.lapsed)
+        if told is loaded.recent:  # of others' timelines a reading says nothing
+            _remember(self._answered, _ANSWERED, (who, reader), _Answered(seen, loaded, events, shown))
+        return shown
 
     async def view(self, who: Who, reader: Reader, events: int, min_version: int | None = None) -> Viewed:
         """Return the context as values, for whoever tells of it in words of their own; one round trip."""
@@ -116,20 +139,14 @@ class Contexts:
         json = view.model_dump_json(exclude=_PUT_IN).encode()
         until, lapsed = self._holds_until(loaded, context, now), _has_lapsed(context, present, now)
         fresh = _Seen(loaded.commit, tenant, until, lapsed, seen, json)
-        self._remember(key, fresh)
+        _remember(self._seen, _REMEMBERED, key, fresh)
         return fresh
-
-    def _remember(self, key: tuple[Who, Reader], seen: _Seen) -> None:
-        """Keep a view; the one used longest ago makes room."""
-        self._seen[key] = seen
-        self._seen.move_to_end(key)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
     def drop(self, who: Who) -> None:
         """Hold no view of a customer any more."""
-        for key in [key for key in self._seen if key[0] == who]:
-            del self._seen[key]
+        for held in (self._seen, self._answered):
+            for key in [key for key in held if key[0] == who]:
+                del held[key]
 
     def present(self, loaded: Loaded, context: Context, now: datetime) -> Context:
         """Return the context without what has lapsed by now."""
@@ -185,6 +202,14 @@ class Contexts:
         now = self._changes.clock()
         seen = await self._sight(who, context, reader, now)
         return seen, self.present(loaded, context, now), loaded.version
+
+
+def _remember(held: OrderedDict[Key, Kept], most: int, key: Key, kept: Kept) -> None:
+    """Keep something; what was kept longest ago makes room."""
+    held[key] = kept
+    held.move_to_end(key)
+    while len(held) > most:
+        held.popitem(last=False)
 
 
 def _refuse_ahead(loaded: Loaded, min_version: int | None) -> None:

@@ -211,7 +211,7 @@ def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()
         raise Invalid.field(f"{pointer}/at", "lies more than 5 minutes ahead")
     if at < now - BACK:
         raise Invalid.field(f"{pointer}/at", "lies more than 30 days back")
-    event = Event.model_construct(
+    event = Event.trusted(
         event_id=telling.event_id,
         type=telling.type,
         at=at,

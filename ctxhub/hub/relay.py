@@ -25,6 +25,7 @@ from ctxhub.store.outbox import Move, Outbox, Written
 
 log = structlog.get_logger()
 CONSUMERS = ("telling",)
+TELL_PAUSE = 0.02  # what is written meanwhile is told on together; the first after a silence at once
 ARCHIVE_PAUSE = 2.0  # what a customer does meanwhile is archived at once, for a fraction of the work
 RELEASE_PAUSE = 0.5
 AT_ONCE = 200
@@ -163,6 +164,7 @@ class Relay:
         while True:
             await self._hints.everything.wait(1.0)
             await self._tried(self._drain)
+            await asyncio.sleep(TELL_PAUSE)
 
     async def _drain(self) -> None:
         """Tell on until nothing is left."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
@@ -101,6 +102,24 @@ def text_with(said: Mapping[str, Any]) -> bytes:
     """Return the text of an entry whose parts are given by their names; none of them is checked."""
     parts = {name: part for name, part in said.items() if part or part == 0}
     return orjson.dumps(parts | {"at": rfc3339(said["at"])}, option=orjson.OPT_SORT_KEYS)
+
+
+class Line(NamedTuple):
+    """The text of an entry that is noted again and again: what stands before its instant, and what behind."""
+
+    before: bytes
+    after: bytes
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Line:
+        """Return the line of an entry's parts, given by their names; their instant is left out."""
+        at = b'"at":"' + rfc3339(said["at"]).encode() + b'"'
+        before, _, after = text_with(said).partition(at)
+        return cls(before + b'"at":"', b'"' + after)
+
+    def text(self, at: datetime) -> bytes:
+        """Return the text with an instant."""
+        return b"%b%b%b" % (self.before, rfc3339(at).encode(), self.after)
 
 
 def chained(key: bytes, head: Head, texts: Iterable[bytes]) -> list[Linked]:

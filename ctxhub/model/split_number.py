@@ -78,7 +78,7 @@ def _may_be_stated(value: Any) -> bool:
 
 def holds_some(text: str) -> bool:
     """Tell whether a text holds any digit, spoken ones among them."""
-    return holds_digits(text) or bool(runs(text))
+    return holds_digits(text) or (not text.isascii() and bool(runs(text)))
 
 
 def spread(before: Sequence[Heard], new: Heard, formats: Formats = ()) -> Spread | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from ctxhub.store.redis import Server
 FEED_LIVES = timedelta(hours=24)
 FEED_LENGTH = 10_000
 _UNDER_WAY = 5.0
-
+_LOOK_EVERY = 0.9  # seconds: whether what is listened to is still one of the servers
 
 GONE = "gone"
 
@@ -80,7 +80,7 @@ class Hints:
 
     async def listen(self) -> None:
         """Listen until cancelled; a lost subscription is taken up again, and everybody looks once."""
-        while True:
+        while not _is_cancelled():
             try:
                 async with self._server.hints() as subscription:
                     await subscription.psubscribe(self._server.keys.hints_pattern)
@@ -91,15 +91,21 @@ class Hints:
 
     async def _heard(self, subscription: Any) -> None:
         """Ring the bells of whatever is hinted at, until another server has the place of the one listened to."""
-        while self._server.stands(subscription):
-            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=0.9)
-            if message is None:
-                continue
-            topic, _, what = message["data"].decode().rpartition("\n")
-            if what == GONE:
-                self._end(topic)
-            for bell in (*self._of_all, *self._bells.get(topic, ())):
-                bell.ring()
+        while self._server.stands(subscription) and not _is_cancelled():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    while True:
+                        self._hear(await subscription.get_message(ignore_subscribe_messages=True, timeout=None))
+
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        """Ring the bells of what is hinted at."""
+        if message is None:
+            return
+        topic, _, what = message["data"].decode().rpartition("\n")
+        if what == GONE:
+            self._end(topic)
+        for bell in (*self._of_all, *self._bells.get(topic, ())):
+            bell.ring()
 
     def _end(self, topic: str) -> None:
         """Let go of a customer who was erased, and do so again when whatever is under way has ended."""
@@ -114,6 +120,12 @@ class Hints:
         for bells in (self._of_all, *self._bells.values()):
             for bell in bells:
                 bell.ring()
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this task is to end: the client forgets that, cancelled while it opens a connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Noted(NamedTuple):

@@ -20,6 +20,7 @@ from ctxhub.store.fuse import Fuse
 
 Command = tuple[Any, ...]
 MOST_AT_ONCE = 512
+_PROLONGED = 8  # times a patience is prolonged while answers come, at most
 #: What a server says of one command, or of a login: the connection itself is well.
 _REFUSALS = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
 
@@ -37,14 +38,16 @@ class NotSent(exceptions.ConnectionError):
 
 
 class Joined:
-    """A lane of commands over one connection of a pool."""
+    """A lane of commands over one connection of a pool, whose connections have no patience of their own."""
 
     def __init__(
-        self, pool: BlockingConnectionPool, fuse: Fuse, connects_within: float, confirmation: Command = ()
-    ) -> None:
+        self, pool: BlockingConnectionPool, fuse: Fuse, connects_within: float, answers_within: float,
+        confirmation: Command = (),
+    ) -> None:  # fmt: skip
         self._pool = pool
         self._fuse = fuse
         self._connects_within = connects_within
+        self._answers_within = answers_within
         self._confirmation = confirmation
         self._waiting: deque[_Asked] = deque()
         self._sender: asyncio.Task[None] | None = None
@@ -150,11 +153,19 @@ class Joined:
         confirmed = {id(asked.reached): asked.reached for asked in batch if asked.reached is not None}
         if confirmed:
             commands.append(self._confirmation)
-        await connection.send_packed_command([pack_command(command) for command in commands])
-        for asked in batch:
-            await _answer(connection, [asked.answer])
+        asking = [[asked.answer] for asked in batch]
         if confirmed:
-            await _answer(connection, list(confirmed.values()))
+            asking.append(list(confirmed.values()))
+        loop = asyncio.get_running_loop()
+        # One patience for all of it, prolonged now and then: the connection's own would cost more than the answers.
+        async with asyncio.timeout(self._answers_within) as patience:
+            await connection.send_packed_command([pack_command(command) for command in commands])
+            prolonged = loop.time()
+            for futures in asking:
+                await _answer(connection, futures)
+                if (now := loop.time()) - prolonged > self._answers_within / _PROLONGED:
+                    patience.reschedule(now + self._answers_within)
+                    prolonged = now
 
 
 async def _answer(connection: AbstractConnection, futures: Sequence[asyncio.Future[Any]]) -> None:

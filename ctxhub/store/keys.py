@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
+
+_SPELT = 8192  # customers whose keys are at hand
 
 
 class KeyKind(NamedTuple):
@@ -166,6 +169,7 @@ class Keys:
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self._width = max(2, len(str(partitions - 1)))
+        self._spelt = lru_cache(_SPELT)(self._customer)
 
     def every_partition(self) -> list[str]:
         """Return the names of all partitions."""
@@ -181,6 +185,10 @@ class Keys:
 
     def customer(self, tenant: str, customer_id: str) -> CustomerKeys:
         """Return the keys of a customer."""
+        return self._spelt(tenant, customer_id)
+
+    def _customer(self, tenant: str, customer_id: str) -> CustomerKeys:
+        """Spell the keys of a customer."""
         partition = self.partition_of(f"{tenant}\n{customer_id}")
         base = f"ctxhub:{{{partition}}}:{tenant}:{customer_id}:"
         place = f"ctxhub:{{{partition}}}:"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from itertools import cycle
 from typing import Any, NamedTuple, Protocol
 
 from redis import exceptions
@@ -17,7 +16,6 @@ from ctxhub.addresses import Address, Place
 from ctxhub.store.fuse import Fuse
 from ctxhub.store.joined import Command, Joined
 
-LANES = 2
 NOWHERE = Place("", 0)  # on a socket of this machine
 
 
@@ -35,28 +33,22 @@ class Node:
 
     def __init__(self, url: str, patience: Patience, place: Place = NOWHERE) -> None:
         self.place = place
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=patience.connections,
-            timeout=patience.answer,
-            socket_timeout=patience.answer,
-            socket_connect_timeout=patience.connect,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            retry_on_timeout=False,
-        )
-        self._client = Redis(connection_pool=self._pool)
+        self._pool = _pool(url, patience, None)
+        self._listening = _pool(url, patience, patience.answer)
+        self._client = Redis(connection_pool=self._listening)
         fuse = Fuse()
-        self._lanes = [Joined(self._pool, fuse, 2 * patience.connect, patience.confirmation) for _ in range(LANES)]
-        self._turns = cycle(self._lanes)
+        waits = 2 * patience.connect, patience.answer
+        # One lane, so that as much as can be goes out in one write; nothing queues behind what replicas are waited for.
+        self._lane = Joined(self._pool, fuse, *waits)
+        self._confirmed = Joined(self._pool, fuse, *waits, patience.confirmation)
 
     def ask(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
         """Send commands in one write over one connection; each answer, or refusal, comes with its future."""
-        return next(self._turns).ask(commands)
+        return self._lane.ask(commands)
 
     def ask_confirmed(self, commands: Sequence[Command]) -> tuple[list[asyncio.Future[Any]], asyncio.Future[Any]]:
         """Send commands as `ask` does; the last future says how many replicas have them all."""
-        return next(self._turns).ask_confirmed(commands)
+        return self._confirmed.ask_confirmed(commands)
 
     async def told(self, *command: Any) -> Any:
         """Send one command."""
@@ -68,17 +60,32 @@ class Node:
 
     def serves(self, subscription: PubSub) -> bool:
         """Tell whether a subscription is one of this server."""
-        return subscription.connection_pool is self._pool
+        return subscription.connection_pool is self._listening
 
     async def aclose(self) -> None:
         """Close the lanes; what was not sent yet fails as such. Whoever listens goes by himself."""
-        for lane in self._lanes:
-            await lane.aclose()
+        await self._lane.aclose()
+        await self._confirmed.aclose()
         try:
             await self._client.aclose()
-            await self._pool.disconnect(inuse_connections=False)
+            for pool in (self._listening, self._pool):
+                await pool.disconnect(inuse_connections=False)
         except (exceptions.RedisError, OSError, TimeoutError, RuntimeError):
             return
+
+
+def _pool(url: str, patience: Patience, answers: float | None) -> BlockingConnectionPool:
+    """Return a pool of connections, each of which waits so many seconds for an answer, or for ever."""
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=patience.connections,
+        timeout=patience.answer,
+        socket_timeout=answers,
+        socket_connect_timeout=patience.connect,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        retry_on_timeout=False,
+    )
 
 
 class Fleet(Protocol):

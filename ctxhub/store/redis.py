@@ -7,11 +7,12 @@ carries an operation's id. Every call has an end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from hashlib import sha1
 from importlib.resources import files
 from itertools import count
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -42,6 +43,7 @@ _NOT_NOW = (
 )
 _UNTOLD: AbstractContextManager[object] = nullcontext()
 _LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError)
+_NO_ANSWERS = (*_LOGIN, *_NOT_NOW, *_AWAY, exceptions.ResponseError)
 SCRIPTS = (
     "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
     "lease", "advance", "copy", "keep_on", "release", "restore", "put_back", "rewrap",
@@ -50,24 +52,35 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-@contextmanager
-def answering(writes: bool = False) -> Iterator[None]:
+class Answering:
     """Let a Redis that does not answer surface as Unavailable, and a write without an answer as OutcomeUnknown."""
-    try:
-        yield
-    except exceptions.MovedError as error:
-        raise Unavailable("this Redis is one of a cluster: let CTXHUB_REDIS_URL begin with redis+cluster://") from error
-    except _LOGIN as error:
-        raise Unavailable(f"Redis refuses the login ({error}): mend user and password in CTXHUB_REDIS_URL") from error
-    except _NOT_NOW as error:
-        raise Unavailable(f"Redis does not take calls just now: {error}") from error
-    except _AWAY as error:
+
+    def __init__(self, writes: bool = False) -> None:
+        self._writes = writes
+
+    def __enter__(self) -> None:
+        """Begin to ask."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        """Raise what an error means to the caller, if it is of Redis or of the way there."""
+        if isinstance(error, _NO_ANSWERS):
+            raise _meant(error, self._writes) from error
+
+
+def _meant(error: Exception, writes: bool) -> Exception:
+    """Return what an error of Redis, or of the way there, means to the caller."""
+    if isinstance(error, exceptions.MovedError):
+        return Unavailable("this Redis is one of a cluster: let CTXHUB_REDIS_URL begin with redis+cluster://")
+    if isinstance(error, _LOGIN):
+        return Unavailable(f"Redis refuses the login ({error}): mend user and password in CTXHUB_REDIS_URL")
+    if isinstance(error, _NOT_NOW):
+        return Unavailable(f"Redis does not take calls just now: {error}")
+    if isinstance(error, _AWAY):
         if writes and not _never_reached(error):
-            raise OutcomeUnknown("Redis did not answer in time; it may have been done") from error
+            return OutcomeUnknown("Redis did not answer in time; it may have been done")
         lately = f": {error}" if isinstance(error, LeftInPeace) else ""
-        raise Unavailable(f"Redis does not answer{lately}") from error
-    except exceptions.ResponseError as error:
-        raise _refused(error) from error
+        return Unavailable(f"Redis does not answer{lately}")
+    return _refused(error)
 
 
 def _never_reached(error: BaseException) -> bool:
@@ -78,7 +91,7 @@ def _never_reached(error: BaseException) -> bool:
     return " connecting to " in said or said.startswith("No connection available")
 
 
-def _refused(error: exceptions.ResponseError) -> Exception:
+def _refused(error: Exception) -> Exception:
     """Tell a server that can't write from a fault of our own."""
     full = str(error).startswith(("MISCONF", "NOREPLICAS"))
     return Unavailable(f"Redis refuses writes: {error}") if full else error
@@ -99,7 +112,7 @@ class Server:
 
     async def prepare(self) -> None:
         """Load the scripts; a server that lost them later, or comes later, gets them when it says so."""
-        with answering():
+        with Answering():
             for node in self._fleet.primaries():
                 await self._sender.load(node)
 
@@ -158,7 +171,7 @@ class Server:
         for node in self._fleet.primaries():
             cursor = b"0"
             while True:
-                with answering():
+                with Answering():
                     cursor, names = await node.told("SCAN", cursor, "MATCH", pattern, "COUNT", at_once)
                 yield names
                 if cursor == b"0":
@@ -177,7 +190,7 @@ class Server:
 
     async def _answers(self, commands: Sequence[Command], writes: bool) -> list[Any]:
         """Send commands; the first refusal is raised, and where others were done before it, that is said."""
-        with answering(writes):
+        with Answering(writes):
             answers = await self._sender.answers(commands, writes)
             refusal = next((answer for answer in answers if isinstance(answer, BaseException)), None)
             if refusal is None:

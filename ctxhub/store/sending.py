@@ -43,16 +43,22 @@ class Sender:
 
     async def answers(self, commands: Sequence[Command], writes: bool) -> list[Any]:
         """Send commands, which need not share a server; answers and refusals come in their order."""
-        round_ = _Round(self._fleet.version, {})
-        answers: list[Any] = [None] * len(commands)
-        left = list(range(len(commands)))
         only = self._fleet.only
-        if only is not None and not (writes and self._replicas):
-            answers = await _straight(only, commands)
-            refused = [_Refused(n, only, a) for n, a in enumerate(answers) if isinstance(a, _NOT_BEGUN)]
-            left = await self._mended(refused, round_, 0.0) if refused else []
-            if not left:
-                return answers
+        if only is None or (writes and self._replicas):
+            round_ = _Round(self._fleet.version, {})
+            return await self._insisted(commands, writes, [None] * len(commands), [*range(len(commands))], round_)
+        answers = await _straight(only, commands)
+        refused = [_Refused(n, only, a) for n, a in enumerate(answers) if isinstance(a, _NOT_BEGUN)]
+        if not refused:
+            return answers
+        round_ = _Round(self._fleet.version, {})
+        left = await self._mended(refused, round_, 0.0)
+        return await self._insisted(commands, writes, answers, left, round_) if left else answers
+
+    async def _insisted(
+        self, commands: Sequence[Command], writes: bool, answers: list[Any], left: list[int], round_: _Round
+    ) -> list[Any]:
+        """Send what is left of some commands, and what was refused before it began once more; return all answers."""
         for pause in (*_PAUSES, None):
             refused = await self._sent(commands, left, answers, round_, writes)
             if not refused or pause is None or time.monotonic() > round_.ends_at:

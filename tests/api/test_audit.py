@@ -74,6 +74,25 @@ async def test_an_answer_of_not_modified_leaves_a_line_too(callers: Callers) -> 
     assert len(found) == 2
 
 
+async def test_each_of_many_same_reads_leaves_its_own_line(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    handoff = await scene.offer({"queue": "cards"})
+    await accept(callers.ann, handoff["handoff_id"], "ann")
+    reads = [(callers.adapter, {"interaction_id": scene.interaction_id}), (callers.ann, {}), (callers.supervisor, {})]
+    for turn in range(2):
+        await scene.tell(scene.fact(f"fact_{turn}", turn))
+        for caller, query in reads * 3:
+            ok(await caller.get(f"{scene.base}/context", **query))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    by = [line["by"] for line in found]
+    assert by == [by[0], "ann", by[2]] * 6
+    versions = sorted({line["version"] for line in found})
+    assert [line["version"] for line in found] == [versions[0]] * 9 + [versions[1]] * 9
+    named = [line.get("shown") for line in found if line["by"] == "ann"]
+    assert named == [["fact_0"]] * 3 + [["fact_0", "fact_1"]] * 3
+    assert len({line["at"] for line in found}) > 9
+
+
 async def test_a_rise_of_assurance_leaves_a_line_and_a_message_does_not(callers: Callers) -> None:
     scene = await known(callers.adapter, level=1)
     await scene.tell(scene.event("message.received", {"text": "hello"}))

@@ -35,10 +35,9 @@ class Floor:
     """A bare ASGI app: `GET /read/NAME`, `GET /unchanged/NAME`, `POST /append/NAME`."""
 
     def __init__(self, url: str, size: int) -> None:
-        self._pool = BlockingConnectionPool.from_url(url, max_connections=32)
-        self._lanes = [Joined(self._pool, Fuse(), 1.0) for _ in range(2)]
+        self._pool = BlockingConnectionPool.from_url(url, max_connections=32, socket_timeout=None)
+        self._lane = Joined(self._pool, Fuse(), 1.0, 1.0)
         self._size = size
-        self._turn = 0
         self._scripts: dict[str, str] = {}
         self._routes: dict[str, Served] = {
             "read": self._read, "unchanged": self._unchanged, "append": self._append, "health": self._ready,
@@ -69,9 +68,7 @@ class Floor:
 
     def _run(self, script: str, keys: tuple[str, ...], *arguments: bytes) -> Awaitable[Any]:
         """Call a script: one round trip, shared with whoever asks at the same moment."""
-        self._turn += 1
-        lane = self._lanes[self._turn % len(self._lanes)]
-        return lane.ask([("EVALSHA", self._scripts[script], len(keys), *keys, *arguments)])[0]
+        return self._lane.ask([("EVALSHA", self._scripts[script], len(keys), *keys, *arguments)])[0]
 
     async def _read(self, _: str, __: bytes) -> tuple[int, bytes]:
         """Answer with as many bytes as a context has."""

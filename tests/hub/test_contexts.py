@@ -62,6 +62,30 @@ async def test_a_read_says_that_something_has_lapsed_since_it_was_written(hub: H
         assert (await hub.contexts.read(WHO, Reader(interaction_id=interaction_id))).lapsed is lapsed
 
 
+async def test_what_is_shown_again_is_the_same_object_while_nothing_happens_or_lapses(hub: Hub, clock: Clock) -> None:
+    interaction_id = await in_one(hub, level=2)
+    await tell(hub, "fact.stated", interaction_id, "f1", name="city", value="Xi'an", expires_in=30)
+    reader = Reader(interaction_id=interaction_id)
+    await hub.contexts.read(WHO, reader)
+    shown = await hub.contexts.read(WHO, reader)
+    assert await hub.contexts.read(WHO, reader) is shown
+    assert (await hub.contexts.read(WHO, reader, events=1)).value["recent"][0]["event_id"] == "f1"
+    clock.move(30 * SECOND)
+    lapsed = await hub.contexts.read(WHO, reader)
+    assert (shown.lapsed, lapsed.lapsed) == (False, True)
+    assert ("city" in shown.value["facts"], "city" in lapsed.value["facts"]) == (True, False)
+    await tell(hub, "message.received", interaction_id, "m1", text="hello")
+    assert (await hub.contexts.read(WHO, reader)).version == shown.version + 1
+
+
+async def test_nothing_shown_is_held_of_who_is_dropped(hub: Hub) -> None:
+    reader = Reader(interaction_id=await in_one(hub, level=2))
+    await hub.contexts.read(WHO, reader)
+    shown = await hub.contexts.read(WHO, reader)
+    hub.contexts.drop(WHO)
+    assert await hub.contexts.read(WHO, reader) is not shown
+
+
 async def test_each_reader_has_a_view_of_his_own(hub: Hub) -> None:
     surely, barely = await in_one(hub, "x1", 2), await in_one(hub, "x2", 1)
     await tell(hub, "fact.stated", surely, "f1", name="city", value="Xi'an")

@@ -12,14 +12,17 @@ from ctxhub.model.audit import (
     Anchor,
     Entry,
     Head,
+    Line,
     Linked,
     anchored,
     chained,
     is_genuine,
     names_seen,
     text_of,
+    text_with,
     verify,
 )
+from ctxhub.model.value import rfc3339
 
 KEY = b"the key of the trail"
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -159,6 +162,13 @@ def test_a_seal_for_a_start_is_none_for_an_end() -> None:
 
 def test_an_entry_comes_back_from_the_chain_as_it_was_noted() -> None:
     assert CHAIN[4].entry == an_entry(4)
+
+
+def test_a_line_is_the_entry_s_text_with_any_instant() -> None:
+    said = an_entry(4).__dict__ | {"about": {"queue": '","at":"', "at": rfc3339(NOON)}}
+    line = Line.of(said)
+    for at in (said["at"], NOON):
+        assert line.text(at) == text_with(said | {"at": at})
 
 
 def test_the_names_in_an_answer_are_told_apart_by_how_they_were_shown() -> None:

@@ -85,6 +85,28 @@ class TestLoading:
         redis.eval("redis.call('LSET', KEYS[1], 1, redis.call('LINDEX', KEYS[1], 0))", 1, kept.keys(WHO).timeline)
         assert [event["event_id"] for event in (await kept.load(WHO, 3)).recent] == ["e1", "e1", "e3"]
 
+    async def test_what_redis_says_again_is_the_same_object_until_anything_is_another(
+        self, kept: Contexts, redis: Redis
+    ) -> None:
+        await born(kept, "e1", "e2", "e3")
+        await kept.load(WHO, 3)
+        first = await kept.load(WHO, 3)
+        assert await kept.load(WHO, 3) is first
+        assert (await kept.load(WHO, 3, ["e1"])).seen == [(1, "p")]
+        assert len((await kept.load(WHO, 2)).recent) == 2
+        changes = (
+            lambda: redis.hset(kept.keys(WHO).context, "last", 1),
+            lambda: redis.eval(
+                "redis.call('LSET', KEYS[1], 0, redis.call('LINDEX', KEYS[1], 1))", 1, kept.keys(WHO).timeline
+            ),
+            lambda: redis.hset(kept.keys(WHO).context, "state", "moved:c43"),
+        )
+        for change in changes:
+            same = await kept.wherever(WHO, 3)
+            assert await kept.wherever(WHO, 3) is same
+            change()
+            assert await kept.wherever(WHO, 3) is not same
+
     async def test_of_who_is_forgotten_no_event_is_held(self, kept: Contexts) -> None:
         await born(kept, "e1")
         held_before = (await kept.load(WHO, 1)).recent

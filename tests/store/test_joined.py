@@ -21,7 +21,7 @@ from ctxhub.store.redis import SCRIPTS, Server, connected
 async def lane(redis_url: str) -> AsyncIterator[Joined]:
     """One lane over one connection."""
     pool = BlockingConnectionPool.from_url(redis_url, max_connections=1, timeout=2, retry=Retry(NoBackoff(), 0))
-    lane = Joined(pool, Fuse(), 2)
+    lane = Joined(pool, Fuse(), 2, 2)
     yield lane
     await lane.aclose()
     await pool.disconnect()

@@ -15,7 +15,7 @@ from ctxhub.errors import OutcomeUnknown, Unavailable
 from ctxhub.settings import Settings
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.embedded import embedded_server
-from ctxhub.store.redis import SCRIPTS, Server, answering, connected
+from ctxhub.store.redis import SCRIPTS, Answering, Server, connected
 from tests.store.scenes import WHO, an_append, born
 from tests.support import ACME, KEEP, NOON
 
@@ -84,7 +84,7 @@ class TestFaults:
     )
     def test_a_write_of_which_something_was_sent_may_have_happened(self, said: str, error: type[Unavailable]) -> None:
         for kind in (exceptions.ConnectionError, exceptions.TimeoutError):
-            with pytest.raises(Unavailable) as refusal, answering(writes=True):
+            with pytest.raises(Unavailable) as refusal, Answering(writes=True):
                 raise kind(said)
             assert type(refusal.value) is error
 

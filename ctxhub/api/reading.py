@@ -1,0 +1,98 @@
+"""Reads of a context that are asked for again and again: what was found out for one is used for the next like it.
+
+Nothing is taken for granted by that. Each time the key is looked at and counted, Redis is asked, and the read is noted;
+what is left out is to check, to cut and to write once more what is the same as before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from fastapi import Response
+from pydantic import TypeAdapter
+
+from ctxhub.api.audited import Noted
+from ctxhub.api.calls import JSON, JsonRequest, caller_of, checked, header, hub_of, refuse_unless, who_of
+from ctxhub.api.contexts import ContextQuery, is_held
+from ctxhub.hub.contexts import Shown
+from ctxhub.hub.keys import Principal
+from ctxhub.model.disclosure import Reader
+from ctxhub.store.contexts import Who
+
+_QUERY = TypeAdapter(ContextQuery)
+_REMEMBERED = 4096
+#: By what a request is told from another: tenant, key's name, address, customer, query.
+Asked = tuple[str, str, str, str, bytes]
+
+
+class _Wanted(NamedTuple):
+    """What a request turned out to want: for whom, of whom, as which reader, and how much."""
+
+    caller: Principal
+    who: Who
+    reader: Reader
+    query: ContextQuery
+
+
+class _Answers:
+    """How a context is answered with: whole, or as the one that the caller has already; each is made when needed."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._json = shown.json
+        self.etag = f'"{shown.version}"'
+
+    @cached_property
+    def whole(self) -> Noted:
+        """The answer that brings it."""
+        return Noted(self._json, 200, {"ETag": self.etag}, JSON)
+
+    @cached_property
+    def unchanged(self) -> Noted:
+        """The answer that says that it has not changed."""
+        return Noted(status_code=304, headers={"ETag": self.etag})
+
+
+class Reads:
+    """Answers reads of contexts."""
+
+    def __init__(self) -> None:
+        self._wanted: OrderedDict[Asked, _Wanted] = OrderedDict()
+        self._answers: WeakKeyDictionary[Shown, dict[Asked, _Answers]] = WeakKeyDictionary()
+
+    async def answer(self, request: JsonRequest) -> Response:
+        """Return the context as the caller may see it; 304 where nothing changed or lapsed."""
+        caller = await caller_of(request)
+        refuse_unless(caller, "adapter", "agent", "supervisor")
+        scope = request.scope
+        client = scope["client"]
+        customer_id = scope["path_params"]["customer_id"]
+        asked = caller.tenant, caller.name, client[0] if client else "", customer_id, scope["query_string"]
+        wanted = self._wanted.get(asked)
+        if wanted is None or (wanted.caller is not caller and wanted.caller != caller):
+            wanted = self._found_out(asked, caller, request)
+        query = wanted.query
+        shown = await hub_of(request).contexts.read(wanted.who, wanted.reader, query.events, query.min_version)
+        answers = self._answers.get(shown)
+        if answers is None:
+            answers = self._answers[shown] = {}
+        answer = answers.get(asked)
+        if answer is None:
+            answer = answers[asked] = _Answers(shown)
+        held = header(scope, b"if-none-match")
+        if held and not shown.lapsed and (held == answer.etag or is_held(request, shown.version)):
+            return answer.unchanged
+        return answer.whole
+
+    def _found_out(self, asked: Asked, caller: Principal, request: JsonRequest) -> _Wanted:
+        """Find out what a request wants, and keep it; the one kept longest ago makes room."""
+        query = checked(_QUERY, dict(request.query_params))
+        who = who_of(caller, request.path_params["customer_id"])
+        wanted = _Wanted(caller, who, caller.reader(query.interaction_id, query.purpose), query)
+        self._wanted.pop(asked, None)
+        self._wanted[asked] = wanted
+        while len(self._wanted) > _REMEMBERED:
+            self._wanted.popitem(last=False)
+        return wanted
