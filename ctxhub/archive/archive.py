@@ -86,10 +86,10 @@ class Archive:
         """Change entries of a timeline, given by version as before and after, where they are still so; how many."""
         return await self._write(partial(writing.blank, row=row, changes=changes))
 
-    async def write_anew(self) -> None:
-        """Let the files of the database hold nothing that was erased, as far as it can do that itself."""
+    async def write_anew(self) -> bool:
+        """Let the files of the database hold nothing that was erased; False where only others can see to that."""
         await self._prepared()
-        await self._within(_WRITTEN_WITHIN, self._writing, partial(_asked, self._reader, writing.write_anew))
+        return await self._within(_WRITTEN_WITHIN, self._writing, partial(_asked, self._reader, writing.write_anew))
 
     async def set_aside(self, row: Row, entries: Sequence[tuple[int, bytes, bytes]], now: int) -> int:
         """Keep aside what a timeline has otherwise, given as version, digest, entry; return how many these were."""

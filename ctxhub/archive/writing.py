@@ -12,6 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ctxhub.archive.reading import held
 from ctxhub.archive.rows import Copy, Row
 from ctxhub.archive.tables import WRITTEN_AT, about, documents, erased, events, leads, strays
+from ctxhub.errors import Unavailable
+
+#: Bytes of a SQLite file that is written anew after erasures; a larger one would hold up writing for too long.
+LARGEST_IN_PASSING = 512 * 1024 * 1024
 
 
 class Kept(NamedTuple):
@@ -195,13 +199,25 @@ def erase(connection: Connection, row: Row, born: str, now: int) -> None:
     _upsert(connection, erased, [{"life": life(row, born), "erased_at": now}])
 
 
-def write_anew(connection: Connection) -> None:
-    """Let go of what was erased: SQLite's log goes into its file and is emptied, PostgreSQL frees its rows."""
+def write_anew(connection: Connection) -> bool:
+    """Let go of what was erased; tell whether the files surely hold nothing of it any more.
+
+    PostgreSQL frees its rows, whose bytes stand until others take their place. SQLite overwrites a row that is deleted,
+    but not the copy that stayed behind when its page was once divided, in a gap that nothing reads: the whole file is
+    written anew, unless it is too large to be done in passing. Then its log goes into it and is emptied.
+    """
     if connection.dialect.name == "postgresql":
         names = ", ".join(table.name for table in (events, documents, leads, strays))
         connection.exec_driver_sql(f"VACUUM {names}")
-    else:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+        return False
+    pages, size = (connection.exec_driver_sql(f"PRAGMA {of}").scalar_one() for of in ("page_count", "page_size"))
+    whole = bool(pages * size <= LARGEST_IN_PASSING)
+    if whole:
+        connection.exec_driver_sql("VACUUM")
+    busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    if busy:
+        raise Unavailable("somebody reads from the archive's log, so that it can't be emptied now", retry_after=1)
+    return whole
 
 
 def blank(connection: Connection, row: Row, changes: Sequence[tuple[int, bytes, bytes]]) -> int:

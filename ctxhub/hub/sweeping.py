@@ -24,6 +24,7 @@ class Sweeping:
         self._leads = leads
         self._pause = within / 4
         self._has_complained = False
+        self._has_told = False
 
     async def run(self) -> None:
         """Sweep until cancelled; all that is erased between two rounds costs one."""
@@ -47,12 +48,18 @@ class Sweeping:
         except NotAllowed as refusal:
             self._complain(str(refusal))
             return False
-        if self._archive is not None:
-            await self._archive.write_anew()
+        if self._archive is not None and not await self._archive.write_anew():
+            self._tell_of_remnants()
         if done:
             await self._at_rest.note_rewritten(erasure)
             log.info("sweep.done", erasures=erasure)
         return done
+
+    def _tell_of_remnants(self) -> None:
+        """Say once that bytes of what was erased may stand in the archive's files until others take their place."""
+        if not self._has_told:
+            log.warning("sweep.remnants", remedy="run VACUUM (PostgreSQL: VACUUM FULL) on the archive at a quiet hour")
+        self._has_told = True
 
     def _complain(self, why: str) -> None:
         """Say once what the operator has to do instead."""

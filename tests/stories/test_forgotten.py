@@ -221,7 +221,7 @@ async def test_a_thousand_who_are_forgotten_leave_nothing_readable_anywhere(
         await archived(hub_folder / "archive.db", MANY + LIVING)
         assert marks | alive <= found_in(everything_on(server.url))  # the search finds whoever is there
         assert marks | alive <= found_in(in_files_of(server_data))
-        blobs = blobs_of_archive(hub_folder / "archive.db", gone, 400)
+        blobs = blobs_of_archive(hub_folder / "archive.db", gone, 6 * MANY)
 
         receipts = await each(gone, lambda person: _forget(person, callers.admin))
         await each(gone, lambda person: _is_unknown(person, callers.admin))
@@ -230,7 +230,7 @@ async def test_a_thousand_who_are_forgotten_leave_nothing_readable_anywhere(
         assert found_in(everything_on(server.url)) == alive
         assert found_in(in_files_of(server_data)) == alive
         files = files_of_archive(hub_folder)
-        assert len(blobs) > 400
+        assert len(blobs) > 3 * MANY
         assert [blob for blob in blobs if blob in files] == []
         kept = [path.read_bytes() for path in hub_folder.rglob("*") if path.is_file() and "archive" not in path.name]
         assert found_in(iter(kept)) == set()
