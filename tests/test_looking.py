@@ -229,6 +229,17 @@ def test_times_are_told_in_their_largest_unit(hub: LiveHub) -> None:
 # In a terminal
 
 
+def _at_home(terminal: int) -> None:
+    """Be the process that a terminal interrupts, though this test may run where interrupts are ignored."""
+    os.login_tty(terminal)
+    _interruptible()
+
+
+def _interruptible() -> None:
+    """Take interrupts, which a shell lets what it starts in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A command in a real terminal, 100 letters wide."""
 
@@ -236,7 +247,7 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "ctxhub", *arguments]
         wide = environ | {"COLUMNS": "100", "TERM": "xterm-256color"}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=wide, preexec_fn=lambda: os.login_tty(theirs))
+        self.process = subprocess.Popen(command, cwd=ROOT, env=wide, preexec_fn=lambda: _at_home(theirs))
         os.close(theirs)
         self.raw = ""
 
@@ -334,7 +345,9 @@ def test_a_queue_is_followed_from_who_waits_to_who_comes_and_who_is_taken(hub: L
 
 def test_a_channel_is_followed_as_json_lines(hub: LiveHub) -> None:
     command = [sys.executable, "-m", "ctxhub", "follow", "--channel", "sms", "--json", "--url", hub.url]
-    with subprocess.Popen(command, cwd=ROOT, env=environ(hub), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ(hub), stdout=subprocess.PIPE, text=True, preexec_fn=_interruptible
+    ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["type"] == "ready"
         talking = begun(hub, "texter", channel="sms")
