@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
@@ -26,6 +26,7 @@ Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 _REMEMBERED = 4096
 _ANSWERED = 1024
+_VIEWED = 256
 _AT_MOST = timedelta(seconds=60)
 _PUT_IN = {"version", "document_version", "recent"}
 
@@ -57,13 +58,13 @@ class _Seen(NamedTuple):
     json: bytes
 
 
-class _Answered(NamedTuple):
+class _Answered(NamedTuple, Generic[Kept]):
     """What was shown last of a view: of which reading of Redis, with how many events asked for."""
 
     seen: _Seen
     loaded: Loaded
     events: int
-    shown: Shown
+    shown: Kept
 
 
 class Viewed(NamedTuple):
@@ -87,7 +88,8 @@ class Contexts:
         self._access = access
         self._tenants = tenants
         self._seen: OrderedDict[tuple[Who, Reader], _Seen] = OrderedDict()
-        self._answered: OrderedDict[tuple[Who, Reader], _Answered] = OrderedDict()
+        self._answered: OrderedDict[tuple[Who, Reader], _Answered[Shown]] = OrderedDict()
+        self._viewed: OrderedDict[tuple[Who, Reader], _Answered[Viewed]] = OrderedDict()
 
     async def read(self, who: Who, reader: Reader, events: int = 20, min_version: int | None = None) -> Shown:
         """Return the context as the reader may see it now; while that is the same, the same object."""
@@ -95,8 +97,7 @@ class Contexts:
         loaded, context = await self._changes.contexts.existing(who, events)
         _refuse_ahead(loaded, min_version)
         before = self._answered.get((who, reader))
-        same = before is not None and before.loaded is loaded and before.events == events
-        if before is not None and same and _holds(before.seen, loaded.commit, self._tenants.of(who.tenant), now):
+        if before is not None and self._is_as_before(before, who, loaded, events, now):
             return before.shown
         try:
             seen = self._view(who, reader, loaded, context, now)
@@ -116,14 +117,27 @@ class Contexts:
         now, tenant = self._changes.clock(), self._tenants.of(who.tenant)
         loaded, context = await self._changes.contexts.existing(who, events)
         _refuse_ahead(loaded, min_version)
+        before = self._viewed.get((who, reader))
+        if before is not None and self._is_as_before(before, who, loaded, events, now):
+            return before.shown
         present = self.present(loaded, context, now)
-        seen = await self._sight(who, present, reader, now)
-        view = context_view(present, seen, tenant, now, reader.interaction_id).but(
+        sees, access = await self._seeing(who, present, reader, now)
+        view = context_view(present, sees, tenant, now, reader.interaction_id).but(
             version=loaded.version, document_version=loaded.document_version
         )
         since = datetime.fromisoformat(loaded.recent[-1]["at"]) if loaded.recent else None
-        recent = await self._timelines.recent(who, context, loaded.recent, events)
-        return Viewed(view, in_sight(seen, recent), since, _has_lapsed(context, present, now))
+        told = await self._timelines.recent(who, context, loaded.recent, events)
+        viewed = Viewed(view, in_sight(sees, told), since, _has_lapsed(context, present, now))
+        if told is loaded.recent and not access.granted:
+            until = self._holds_until(loaded, context, now)
+            seen = _Seen(loaded.commit, tenant, until, viewed.lapsed, sees, b"")
+            _remember(self._viewed, _VIEWED, (who, reader), _Answered(seen, loaded, events, viewed))
+        return viewed
+
+    def _is_as_before(self, before: _Answered[Any], who: Who, loaded: Loaded, events: int, now: datetime) -> bool:
+        """Tell whether what was shown is what would be shown now."""
+        same = before.loaded is loaded and before.events == events
+        return same and _holds(before.seen, loaded.commit, self._tenants.of(who.tenant), now)
 
     def _view(self, who: Who, reader: Reader, loaded: Loaded, context: Context, now: datetime) -> _Seen:
         """Return the view of a document, made once while nothing in it lapses."""
@@ -144,7 +158,8 @@ class Contexts:
 
     def drop(self, who: Who) -> None:
         """Hold no view of a customer any more."""
-        for held in (self._seen, self._answered):
+        every: tuple[OrderedDict[tuple[Who, Reader], Any], ...] = (self._seen, self._answered, self._viewed)
+        for held in every:
             for key in [key for key in held if key[0] == who]:
                 del held[key]
 
@@ -186,11 +201,16 @@ class Contexts:
 
     async def _sight(self, who: Who, context: Context, reader: Reader, now: datetime) -> Sight:
         """Return what a reader may see; an agent who has nothing to do with the customer may have broken the glass."""
+        return (await self._seeing(who, context, reader, now))[0]
+
+    async def _seeing(self, who: Who, context: Context, reader: Reader, now: datetime) -> tuple[Sight, Reader]:
+        """Return what a reader may see, and as whom: who broke the glass is `granted` it."""
         tenant = self._tenants.of(who.tenant)
         try:
-            return sight(context, reader, tenant, now)
+            return sight(context, reader, tenant, now), reader
         except Forbidden as refusal:
-            return sight(context, await self._access.granted(who, reader, refusal), tenant, now)
+            reader = await self._access.granted(who, reader, refusal)
+            return sight(context, reader, tenant, now), reader
 
     def seen(self, who: Who, context: Context, reader: Reader, now: datetime) -> Sight:
         """Return what the interaction of a reader sees of a context at hand, whoever reads."""

@@ -78,6 +78,21 @@ async def test_what_is_shown_again_is_the_same_object_while_nothing_happens_or_l
     assert (await hub.contexts.read(WHO, reader)).version == shown.version + 1
 
 
+async def test_a_view_is_the_same_object_while_nothing_happens_or_lapses(hub: Hub, clock: Clock) -> None:
+    interaction_id = await in_one(hub, level=2)
+    await tell(hub, "fact.stated", interaction_id, "f1", name="city", value="Xi'an", expires_in=30)
+    reader = Reader(interaction_id=interaction_id)
+    await hub.contexts.view(WHO, reader, 60)
+    viewed = await hub.contexts.view(WHO, reader, 60)
+    assert await hub.contexts.view(WHO, reader, 60) is viewed
+    assert len((await hub.contexts.view(WHO, reader, 1)).events) == 1
+    clock.move(30 * SECOND)
+    lapsed = await hub.contexts.view(WHO, reader, 60)
+    assert ("city" in viewed.view.facts, "city" in lapsed.view.facts) == (True, False)
+    hub.contexts.drop(WHO)
+    assert await hub.contexts.view(WHO, reader, 60) is not lapsed
+
+
 async def test_nothing_shown_is_held_of_who_is_dropped(hub: Hub) -> None:
     reader = Reader(interaction_id=await in_one(hub, level=2))
     await hub.contexts.read(WHO, reader)
