@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,9 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 
 
 @pytest.mark.timeout(900)
-async def test_its_own_runner_finds_nothing_with_all_checks(url: str, tmp_path: Path) -> None:
+async def test_its_own_runner_finds_nothing_with_all_checks(
+    url: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
     run = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json", "--checks=all", "--no-color",
@@ -90,6 +92,8 @@ async def test_its_own_runner_finds_nothing_with_all_checks(url: str, tmp_path: 
     cases = re.search(r"(\d+) generated", said)
     assert cases is not None
     assert int(cases[1]) > 2000, said
+    record_property("calls", int(cases[1]))
+    print(f"{int(cases[1]):,} calls made up, {EXAMPLES} examples of each operation")
     assert all(f"✅ {phase}" in said for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")), said
 
 
