@@ -19,6 +19,7 @@ from ctxhub import log
 from tests.bench.against_floor import context_bytes, each_call
 from tests.bench.crowd import with_customers
 from tests.bench.cycles import Systems, everybody
+from tests.bench.day import in_fast_motion
 from tests.bench.growth import with_connections, with_history, with_workers
 from tests.bench.lost import probed
 from tests.bench.machine import described
@@ -32,9 +33,21 @@ from tests.bench.servers import ctxhub, floor, with_channels_key
 from tests.bench.size import FULL, MILLION, QUICK, Size
 from tests.bench.weight import weighed
 
-PARTS = ("everybody", "calls", "history", "customers", "connections", "workers", "memory", "overload", "lost", "others")
+PARTS = (
+    "everybody",
+    "calls",
+    "history",
+    "customers",
+    "connections",
+    "workers",
+    "memory",
+    "overload",
+    "lost",
+    "day",
+    "others",
+)
 #: What a quick run leaves out unless it is named: it has no shorter way.
-LONG = ("others",)
+LONG = ("day", "others")
 PEERS = ("agent-memory-server", "openai-agents", "rasa")
 REPORT = Path("docs/reference/performance")
 QUICK_REPORT = Path(".bench/report")
@@ -88,6 +101,7 @@ async def _measured(options: argparse.Namespace, size: Size, into: Path) -> list
             "memory": lambda: weighed(systems, size),
             "overload": lambda: overloaded(fast, size),
             "lost": lambda: probed(systems, size),
+            "day": lambda: in_fast_motion(size),
             "others": lambda: kept(fast, size),
         }  # fmt: skip
         wanted = options.only or [name for name in PARTS if not (options.quick and name in LONG)]
