@@ -110,6 +110,13 @@ class Context(Value):
         """Tell whether a merge is being undone: until that is over, nothing else is decided."""
         return any(merge.state == "undoing" for merge in self.merges.values())
 
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The interactions that are on their way to another customer: moved, or of a merge that is being undone."""
+        undone = {merge_id for merge_id, merge in self.merges.items() if merge.state == "undoing"}
+        parting = {k for k, i in self.interactions.items() if undone.intersection(i.adopted[-1:])} if undone else ()
+        return frozenset((*self.moves, *parting))
+
     def interaction(self, interaction_id: str) -> Interaction:
         """Return an interaction; `InteractionUnknown` where there is none."""
         found = self.interactions.get(interaction_id)

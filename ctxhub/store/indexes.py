@@ -69,11 +69,16 @@ def standing(interaction: Interaction) -> str:
 
 
 def standing_changes(before: Context | None, after: Context) -> dict[str, str]:
-    """Return the standing of each interaction that has a new one; '' for one that is no longer open."""
-    old = {k: standing(i) for k, i in before.interactions.items() if i.is_open} if before else {}
-    here = {k: i for k, i in after.interactions.items() if i.is_open and k not in after.moves}
-    new = {k: standing(i) for k, i in here.items()}
+    """Return the standing of each interaction that has a new one; '' for one that is no longer open, or is leaving."""
+    old = _standings(before) if before else {}
+    new = _standings(after)
     return dict.fromkeys(old.keys() - new.keys(), "") | {k: s for k, s in new.items() if old.get(k) != s}
+
+
+def _standings(context: Context) -> dict[str, str]:
+    """Return the standing of each interaction of which something may be told here without a decision."""
+    leaving = context.leaving
+    return {k: standing(i) for k, i in context.interactions.items() if i.is_open and k not in leaving}
 
 
 def activities(head: dict[bytes, bytes]) -> Activities:

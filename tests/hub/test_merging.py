@@ -347,6 +347,29 @@ class TestBack:
         theirs = await hub.contexts.whole(C1, Reader(interaction_id=(await self.of(hub, C1))), None, 100)
         assert "e8" not in {event["event_id"] for event in theirs[0]}
 
+    async def test_what_is_told_in_the_very_moment_of_parting_waits_and_is_told_once(
+        self, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one, other, _ = await two(hub)
+        merged = await hub.merging.merge(C1, "c2")
+        let_recognise = hub.merging._let_recognise
+        refused: list[Unavailable] = []
+
+        async def and_then_more_is_told(*given: Any) -> None:
+            await let_recognise(*given)
+            with pytest.raises(Unavailable) as refusal:
+                await tell(hub, "message.received", other, "e20", C1, text="just now")
+            refused.append(refusal.value)
+            await tell(hub, "message.received", one, "e21", C1, text="of the other one")
+
+        monkeypatch.setattr(hub.merging, "_let_recognise", and_then_more_is_told)
+        await hub.merging.unmerge(C1, merged.merge_id or "")
+        assert [refusal.ids["retry_after"] for refusal in refused] == [1]
+        assert not (await tell(hub, "message.received", other, "e20", C2, text="just now"))["results"][0]["duplicate"]
+        assert (await tell(hub, "message.received", other, "e20", C2, text="just now"))["results"][0]["duplicate"]
+        stayed = [event["event_id"] for event in await hub.changes.contexts.timeline(C1, 0, None, 100)]
+        assert ("e20" in stayed, "e21" in stayed) == (False, True)
+
     async def test_what_was_told_while_they_were_one_is_told_once_though_it_is_sent_again_afterwards(
         self, hub: Hub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
