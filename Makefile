@@ -9,7 +9,7 @@ LOCKING := .lock-venv
 # Compiled modules are kept, whatever a container image says: a hub that starts compiles 250 files otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo run test check lint bench chaos histories wheel lock clean chromium
+.PHONY: demo run test check lint bench chaos histories fuzz wheel lock clean chromium
 
 demo: .venv/runtime.stamp
 	$(BIN)/ctxhub demo
@@ -42,6 +42,11 @@ chaos: .venv/dev.stamp
 # A million call histories at random; fewer: make histories ARGS="20000 --first 500000".
 histories: .venv/dev.stamp
 	$(BIN)/python -m tests.histories $(ARGS)
+
+# Ten minutes for each parser, on Linux; less: make fuzz ARGS="--minutes 1 --only texts tokens".
+fuzz: .venv/dev.stamp
+	$(BIN)/python -m pip install --quiet --requirement deploy/requirements-fuzz.lock
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 .venv/runtime.stamp: deploy/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ctxhub needs Python 3.11 or newer: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

@@ -75,6 +75,11 @@ def test_a_line_that_leaves_a_choice_would_be_seen(loose: str) -> None:
         pinned([loose])
 
 
+def test_what_is_for_fuzzing_alone_is_pinned_and_nowhere_else() -> None:
+    assert pinned(lines_of("requirements-fuzz.lock")).keys() == {"atheris"}
+    assert all("atheris" not in pinned(lines_of(lock)) for lock in LOCKS)
+
+
 def test_both_locks_choose_the_same() -> None:
     run, develop = (pinned(lines_of(lock)) for lock in LOCKS)
     assert {name: develop.get(name) for name in run} == run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -29,6 +30,7 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _STEADY_AFTER = 5.0
 _REMEMBERED = 1000
+_VERSION = re.compile("[0-9]{1,15}")
 _HOPELESS = (Unauthenticated, Forbidden, Unknown, Lapsed, Invalid)
 
 
@@ -48,7 +50,7 @@ class _Place:
         self.path = path
         self.last = None if after is None else str(after)
         self.moved: Moved | None = None
-        self._seen: dict[tuple[Any, ...], None] = {}
+        self._seen: dict[tuple[str, ...], None] = {}
 
     def takes(self, fed: Fed) -> bool:
         """Go on to what was fed; tell whether it is new."""
@@ -81,11 +83,13 @@ class _Place:
 
     def _is_new(self, fed: Fed) -> bool:
         """Tell whether it is not among the last events seen."""
-        mark = (fed.type, fed.data.get("customer_id"), fed.data.get("event_id"))
+        customer_id, event_id = fed.data.get("customer_id"), fed.data.get("event_id")
+        if not isinstance(event_id, str):
+            return True
+        mark = (fed.type, str(customer_id), event_id)
         if mark in self._seen:
             return False
-        if mark[-1] is not None:
-            self._seen[mark] = None
+        self._seen[mark] = None
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return True
@@ -96,11 +100,11 @@ class _PlaceByVersion(_Place):
 
     def _mark(self, fed: Fed) -> str:
         version = fed.data.get("version")
-        return str(version) if isinstance(version, int) else fed.id
+        return str(version) if type(version) is int else fed.id
 
     def _is_new(self, fed: Fed) -> bool:
         version, last = fed.data.get("version"), self.last or ""
-        return not isinstance(version, int) or not last.isdecimal() or version > int(last)
+        return type(version) is not int or not _VERSION.fullmatch(last) or version > int(last)
 
 
 class Feeds:
@@ -179,7 +183,7 @@ def _object(text: str) -> dict[str, Any]:
     """Read a JSON object; anything else counts as an empty one."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter is how deep nesting ends
         return {}
     return data if isinstance(data, dict) else {}
 

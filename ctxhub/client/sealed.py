@@ -36,7 +36,6 @@ _SALT, _NONCE, _TAG, _LENGTH, _MARK = 16, 12, 16, 4, 8
 _BEFORE_NAME = len(_MAGIC) + _SALT + _LENGTH
 _BEFORE_CONTENT = _LENGTH + _MARK
 _OWNER_ONLY = 0o600
-_LONGEST_NAME = 1024
 
 
 class InUse(OSError):
@@ -171,19 +170,34 @@ class SealedLog:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
         os.fchmod(self._file, _OWNER_ONLY)
         data = _read_whole(self._file)
-        if _is_only_begun(data):
+        if self._is_only_begun(data):
             self._begin()
             self._sync_folder()
             return []
         self._end = self._read_head(data)
         return self._read_entries(data)
 
+    def _is_only_begun(self, data: bytes) -> bool:
+        """Tell whether a file has not even its head: it is empty, or a crash came in the middle of that.
+
+        One whose head says another length than ours is another's, or was altered; there may be something behind it.
+        """
+        begun = data.rstrip(b"\0")
+        if len(begun) < len(_MAGIC):
+            return _MAGIC.startswith(begun)
+        is_ours = len(begun) < _BEFORE_NAME or data[_BEFORE_NAME - _LENGTH : _BEFORE_NAME] == self._length_of_name
+        return data.startswith(_MAGIC) and is_ours and len(begun) < _BEFORE_NAME + int.from_bytes(self._length_of_name)
+
+    @property
+    def _length_of_name(self) -> bytes:
+        """How long the name is, sealed; as it is written."""
+        return (_NONCE + len(self._name) + _TAG).to_bytes(_LENGTH)
+
     def _begin(self) -> None:
         """Write the head of a new file."""
         salt = os.urandom(_SALT)
         self._keys = _Keys.of(self._secret, salt)
-        length = (_NONCE + len(self._name) + _TAG).to_bytes(_LENGTH)
-        head = _MAGIC + salt + length + self._keys.seal(self._name, b"name")
+        head = _MAGIC + salt + self._length_of_name + self._keys.seal(self._name, b"name")
         os.ftruncate(self._file, 0)
         _write_whole(self._file, head, 0)
         self._synced()
@@ -282,15 +296,6 @@ def _make_secret(path: Path) -> None:
     with suppress(FileExistsError):
         os.link(made, path)
     made.unlink()
-
-
-def _is_only_begun(data: bytes) -> bool:
-    """Tell whether a file has not even its head: it is empty, or a crash came in the middle of that."""
-    begun = data.rstrip(b"\0")
-    if len(begun) < len(_MAGIC):
-        return _MAGIC.startswith(begun)
-    length = int.from_bytes(data[_BEFORE_NAME - _LENGTH : _BEFORE_NAME])
-    return data.startswith(_MAGIC) and len(begun) < _BEFORE_NAME + min(length, _LONGEST_NAME)
 
 
 def _free_name(path: Path, word: str) -> Path:

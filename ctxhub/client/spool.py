@@ -19,6 +19,7 @@ was away: that is found or begun first, and its ids are filled into the events.
 - **Already said**: a bot's `message.sent` is kept as `delivered`; who had the floor is for the hub to judge.
 - **Refused for good** (400, 403, 404, 409, 410, 413, 415, 422): set aside beside the spool, sealed too, logged and
   counted; the rest goes on. Of several events told together only those at fault are set aside. All else is tried again.
+- **Not understood**: what another version wrote into the file, and this one can't read, is set aside in the same way.
 
 A hub without a `SpoolFile` has this noun as well: it tells at once, and raises `Unavailable` where it can't.
 """
@@ -26,6 +27,7 @@ A hub without a `SpoolFile` has this noun as well: it tells at once, and raises 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import uuid
@@ -35,9 +37,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from prometheus_client import Counter, Gauge
+from pydantic import Field, ValidationError
 
 from ctxhub.client.events import Told
 from ctxhub.client.never_kept import as_spooled, events_without, fields_without
@@ -74,6 +77,7 @@ _NOTED_EVERY = 16
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _REMEMBERED = 1000
+_NOT_UNDERSTOOD = "not_understood"
 _FOR_GOOD = (Refused, Unknown, Lapsed, Invalid, Forbidden)
 
 SPOOLED = Counter("ctxhub_spooled", "Writes that a channel's spool kept, sent on, or set aside.", ["became"])
@@ -107,8 +111,17 @@ class _Write(Value):
         return self.but(events=[event], write_id=f"{self.write_id}:{event.event_id}")
 
 
+class _Note(Value):
+    """A note of how many of the writes in the file are done."""
+
+    done: Annotated[int, Field(ge=0, strict=True)]
+
+
 class RefusedWrite(Value):
-    """A write that the hub refused for good: what it was, and why; `write` is as it would have been sent."""
+    """A write that the hub refused for good: what it was, and why; `write` is as it would have been sent.
+
+    Of one that is `not_understood` here, since another version wrote it, `write` has the `content` alone.
+    """
 
     write_id: str
     code: str
@@ -246,9 +259,12 @@ class SpoolFile:
         """Take the first file that is free, and what was left in it and in others by whoever had them before."""
         left, free = await self._first_free()
         assert self._log is not None
-        self._done = self._take_up(left)
+        before = len(self._refusals)
+        self._done = await self._take_up(left)
         for path in free:
             await self._adopt(path)
+        if len(self._refusals) > before:
+            await self._rewrite(self._log)
         if self._queue:
             log.info("spool.found path=%s writes=%d", self.path, len(self._queue))
 
@@ -265,7 +281,7 @@ class SpoolFile:
             self.path, self._log = path, pending
             self._refused = self._sealed(path.with_name(f"{path.name}.refused"))
             refusals = await self._run(self._refused.open)
-            self._refusals = [RefusedWrite.model_validate_json(content) for content in refusals]
+            self._refusals = [self._refused_before(content) for content in refusals]
             return left, [other for other in self._paths[number + 1 :] if other.exists()]
         raise InUse(f"{self.path} is shared by no process at all")
 
@@ -284,20 +300,42 @@ class SpoolFile:
         except InUse:
             return
         before = len(self._queue)
-        self._take_up(left)
+        await self._take_up(left)
         await self._run(self._log.append, [write.content() for write in list(self._queue)[before:]])
         await self._run(other.replace, [])
         await self._run(other.close)
 
-    def _take_up(self, contents: list[bytes]) -> int:
+    async def _take_up(self, contents: list[bytes]) -> int:
         """Go on with what a file holds: writes, and notes how many of them are done, which is returned."""
-        notes = [content for content in contents if content.startswith(b'{"done"')]
-        done = max((json.loads(note)["done"] for note in notes), default=0)
-        kept = [content for content in contents if not content.startswith(b'{"done"')][done:]
-        for content in kept:
-            self._enqueue(_Write.model_validate_json(content), len(content))
-        PENDING.inc(len(kept))
+        done = max((_done(content) for content in contents if _is_note(content)), default=0)
+        odd: list[RefusedWrite] = []
+        for content in [content for content in contents if not _is_note(content)][done:]:
+            try:
+                self._enqueue(_Write.model_validate_json(content), len(content))
+            except ValidationError:
+                odd.append(self._not_understood(content))
+            else:
+                PENDING.inc()
+        if odd:
+            await self._put_with_refused(odd)
         return done
+
+    def _refused_before(self, content: bytes) -> RefusedWrite:
+        """Return what was refused, as the file has it."""
+        try:
+            return RefusedWrite.model_validate_json(content)
+        except ValidationError:
+            return self._not_understood(content)
+
+    def _not_understood(self, content: bytes) -> RefusedWrite:
+        """Return what another version wrote as something refused; the same content has the same id."""
+        return RefusedWrite(
+            write_id=hashlib.blake2b(content, digest_size=16).hexdigest(),
+            code=_NOT_UNDERSTOOD,
+            detail="another version wrote it, and this one can't read it",
+            refused_at=self.clock(),
+            write={"content": content.decode(errors="backslashreplace")},
+        )
 
     def _enqueue(self, write: _Write, size: int) -> None:
         """Put a write behind all others, and behind those of the same customer or interaction."""
@@ -569,6 +607,19 @@ class Spool:
         except asyncio.CancelledError:
             self._file.keep_for_who_left(_as_spooled(write))
             raise
+
+
+def _is_note(content: bytes) -> bool:
+    """Tell whether a content is a note of how many writes are done."""
+    return content.startswith(b'{"done"')
+
+
+def _done(note: bytes) -> int:
+    """Return how many writes a note calls done; one that can't be read none, for sending again changes nothing."""
+    try:
+        return _Note.model_validate_json(note).done
+    except ValidationError:
+        return 0
 
 
 async def deliver(transport: Transport, write: _Write, places: dict[tuple[str, ...], _Place]) -> Any:

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ctxhub.model.clearance import JUST_NOW
-from ctxhub.model.value import Channel, Id, Instant, Level, Name, Value
+from ctxhub.model.value import Channel, ExternalId, Id, Instant, Level, Name, Value
 
 Strength = Literal["claimed", "verified"]
-MOST_LETTERS = 256
 MOST_IDENTIFIERS = 128
 IdentifierType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -33,7 +32,7 @@ class Identifier(Value):
     """
 
     type: IdentifierType
-    value: Annotated[Id, Field(max_length=MOST_LETTERS)]
+    value: ExternalId
     strength: Strength = "claimed"
     source: Annotated[Name | None, Field(exclude_if=_is_none)] = None
     first_seen: Annotated[Instant | None, Field(exclude_if=_is_none)] = None

@@ -15,6 +15,7 @@ from ctxhub.model.value import (
     Channel,
     Confidence,
     CustomerId,
+    ExternalId,
     Fence,
     Id,
     Instant,
@@ -60,7 +61,7 @@ class Ref(Value):
 
     system: Id
     kind: Id = "call"
-    id: Annotated[Id, Field(max_length=256)]
+    id: ExternalId
 
 
 class MessageData(Value):

@@ -10,14 +10,15 @@ import idna
 import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
-from ctxhub.model.customer import MOST_LETTERS
 from ctxhub.model.tenant import BlockedValue, Identifiers
+from ctxhub.model.value import MOST_LETTERS
 
 #: Types that are read in a way of their own; all others are texts that count letter by letter.
 PHONE = "phone"
 EMAIL = "email"
 
 _SCHEME = re.compile(r"(?:^|<)\s*(?:tel|sips?|callto|whatsapp)\s*:", re.IGNORECASE)
+_MAILTO = re.compile(r"(?:mailto:)+", re.IGNORECASE)
 _EXTENSION = re.compile(r"^\d{1,15}$")
 _SEPARATORS = re.compile(r"[\s().\-/]")
 _DIGITS = re.compile(r"^\+?[0-9]+$")
@@ -69,6 +70,7 @@ def _plain(text: str) -> str:
     """Return a text with one spelling for signs that look alike, and without what can't be seen."""
     spelled = unicodedata.normalize("NFKC", text)
     seen = "".join(sign for sign in spelled if unicodedata.category(sign) not in ("Cf", "Cs", "Co", "Cn"))
+    seen = unicodedata.normalize("NFKC", seen)  # what stood apart may be one sign now
     if any(unicodedata.category(sign) == "Cc" for sign in seen):
         raise NotNormal("control characters are not allowed")
     return seen.strip()
@@ -80,11 +82,17 @@ def _phone(text: str, region: str | None) -> str:
     abroad = f"+{called[2:]}" if called.startswith("00") else called
     try:
         number = phonenumbers.parse(abroad, region)
+        whole = _settled(phonenumbers.format_number(number, PhoneNumberFormat.E164))
     except phonenumbers.NumberParseException as error:
         return _short(called, region, error)
-    whole = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     extension = number.extension or ""
     return f"{whole};ext={extension}" if _EXTENSION.match(extension) else whole
+
+
+def _settled(number: str) -> str:
+    """Return a number as it is read from what is written of it: of too many zeros each reading takes one away."""
+    again = phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.E164)
+    return number if again == number else _settled(again)
 
 
 def _short(called: str, region: str | None, error: Exception) -> str:
@@ -107,12 +115,12 @@ def _out_of_address(text: str) -> str:
 
 def _email(text: str) -> str:
     """Return an e-mail address in small letters; its domain as the DNS spells it."""
-    address = text.removeprefix("mailto:").removeprefix("MAILTO:")
+    address = _MAILTO.sub("", text, count=1) if _MAILTO.match(text) else text
     local, at, domain = address.rpartition("@")
     if not (at and local and domain) or any(sign.isspace() for sign in address):
         raise NotNormal("this is no e-mail address")
     try:
-        spelled = idna.encode(domain.rstrip("."), uts46=True).decode()
+        spelled = idna.encode(domain.rstrip(".。"), uts46=True).decode()
     except idna.IDNAError as error:
         raise NotNormal("its domain is none") from error
     return f"{local.casefold()}@{spelled.lower()}"

@@ -25,8 +25,11 @@ _MOST = int("9" * LONGEST)
 _NEAR = 60
 _CALLED = 32
 
+#: Where a Latin word begins and ends: beside digits, signs and Chinese too, which has no spaces.
+_B, _E = "(?<![a-z])", "(?![a-z])"
+
 _CALLED_CARD = re.compile(
-    r"(?:\b(?:cards?|pan|visa|master ?card|amex|union ?pay)|银行卡|信用卡|借记卡|储蓄卡|卡号|卡)"
+    rf"(?:{_B}(?:cards?|pan|visa|master ?card|amex|union ?pay)|银行卡|信用卡|借记卡|储蓄卡|卡号|卡)"
     r"(?:[\s:：#=]|number|num|no\.?|is|was|it'?s|号码|号|是|为){0,8}$",
     re.IGNORECASE,
 )
@@ -40,7 +43,7 @@ _DATE = re.compile(r"(?:19|20)\d\d[-/.年](?:0?[1-9]|1[0-2])[-/.月](?:[0-2]?\d|
 _LANDLINE = re.compile(r"(?<!\d)0\d{2,3}-\d{7,8}(?!\d)")
 _MONEY_BEFORE = re.compile(r"(?:[$¥¥€£₹]|rmb|cny|usd|eur|hkd|amount|order|订单)[\s:：]{0,2}$", re.IGNORECASE)
 _UNIT_BEHIND = re.compile(
-    r"\s?(?:元|块|圆|人|个|张|点|%|:|：|dollars?\b|yuan\b|usd\b|rmb\b|cny\b|eur|people\b|tickets?\b|[ap]\.?m\b)",
+    rf"\s?(?:元|块|圆|人|个|张|点|%|:|：|eur|(?:dollars?|yuan|usd|rmb|cny|people|tickets?|[ap]\.?m){_E})",
     re.IGNORECASE,
 )
 
@@ -56,12 +59,12 @@ class _Secret(NamedTuple):
 
 _SECRETS = (
     _Secret("security_code", 3, 4, re.compile(
-        r"\b(?:cvv2?|cvc2?|cvn2?|csc|security code|card verification (?:code|value))\b"
+        rf"{_B}(?:cvv2?|cvc2?|cvn2?|csc|security code|card verification (?:code|value)){_E}"
         r"|安全码|安全碼|背面.{0,6}[三3]位")),
     _Secret("one_time_code", 4, 8, re.compile(
         r"(?:verification|one[- ]time|authenti?cation|authori[sz]ation|sms|log-?in|access)[- ](?:code|password|passcode"
-        r"|pin)\b|\bpasscode\b|\botp\b|验证码|驗證碼|校验码|动态码|动态密码|动态口令|短信码")),
-    _Secret("pin", 3, 8, re.compile(r"\bpin\b(?:[- ](?:code|number|no)\b)?|密码|密碼|口令")),
+        rf"|pin){_E}|{_B}passcode{_E}|{_B}otp{_E}|验证码|驗證碼|校验码|动态码|动态密码|动态口令|短信码")),
+    _Secret("pin", 3, 8, re.compile(rf"{_B}pin{_E}(?:[- ](?:code|number|no){_E})?|密码|密碼|口令")),
 )  # fmt: skip
 #: One of these stands in whatever the words of a secret match: cheaper to look for.
 _HINTS = ("cv", "csc", "code", "card verif", "pass", "otp", "pin", "码", "碼", "背面", "口令")
@@ -73,8 +76,9 @@ _SAID_BEHIND = re.compile(
 _TAKEN = re.compile(f"(?<!•){NOTHING_LEFT}(?!•)")
 _TAKEN_BEFORE = re.compile(rf"{_TAKEN.pattern}{_SAID_BEHIND.pattern}\Z", re.IGNORECASE)
 _PASSWORD = re.compile(
-    r"\b(?:password|passwd|pwd|passphrase)\b(?P<mark>\s*[:=：]\s*|\s+(?:is|was)\s+[:\"']?)(?P<value>[^\s,;，。；]{1,128})"
-    r"|(?:密码|密碼|口令)(?P<zh>\s*(?:是|为|:|：|=)\s*)(?P<word>[!-~]{2,128})",
+    rf"{_B}(?:password|passwd|pwd|passphrase){_E}(?P<mark>\s*[:=：]\s*|\s+(?:is|was)\s+[:\"']?)(?P<value>[^\s,;，。；]{{1,128}})"
+    rf"|(?:密码|密碼|口令|{_B}(?:password|passwd|pwd|passphrase)(?=\s*[是为]))"
+    r"(?P<zh>\s*(?:是|为|:|：|=)\s*)(?P<word>[!-~]{2,128})",
     re.IGNORECASE,
 )
 #: What follows "password is" without being one.
@@ -130,10 +134,19 @@ class Cut(NamedTuple):
 
 
 def cleaned(value: Any, formats: Formats = ()) -> Cleaned:
-    """Return any JSON without what is never kept; numbers in a declared format stay unless they are called a card's."""
+    """Return any JSON without what is never kept; numbers in a declared format stay unless they are called a card's.
+
+    It is cleaned again where something was found: what was taken out may bring to light what must go as well.
+    """
     findings: list[Finding] = []
-    clean = _Cleaning(formats, findings).clean(value, 0)
-    return Cleaned(clean, tuple(findings)) if findings else Cleaned(value)
+    left = value
+    while True:
+        found: list[Finding] = []
+        clean = _Cleaning(formats, found).clean(left, 0)
+        if not found or clean == left:
+            return Cleaned(left, tuple(findings))
+        left = clean
+        findings += found
 
 
 def cleaned_text(text: str, formats: Formats = ()) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from ctxhub.model.calendar import Calendar, Timezone
-from ctxhub.model.customer import MOST_LETTERS, IdentifierType
+from ctxhub.model.customer import IdentifierType
 from ctxhub.model.dialling import DialSpec
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.handoff import Routing, Target
@@ -20,7 +20,7 @@ from ctxhub.model.queue import Alternative, CallbackTerms
 from ctxhub.model.retention import KEPT_FOR_EVER, Retention
 from ctxhub.model.routing import AgentSpec, Suggesting
 from ctxhub.model.source import SourceSpec
-from ctxhub.model.value import Channel, Id, Language, Level, Name, Value
+from ctxhub.model.value import Channel, ExternalId, Id, Language, Level, Name, Value
 from ctxhub.model.webhook import EndpointName, WebhookSpec
 
 #: One sentence in each language that the tenant speaks.
@@ -162,7 +162,7 @@ class BlockedValue(Value):
     """A value that leads nowhere and links nothing: the reception desk's number, a number withheld."""
 
     type: IdentifierType
-    value: Annotated[Id, Field(max_length=MOST_LETTERS)]
+    value: ExternalId
 
 
 class Identifiers(Value):

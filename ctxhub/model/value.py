@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 MAX_TEXT_BYTES = 64 * 1024
+#: Of a name that others have given, such as an identifier; constraints on top of an `Id` would not make it longer.
+MOST_LETTERS = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -99,7 +101,7 @@ Instant = Annotated[
 Text = Annotated[str, AfterValidator(_fits)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_control)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_without_control)]
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_without_control)]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=MOST_LETTERS), AfterValidator(_without_control)]
 CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._@-]{1,128}$")]
 TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]

@@ -34,6 +34,12 @@ RETIRED = b"retired"
 FORGOTTEN = "event.forgotten"
 _FORMAT = b"\x01"
 _SEALED = b"\x02"
+#: Documents and events are far smaller.
+MOST_BYTES = 16 * 1024 * 1024
+#: From this first byte on a frame says its size in four bytes or more; with fewer it is small.
+_LONG = b"\x80"
+#: What every event has.
+_ALWAYS = {"event_id", "type", "at", "data"}
 _DICTIONARY = (
     b'{"customer_id":"","known":true,"created_at":"2026-01-01T00:00:00.000Z","identifiers":[{"type":"phone","value":"+'
     b'","strength":"claimed"}],"facts":[{"name":"","value":"","state":"stated","confidence":0.9,"sensitivity":"sensitive'
@@ -89,11 +95,18 @@ def _apart(kept: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def _inflated(compressed: bytes) -> bytes:
-    """Return what was compressed; what was damaged may also claim to be larger than any memory."""
+    """Return what was compressed; what was damaged may claim to be larger than any memory, or be as large."""
     try:
+        if compressed[:1] >= _LONG and _size(compressed) > MOST_BYTES:
+            raise Unreadable("what is kept is not whole: it claims to be larger than anything that is kept")
         return _decompressor.decompress(compressed)
     except (zstandard.ZstdError, MemoryError) as error:
         raise Unreadable(f"what is kept is not whole: {error}") from error
+
+
+def _size(compressed: bytes) -> int:
+    """Return how large it says that it is, once it is inflated."""
+    return zstandard.get_frame_parameters(compressed, format=zstandard.FORMAT_ZSTD1_MAGICLESS).content_size
 
 
 def _together(json: bytes, seals: list[bytes]) -> bytes:
@@ -208,24 +221,47 @@ def entry_bytes(event: dict[str, Any]) -> bytes:
 def event_from(entry: bytes, version: int, opener: Opener | None = None) -> dict[str, Any]:
     """Return the event of a timeline's entry as a plain dict, with its version, channel, assurance and marks.
 
-    A sealed value is null without an opener; one that can't be opened is null and marked.
+    A sealed value is null without an opener; one that can't be opened is null and marked. `Unreadable` where the entry
+    is not whole.
     """
-    level, channel, marks, kept = entry.split(b" ", 3)
+    level, channel, marks, kept = _entry(entry)
     json, seals = _apart(kept)
-    event: dict[str, Any] = orjson.loads(json)
-    event["version"] = version
-    event["assurance"] = int(level)
-    if channel:
-        event["channel"] = channel.decode()
-    if marks:
-        event["marks"] = marks.decode().split(",")
+    event = _event(json)
+    try:
+        event["version"] = version
+        event["assurance"] = int(level)
+        if channel:
+            event["channel"] = channel.decode()
+        if marks:
+            event["marks"] = marks.decode().split(",")
+    except ValueError as error:
+        raise Unreadable("what stands before an event is not whole") from error
     return _with_value(event, seals[0], opener) if seals and opener is not None else event
+
+
+def _entry(entry: bytes) -> list[bytes]:
+    """Return the parts of a timeline's entry: assurance, channel, marks, and the event as it is kept."""
+    parts = entry.split(b" ", 3)
+    if len(parts) != 4:
+        raise Unreadable("an entry of a timeline is not whole")
+    return parts
+
+
+def _event(json: bytes) -> dict[str, Any]:
+    """Return the event that JSON says; `Unreadable` where that is none."""
+    try:
+        event: dict[str, Any] = orjson.loads(json)
+    except ValueError as error:
+        raise Unreadable("an event that is kept is not whole") from error
+    if not isinstance(event, dict) or not event.keys() >= _ALWAYS or not isinstance(event["data"], dict):
+        raise Unreadable("what is kept is no event")
+    return event
 
 
 def without_value(entry: bytes) -> bytes:
     """Return an entry of a timeline without the value that its event told, marked so; the rest is as it was."""
-    level, channel, marks, kept = entry.split(b" ", 3)
-    event: dict[str, Any] = orjson.loads(unpacked(kept))
+    level, channel, marks, kept = _entry(entry)
+    event = _event(unpacked(kept))
     event["data"] = {name: value for name, value in event["data"].items() if name != "value"}
     marked = b",".join(mark for mark in (marks, RETIRED) if mark)
     return b" ".join((level, channel, marked, packed(orjson.dumps(event))))
@@ -240,7 +276,7 @@ def emptied(entry: bytes) -> bytes:
 
 def is_sealed(entry: bytes) -> bool:
     """Tell whether an entry of a timeline holds something sealed."""
-    return entry.split(b" ", 3)[3][:1] == _SEALED
+    return _entry(entry)[3][:1] == _SEALED
 
 
 def _with_value(event: dict[str, Any], seal: bytes, opener: Opener) -> dict[str, Any]:

@@ -182,6 +182,21 @@ async def test_text_with_line_ends_of_its_own_stays_whole() -> None:
     assert fed.data["data"] == {"text": text}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"id: " + b"9" * 5000 + b"\nevent: x.y\ndata: {}\n\n",
+        b"event: x.y\ndata: " + b"[" * 100_000 + b"\n\n",
+        b'event: x.y\ndata: {"customer_id":["c1"],"event_id":{},"version":true}\n\n',
+    ],
+    ids=["a mark longer than numbers are", "nested without end", "ids that are none"],
+)
+async def test_what_no_hub_would_send_ends_no_feed(odd: bytes) -> None:
+    async with serving(stream(told(5), odd, told(6))) as (_, hub):
+        assert versions(await first(3, hub.feeds.customer("c42")))[::2] == [5, 6]
+        assert versions(await first(3, hub.feeds.queue("service")))[::2] == [5, 6]
+
+
 async def test_a_character_may_arrive_in_two_packets() -> None:
     whole = told(5, text="退款")
     middle = whole.index("退".encode()) + 1

@@ -179,6 +179,17 @@ def test_a_crash_in_the_very_first_write_begins_anew(tmp_path: Path) -> None:
     assert aside(path) == []
 
 
+def test_a_head_that_says_another_length_than_ours_is_not_taken_for_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    data = bytearray(filled(path, b"one", b"two"))
+    data[34] ^= 2  # the name would be 512 bytes longer, and the file end within it
+    path.write_bytes(data)
+    assert reopened(path) == []
+    assert aside(path) == [".another-key"]
+    [kept] = [found for found in tmp_path.iterdir() if "another-key" in found.name]
+    assert kept.read_bytes() == bytes(data)
+
+
 @contextmanager
 def files_no_larger_than(most: int) -> Iterator[None]:
     """Let the system refuse to make any file larger, as a full disk does."""

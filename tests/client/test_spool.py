@@ -21,6 +21,7 @@ from ctxhub.client import (
     Unknown,
     told,
 )
+from ctxhub.client.sealed import SealedLog
 from ctxhub.settings import Settings
 from ctxhub.store.embedded import EmbeddedServer, embedded_server
 from tests.api.living import ADMIN_KEY, living, settings_for
@@ -214,6 +215,35 @@ async def test_what_was_refused_is_still_there_at_the_next_start_until_it_is_for
         assert refusal.write["customer_id"] == "nobody-of-that-name"
         assert b"A-17" not in (tmp_path / "spool.refused").read_bytes()
         assert await hub.spool.forget_refused() == 1
+    async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
+        assert await hub.spool.refused() == []
+
+
+async def test_what_another_version_wrote_is_set_aside_and_the_rest_goes_on(way: Way, tmp_path: Path) -> None:
+    start, way.mood = a_start(), "gone"
+    async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
+        await hub.spool.tell(start, said("one"))
+    odd = [b'{"what":"dance"}', b'{"done":"x"}', b"\xff"]
+    log = SealedLog(tmp_path / "spool", SECRET.encode(), "http://hub.test default")
+    log.open()
+    log.append(odd)
+    log.close()
+    refusals = SealedLog(tmp_path / "spool.refused", SECRET.encode(), "http://hub.test default")
+    refusals.open()
+    refusals.append([b'{"later":1}'])
+    refusals.close()
+    async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
+        await hub.spool.tell(start, said("two"))
+        way.mood = "here"
+        await drained(hub)
+        begun = await hub.interactions.start(start)
+        assert await texts(hub, begun.customer_id) == ["one", "two"]
+        refused = await hub.spool.refused()
+        assert [refusal.code for refusal in refused] == ["not_understood"] * 3
+        assert [refusal.write for refusal in refused] == [
+            {"content": '{"later":1}'}, {"content": '{"what":"dance"}'}, {"content": "\\xff"},
+        ]  # fmt: skip
+        assert await hub.spool.forget_refused() == 3
     async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
         assert await hub.spool.refused() == []
 

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ctxhub.model.customer import Identifier
 from ctxhub.model.identifier import NoNumber, NotNormal, blocked_forms, normal_form
 from ctxhub.model.tenant import Identifiers
+from ctxhub.store.codec import context_from, sealed_document
+from tests.support import a_context
 
 MOBILE = "+8613800138000"
 
@@ -46,6 +49,23 @@ def test_without_a_region_only_what_names_its_country_is_read_as_one() -> None:
     assert normal_form("phone", "10 01") == "1001"
 
 
+def test_a_number_with_too_many_zeros_is_the_same_once_it_was_read() -> None:
+    once = normal_form("phone", "++381 0033 email")
+    assert once == normal_form("phone", once) == "+3813336245"
+
+
+def test_a_sign_in_two_parts_with_something_unseen_between_them_is_that_sign() -> None:
+    assert normal_form("account", "C\u200b\u0301-17") == "\u0106-17"
+
+
+@pytest.mark.parametrize("type_", ["email", "account"])
+def test_whatever_is_a_normal_form_may_be_kept_and_is_read_again(type_: str) -> None:
+    written = Identifier(type=type_, value="\ufb03" * 80 + "@li.example")
+    context = a_context(identifiers=(written.but(value=normal_form(type_, written.value)),))
+    assert len(context.identifiers[0].value) > 240
+    assert context_from(sealed_document(context, None)[0]) == context
+
+
 @pytest.mark.parametrize("told", ["anonymous", "Unavailable", "sip:anonymous@anonymous.invalid", "restricted", "+"])
 def test_what_a_telephone_system_tells_without_a_number_is_no_number(told: str) -> None:
     with pytest.raises(NoNumber):
@@ -57,10 +77,12 @@ def test_what_a_telephone_system_tells_without_a_number_is_no_number(told: str) 
     [
         (" Li.Lei@Example.COM ", "li.lei@example.com"),
         ("mailto:li@example.com", "li@example.com"),
+        ("Mailto:MAILTO:li@example.com", "li@example.com"),
         ("ｌｉ＠ｅｘａｍｐｌｅ．ｃｏｍ", "li@example.com"),
         ("li@BÜCHER.example", "li@xn--bcher-kva.example"),
         ("李雷@例子.测试", "李雷@xn--fsqu00a.xn--0zwm56d"),
         ("li@example.com.", "li@example.com"),
+        ("li@例子。测试。", "li@xn--fsqu00a.xn--0zwm56d"),
     ],
 )
 def test_an_address_is_the_same_however_it_is_written(written: str, kept: str) -> None:

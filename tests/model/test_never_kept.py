@@ -83,6 +83,8 @@ def test_of_numbers_whose_check_digit_is_wrong_none_is_taken() -> None:
         "电话是010-56877587,010-56877158。",
         "my password is not working",
         "密码是多少?",
+        "password是什么",
+        "shopping 4711, spinning 123",
         "the pin is wrong",
         "for 4 people at 5:30 pm",
         "confirmation number 123456",
@@ -114,6 +116,12 @@ def test_what_is_something_else_stays(text: str) -> None:
         (f"{PAN} 12/27 123", f"{SHOWN} •••"),
         (f"{PAN}1227123", "•••• 7731"),
         (f"pay $500 with {PAN}", f"pay $500 with {SHOWN}"),
+        ("我的PIN是4711", "我的PIN是•••"),
+        ("卡的cvv是123，谢谢", "卡的cvv是•••，谢谢"),
+        ("短信otp：482913", "短信otp：•••"),
+        ("我的password是hunter2", "我的password是•••"),
+        ("CVV123", "CVV•••"),
+        ("user_pin=4711", "user_pin=•••"),
     ],
 )
 def test_secrets_leave_nothing(text: str, left: str) -> None:
@@ -137,6 +145,21 @@ def test_secrets_leave_nothing(text: str, left: str) -> None:
 def test_what_the_client_has_cleaned_loses_nothing_more_in_the_hub(text: str, once: str) -> None:
     assert cleaned(text).value == once
     assert cleaned(once).value == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "otp 482913pin: 471",
+        "cvv 123 4711pin 471",
+        f"password is 2222 222^LI/NA^2912101?;{PAN}=2912101?0",
+        "••• 1234242 ••• 12/29 otp 482913pin: 471密",
+    ],
+)
+def test_what_comes_to_light_only_after_something_else_went_goes_at_once(text: str) -> None:
+    once = cleaned(text)
+    assert once.findings
+    assert cleaned(once.value) == (once.value, ())
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,19 @@ from ctxhub.model.context import Context
 from ctxhub.model.customer import Assurance
 from ctxhub.model.event import Ref
 from ctxhub.store.codec import (
+    MOST_BYTES,
     context_from,
     digest,
     document_bytes,
+    emptied,
     event_bytes,
     event_digest,
     event_from,
     fingerprint,
+    is_sealed,
     packed,
     unpacked,
+    without_value,
 )
 from tests.model.machine import PROFILE
 from tests.model.scenes import held, returning
@@ -109,6 +113,40 @@ def test_what_is_not_whole_is_said_to_be_unreadable(damaged: bytes) -> None:
         unpacked(damaged)
     with pytest.raises(Unreadable, match="not whole"):
         unpacked(packed(b'{"customer_id":"c42"}')[:-2])
+
+
+def test_what_would_take_far_more_memory_than_anything_that_is_kept_is_not_inflated() -> None:
+    assert len(unpacked(packed(b" " * MOST_BYTES))) == MOST_BYTES
+    with pytest.raises(Unreadable, match="larger than anything"):
+        unpacked(packed(b" " * (MOST_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"",
+        b"2 chat",
+        b"x   " + packed(b'{"event_id":"e1","type":"x.y","at":"2026-11-22T12:00:00.000Z","data":{}}'),
+        b"2 \xff  " + packed(b'{"event_id":"e1","type":"x.y","at":"2026-11-22T12:00:00.000Z","data":{}}'),
+        b"2   " + packed(b"{"),
+        b"2   " + packed(b"[]"),
+        b"2   " + packed(b'{"event_id":"e1"}'),
+        b"2   " + packed(b'{"event_id":"e1","type":"x.y","at":"2026-11-22T12:00:00.000Z","data":[]}'),
+    ],
+    ids=["empty", "cut off", "no level", "no channel", "no JSON", "no object", "no event", "no data"],
+)
+def test_an_entry_that_is_not_whole_is_said_to_be_unreadable(entry: bytes) -> None:
+    with pytest.raises(Unreadable):
+        event_from(entry, 1)
+
+
+def test_nothing_is_made_of_an_entry_that_is_not_whole() -> None:
+    with pytest.raises(Unreadable):
+        without_value(b"2   " + packed(b'{"event_id":"e1"}'))
+    with pytest.raises(Unreadable):
+        emptied(b"2   " + packed(b'{"event_id":"e1"}'))
+    with pytest.raises(Unreadable):
+        is_sealed(b"2")
 
 
 def test_what_is_kept_is_smaller_than_what_is_said() -> None:
