@@ -214,7 +214,8 @@ class _Said(NamedTuple):
     @property
     def knows_who_had_it(self) -> bool:
         """Tell whether more than an agent's own word says who had the call last."""
-        return self.call.attested.held_last == self.call.course.held_last
+        last = self.call.course.held_last
+        return self.call.attested.held_last == last or (self.trusted and self.before.course.held_last != last)
 
 
 class _Report(NamedTuple):
@@ -296,6 +297,9 @@ def _held(report: _Report) -> Change:
         on_the_line = mine.but(routing="external", expires_at=None, lease_ends=None, wrap_up_since=None)
         is_heard = report.said.is_sure or report.said.trusted
         return Change(report.context.with_handoff(on_the_line) if is_heard else report.context, [])
+    first = _had_first(report, offer, agent_id) if offer is not None and report.said.is_sure else None
+    if offer is not None and first is not None:
+        return _taken_by_both(report, offer, first, agent_id)
     if offer is not None and (report.said.is_sure or offer.to.agent in (None, agent_id)):
         return _accepted(report.context, offer, agent_id, report.now)
     return _taken(report, agent_id) if report.said.is_sure and offer is None else Change(report.context, [])
@@ -305,15 +309,19 @@ def _answers(report: _Report, offer: Handoff | None) -> bool:
     """Tell whether a transfer that waited has been answered, perhaps by the very agent who gave the call away."""
     if offer is None:
         return False
-    given, held_at = report.before.given, report.course.held_at
-    since_then = held_at is not None and held_at >= offer.waiting_since and _is_told(report, offer)
+    given, held_at, transfer = report.before.given, report.course.held_at, _stood_for(report, offer)
+    since_then = held_at is not None and transfer is not None and held_at >= transfer.at
     return since_then or (given is not None and offer.to == _whither(given))
 
 
-def _is_told(report: _Report, offer: Handoff) -> bool:
-    """Tell whether an offer stands for a transfer that was reported."""
-    transfers = [mark for mark in report.marks if mark.verb == "transferred" and mark.at == offer.waiting_since]
-    return any(_whither(mark) == offer.to for mark in transfers)
+def _stood_for(report: _Report, offer: Handoff) -> Mark | None:
+    """Return the transfer, as it was reported, that an offer stands for, the first where it was passed on since."""
+    transfers = [mark for mark in report.marks if mark.verb == "transferred" and mark.at >= offer.waiting_since]
+    if not any(_whither(mark) == offer.to for mark in transfers):
+        return None
+    first = transfers[0]
+    is_that = min(first.at, offer.offered_at) == offer.waiting_since and first.at - offer.offered_at <= SKEW
+    return first if is_that else None
 
 
 def _of(context: Context, interaction_id: str, agent_id: str) -> Handoff | None:
@@ -374,15 +382,32 @@ def _given(report: _Report) -> Change:
     if given is None or to is None:
         return Change(report.context, [])
     waiting = _waiting(report.context, report.interaction_id)
-    caught_up = Change(report.context, []) if waiting is None or waiting.to == to else _caught_up(report)
+    may_be_taken = waiting is not None and (waiting.to != to or report.said.knows_who_had_it)
+    caught_up = _caught_up(report) if may_be_taken else Change(report.context, [])
     report = report._replace(context=caught_up.context)
     is_new = given != report.before.given or caught_up.events
-    if not is_new or _waiting(report.context, report.interaction_id):
-        return caught_up
-    made = _made(report, to, given.at.isoformat(), given.at).but(step=given.step, say=given.say)
-    here = handoffs.at_step(report.context, made.journey_id, given.step, report.now)
-    offered = handoffs.offered(here, made, report.interaction, report.now)
-    return Change(offered.context, [*caught_up.events, *offered.events])
+    if _waiting(report.context, report.interaction_id):
+        there = _passed_on(report, given, to)
+    elif is_new:
+        made = _made(report, to, given.at.isoformat(), given.at).but(step=given.step, say=given.say)
+        here = handoffs.at_step(report.context, made.journey_id, given.step, report.now)
+        there = handoffs.offered(here, made, report.interaction, report.now)
+    else:
+        there = Change(report.context, [])
+    return Change(there.context, [*caught_up.events, *there.events])
+
+
+def _passed_on(report: _Report, given: Mark, to: Target) -> Change:
+    """Let a transfer that nobody is known to have answered wait where the call went next, since when it did before.
+
+    An offer of the hub's own stays where that put it: the telephone system may have another name for the place.
+    """
+    offer = _waiting(report.context, report.interaction_id)
+    if offer is None or offer.to == to or _stood_for(report, offer) is None:
+        return Change(report.context, [])
+    here = handoffs.at_step(report.context, offer.journey_id, given.step, report.now)
+    again = offer.but(step=given.step, say=given.say)
+    return handoffs.passed_on(here, again, to, given.at.isoformat(), report.now)
 
 
 def _caught_up(report: _Report) -> Change:
@@ -390,15 +415,39 @@ def _caught_up(report: _Report) -> Change:
     offer, course = _waiting(report.context, report.interaction_id), report.course
     if offer is None or course.held_last is None or course.held_at is None:
         return Change(report.context, [])
+    first, transfer = _had_first(report, offer, course.held_last), _stood_for(report, offer)
+    if first is not None:
+        is_sure = report.said.call.attested.held_last == course.held_last
+        return _taken_by_both(report, offer, first, course.held_last if is_sure else None)
+    since = transfer.at if transfer else offer.waiting_since
     mine = [h for h in report.context.handoffs.values() if h.interaction_id == report.interaction_id]
     had = [handoff for handoff in mine if handoff.agent_id == course.held_last]
-    is_told = _is_told(report, offer)
     if not report.said.knows_who_had_it and offer.to.agent not in (None, course.held_last):
         return Change(report.context, [])
-    was_there_before = course.held_at < offer.waiting_since - (timedelta(0) if had or is_told else SKEW)
-    if was_there_before or (not is_told and any(handoff.has_floor for handoff in had)):
+    was_there_before = course.held_at < since - (timedelta(0) if had or transfer else SKEW)
+    if was_there_before or (transfer is None and any(handoff.has_floor for handoff in had)):
         return Change(report.context, [])
     return _accepted(report.context, offer, course.held_last, report.now)
+
+
+def _had_first(report: _Report, offer: Handoff, held_last: str) -> str | None:
+    """Return to whom a call was offered, where he has held it since and another after him."""
+    transfer = _stood_for(report, offer)
+    agent_id, since = (transfer.agent_id, transfer.at) if transfer else (offer.to.agent, offer.waiting_since)
+    # Whom the call was passed by has only his own word for it that he had it after all.
+    course = report.course if offer.to.agent == agent_id else report.said.call.attested
+    held = [leg for leg in course.legs if leg.agent_id == agent_id and leg.role == "holder" and leg.answered_at]
+    was_here = any(leg.ended_at is not None and leg.ended_at > since for leg in held)
+    return agent_id if was_here and agent_id != held_last else None
+
+
+def _taken_by_both(report: _Report, offer: Handoff, first: str, after: str | None) -> Change:
+    """Let an agent take what was offered to him, and then whoever held the call after, where that is sure."""
+    taken = _accepted(report.context, offer, first, report.now)
+    if after is None:
+        return taken
+    last = _taken(report._replace(context=taken.context), after)
+    return Change(last.context, [*taken.events, *last.events])
 
 
 def _missed(report: _Report) -> Change:

@@ -629,9 +629,25 @@ def _fallback(context: Context, handoff: Handoff, interaction: Interaction) -> T
 def _rerouted(context: Context, handoff: Handoff, fallback: Target, interaction: Interaction, now: datetime) -> Change:
     """Offer the same handoff to its fallback, once, with a new deadline."""
     deadline = None if handoff.fallback_routing == "external" else now + timedelta(seconds=handoff.expires_in)
-    rerouted = handoff.but(to=fallback, fallback=None, expires_at=deadline, routing=handoff.fallback_routing)
+    rerouted = handoff.but(fallback=None, expires_at=deadline, routing=handoff.fallback_routing)
+    return _offered_on(context, rerouted, fallback, interaction, "rerouted", now)
+
+
+def passed_on(context: Context, handoff: Handoff, to: Target, mark: str, now: datetime) -> Change:
+    """Offer the same handoff where a call was given next before anybody answered it: the place goes along."""
+    ends = "returned" if to.bot is not None and handoff.ends_parent else handoff.ends_parent
+    external = handoff.but(fallback=None, expires_at=None, routing="external", ends_parent=ends)
+    interaction = context.interaction(handoff.interaction_id)
+    return _offered_on(context, external, to, interaction, f"rerouted:{mark}", now)
+
+
+def _offered_on(
+    context: Context, handoff: Handoff, target: Target, interaction: Interaction, mark: str, now: datetime
+) -> Change:
+    """Offer the same handoff to somebody else; a bot takes it at once."""
+    rerouted = handoff.but(to=target)
     to = rerouted.to.model_dump(exclude_none=True)
-    event = _event(rerouted, interaction, "rerouted", "rerouted", now, to=to, from_queue=handoff.to.queue,
+    event = _event(rerouted, interaction, "rerouted", mark, now, to=to, from_queue=handoff.to.queue,
                    from_kind=handoff.to.kind)  # fmt: skip
     context = context.with_handoff(rerouted)
     if rerouted.to.bot is None:

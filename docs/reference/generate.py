@@ -48,7 +48,7 @@ OWN = {
     "handoff.accepted": "somebody took it, and the floor with it: `agent_id`, `bot` or `redeemed_by`; `waited` "
     "seconds; `hop`, with the facts in the receiver's sight (`carried`) and in the sender's (`had`)",
     "handoff.declined": "an agent passed; `state: offered` where it stays on offer",
-    "handoff.rerouted": "nobody took it: it goes to its fallback",
+    "handoff.rerouted": "nobody took it: it goes to its fallback, or where the telephone system gave the call next",
     "handoff.suggested": "it is suggested to `agent_id` until `until`, for `reasons`, alone where `exclusive`; "
     "`from_agent` had it before; `rings` counts who was asked; told to colleagues alone",
     "handoff.opened": "no agent is left to ask: the whole queue may take it; told to colleagues alone",

@@ -128,6 +128,27 @@ async def test_a_cold_transfer_to_a_queue_waits_there_until_somebody_answers(cal
     assert await call.states() == ["transferred", "accepted"]
 
 
+async def test_a_call_that_nobody_answered_waits_in_the_queue_it_was_given_to_next(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await an_answered_call(callers, switch)
+    await switch.note(call.ucid, "transferred", "bob", after=10)
+    await switch.note(call.ucid, "ended", "ann", after=11)
+    await switch.send()
+    [*_, offered] = [event["data"] for event in await call.timeline() if event["type"] == "handoff.offered"]
+    assert offered["to"] == {"agent": "bob"}
+    await switch.note(call.ucid, "ended", "bob", after=30)
+    await switch.note(call.ucid, "transferred", after=31, queue="second")
+    await switch.send()
+    listed = ok(await callers.supervisor.get("/v1/handoffs", queue="second"))["handoffs"]
+    [there] = [handoff for handoff in listed if handoff["customer_id"] == call.scene.customer_id]
+    assert there["handoff_id"] == offered["handoff_id"]
+    assert there["waiting_since"] == offered["waiting_since"]
+    await switch.tell(call.ucid, "answered", "cat", after=60)
+    assert await call.holder() == "cat"
+    assert await call.states() == ["transferred", "accepted"]
+
+
 async def test_the_desk_transfers_and_whoever_answers_takes_that_offer(callers: Callers, switch: Switch) -> None:
     call = await an_answered_call(callers, switch)
     offered = await call.offer({"queue": "second"}, note="wants the money back")

@@ -61,6 +61,11 @@ def say(verb: str, agent_id: str | None = None, after: float = 0, **more: Any) -
     return an_event(type_, at=NOON + SECOND * after, **about, **more, **({"ref": ref} if ref else {}))
 
 
+def own(verb: str, agent_id: str | None = None, after: float = 0, *marks: str, **more: Any) -> Event:
+    """A report under an agent's key."""
+    return say(verb, agent_id, after, **more).but(marks=[BY_AGENT, *marks])
+
+
 def course(context: Context) -> Course:
     """What the reports of a call come to."""
     return (an_interaction(context).call or NO_CALL).course
@@ -221,6 +226,97 @@ def test_who_gave_a_call_away_may_be_the_one_who_answers_it() -> None:
     assert holder(again) == "ann"
 
 
+UNANSWERED = (
+    say("answered", "ann", 1), say("transferred", "cat", 20), say("ended", "ann", 21), say("ended", "cat", 40),
+)  # fmt: skip
+
+
+def places(context: Context) -> list[tuple[str, dict[str, Any], str | None, float]]:
+    """What became of each handoff, where it went, who had it, and how many seconds after noon its wait began."""
+    return [
+        (one.state, one.to.model_dump(), one.agent_id, (one.waiting_since - NOON).total_seconds())
+        for one in context.handoffs.values()
+    ]
+
+
+def test_a_call_that_nobody_answered_waits_where_it_was_given_next_and_keeps_its_place() -> None:
+    there = told(waiting(), *UNANSWERED, say("transferred", None, 45, queue="second"))
+    assert places(there)[1:] == [("offered", {"queue": "second"}, None, 20)]
+    again = told(there, say("transferred", "dan", 80))
+    assert places(again)[1:] == [("offered", {"agent": "dan"}, None, 20)]
+    assert holder(told(again, say("answered", "dan", 90))) == "dan"
+
+
+def test_a_call_that_nobody_answered_goes_on_with_the_menu_it_was_given_back_to() -> None:
+    change = telling(told(waiting(), *UNANSWERED), say("transferred", None, 45, bot="menu", say="On."), tenant=TENANT)
+    assert places(change.context) == [
+        ("returned", {"queue": "cards"}, "ann", 0),
+        ("accepted", {"bot": "menu"}, None, 20),
+    ]
+    floor = an_interaction(change.context).holder
+    assert (floor.party, floor.id) == ("bot", "menu")
+    assert [event.type for event in change.events[1:]] == ["handoff.rerouted", "handoff.accepted", "handoff.returned"]
+    assert change.events[2].data["say"] == "On."
+
+
+def test_whoever_answered_before_a_call_was_passed_on_has_had_it_also_if_that_is_told_last() -> None:
+    passed = (*UNANSWERED, say("ended", "bob", 150), say("transferred", None, 145, queue="second"))
+    by_bob = [("accepted", {"queue": "second"}, "bob", 20), ("offered", {"queue": "second"}, None, 145)]
+    assert places(told(waiting(), *passed, say("answered", "bob", 60)))[1:] == by_bob
+    by_cat = [(state, to, agent and "cat", since) for state, to, agent, since in by_bob]
+    assert places(told(waiting(), *passed, say("answered", "cat", 25)))[1:] == by_cat
+    for late in (own("answered", "bob", 60), own("answered", "cat", 25)):
+        assert places(told(waiting(), *passed, late))[1:] == [("offered", {"queue": "second"}, None, 20)], (
+            "his own word"
+        )
+
+
+def test_a_call_given_on_by_whom_only_his_own_word_lets_in_waits_where_it_went() -> None:
+    by_bob = (say("alerting", "bob", 50), own("answered", "bob", 60))
+    there = told(waiting(), *UNANSWERED, *by_bob, say("transferred", None, 145, queue="second"))
+    assert places(there)[1:] == [("offered", {"queue": "second"}, None, 20)]
+    back = told(waiting(), *UNANSWERED, *by_bob, say("transferred", None, 145, bot="menu"))
+    assert (an_interaction(back).holder.party, places(back)[1][:2]) == ("bot", ("accepted", {"bot": "menu"}))
+    assert [one.agent_id for one in (*there.handoffs.values(), *back.handoffs.values())] == ["ann", None] * 2
+
+
+def test_who_is_said_to_have_answered_by_whoever_has_the_floor_has_had_the_call() -> None:
+    left = told(waiting(), *UNANSWERED, say("ended", "bob", 150))
+    assert an_interaction(left).is_open
+    over = told(left, own("answered", "bob", 60, BY_HOLDER))
+    assert places(over)[1:] == [("accepted", {"agent": "cat"}, "bob", 20)]
+    assert not an_interaction(over).is_open
+    assert an_interaction(told(left, own("answered", "bob", 60))).is_open
+
+
+def test_to_whom_a_call_was_given_has_had_it_also_if_another_says_that_he_had_it_after() -> None:
+    given = told(waiting(), say("answered", "ann", 1), say("transferred", "cat", 20), say("ended", "ann", 21))
+    left = told(given, own("consulted", "bob", 40), own("answered", "bob", 50), say("ended", "cat", 70))
+    by_both = told(left, say("answered", "cat", 30))
+    assert places(by_both)[1:] == [
+        ("transferred", {"agent": "cat"}, "cat", 20),
+        ("accepted", {"agent": "bob"}, "bob", 30),
+    ]
+    there = told(left, say("transferred", None, 80, queue="second"), say("answered", "cat", 30))
+    assert places(there)[1:] == [
+        ("accepted", {"queue": "second"}, "cat", 20),
+        ("offered", {"queue": "second"}, None, 80),
+    ]
+    over = told(left, say("ended", "bob", 90), say("answered", "cat", 30))
+    assert [agent for _, _, agent, _ in places(over)][:2] == ["ann", "cat"]
+    assert not an_interaction(over).is_open
+
+
+def test_to_whom_a_call_was_given_and_who_was_left_with_it_have_both_had_it() -> None:
+    given = told(waiting(), say("answered", "ann", 1), say("transferred", "cat", 20), say("ended", "ann", 21))
+    left = told(given, say("consulted", "bob", 40), say("answered", "bob", 50), say("ended", "cat", 70))
+    there = told(left, say("transferred", None, 90, queue="second"), say("ended", "bob", 91))
+    known = told(there, say("answered", "cat", 30))
+    assert [(state, agent) for state, _, agent, _ in places(known)] == [
+        ("transferred", "ann"), ("transferred", "cat"), ("accepted", "bob"), ("offered", None),
+    ]  # fmt: skip
+
+
 def test_whoever_talks_after_a_long_silence_has_the_floor_and_does_not_wrap_up() -> None:
     silent = at_last(told(waiting(), say("answered", "ann", 1)), 5 * HOUR)
     assert an_interaction(silent).ended_by == "silence"
@@ -255,11 +351,6 @@ def test_an_answer_told_after_the_end_still_lets_its_agent_wrap_up() -> None:
     assert (left.state, late.state, late.agent_id) == ("left", "accepted", "ann")
     assert late.wrap_up_since is not None
     assert not an_interaction(known).is_open
-
-
-def own(verb: str, agent_id: str | None = None, after: float = 0, *marks: str, **more: Any) -> Event:
-    """A report under an agent's key."""
-    return say(verb, agent_id, after, **more).but(marks=[BY_AGENT, *marks])
 
 
 def test_who_only_says_himself_that_he_holds_a_call_gets_no_floor_by_that() -> None:
