@@ -79,6 +79,8 @@ def _wraps_up_for_ever(handoff: Any, now: Any) -> Any:
     return handoff.but(wrap_up_since=now)
 
 
+#: Found only where the telephone system gives on what nobody answers.
+PASSED_ON = "what nobody answered stays where it was given first"
 FAULTS: dict[str, Fault] = {
     "reports are followed as they arrive": (Call, "noted", _by_arrival),
     "whoever is consulted or listens takes the floor": (calls._Following, "_take_part", _holds_at_once),
@@ -87,6 +89,7 @@ FAULTS: dict[str, Fault] = {
     "a call that seems to be over is never taken up again": (calling, "_going_on", _nothing),
     "the floor stays with whoever came first": (calling, "_held", _nothing),
     "a transfer is forgotten": (calling, "_given", _nothing),
+    PASSED_ON: (calling, "_passed_on", lambda report, given, to: Change(report.context, [])),
     "who has had the call for a moment is forgotten": (calling, "_missed", _nothing),
     "who has held a call that is over is forgotten": (calling, "_served", _nothing),
     "the end of a call is forgotten": (calling, "_over", _nothing),

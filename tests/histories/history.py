@@ -36,16 +36,20 @@ class Arrival(NamedTuple):
     unnamed: bool
 
 
-def play(seed: int) -> set[str]:
-    """Play one history, and see that it is as it must be; return the kinds of what happened in it."""
-    return History(seed).play()
+def play(seed: int, passes_on: bool = False) -> set[str]:
+    """Play one history, and see that it is as it must be; return the kinds of what happened in it.
+
+    Where the telephone system `passes_on` what nobody answers, a seed is another history.
+    """
+    return History(seed, passes_on).play()
 
 
 class History:
     """One history: its calls, its world, and what happens beside the calls."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, passes_on: bool = False) -> None:
         self.random = random.Random(seed)
+        self.passes_on = passes_on
         self.kinds: set[str] = set()
         self.identity = self.random.choices(
             ["known", "moves", "another", "merged", "parted"], weights=[56, 14, 10, 12, 8]
@@ -77,6 +81,7 @@ class History:
             "brief": between[0],
             "longest": between[1],
             "legs_have_names": self._says(0.3, "legs with names of their own"),
+            "passes_on": self.passes_on,
         }
         lines = [a_call(self.random, self.random.random() < 0.65, waits=self.random.random() < 0.85, **more)]
         if self._says(0.2, "a family's line, two calls at once"):

@@ -58,7 +58,7 @@ class Line:
     `waits` says that it begins in a queue where the hub knows it. `apart` is by how many seconds the desk's clock is
     ahead of the telephone system's. `brief` and `longest` are the shortest and the longest time between
     two happenings, in seconds. `legs_have_names`
-    of their own, whoever is consulted.
+    of their own, whoever is consulted. `passes_on` says that the telephone system gives on what nobody answers.
     """
 
     random: random.Random
@@ -69,6 +69,7 @@ class Line:
     brief: int = 1
     longest: int = 40
     legs_have_names: bool = False
+    passes_on: bool = False
     now: datetime = NOON
     holder: str | None = None
     bot: bool = False
@@ -84,6 +85,9 @@ class Line:
 
     def happen(self) -> None:
         """Let something happen that can happen now."""
+        if self.passes_on and self._waits_there() and self.random.random() < 0.5:
+            self.pass_on()
+            return
         deeds = [self.answer] * 4 + [self.give_up] if self.ringing else [self.ring] * 4 + [self.pick_up] * 2
         if self.holder is not None:
             deeds = [self.answer] * 4 + [self.give_up] if self.ringing else [self.consult] * 4
@@ -249,6 +253,26 @@ class Line:
             self._goes(self.holder)
             self.due = "second"
             self.kinds.add("to a second queue")
+
+    def _waits_there(self) -> bool:
+        return self.holder is None and not self.bot and self.due is not None
+
+    def pass_on(self) -> None:
+        """The telephone system gives on what nobody answered where it was given: to a queue, an agent or the menu."""
+        for agent in list(self.ringing):
+            del self.ringing[agent]
+            self.say("ended", agent)
+        to = self.random.choice(["second", "third", "menu", self._free() or "second"])
+        if to == "menu":
+            self.say("transferred", bot="menu", step="payout", say="Let us go on.")
+            self.bot = True
+        elif to in AGENTS:
+            self.say("transferred", to)
+            self.ringing[to] = "holder"
+        else:
+            self.say("transferred", queue=to)
+        self.due = to
+        self.kinds.add("passed on before an answer")
 
     def give_to_bot(self) -> None:
         """The holder gives the customer back to the menu."""

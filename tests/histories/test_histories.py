@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.histories import history
-from tests.histories.faults import FAULTS
+from tests.histories.faults import FAULTS, PASSED_ON
 from tests.histories.history import play
 
 COUNT = int(os.environ.get("CTXHUB_HISTORIES", "500"))
@@ -45,6 +45,16 @@ def test_whatever_is_told_and_however_nobody_wrong_holds_no_place_is_lost_and_ea
     assert COUNT < 500 or seen >= KINDS
 
 
+def test_what_nobody_answers_and_the_telephone_system_gives_on_waits_where_that_went() -> None:
+    seen: set[str] = set()
+    for seed in range(FIRST, FIRST + COUNT // 2):
+        try:
+            seen |= play(seed, passes_on=True)
+        except AssertionError as fault:
+            raise AssertionError(f"history {seed}, passed on: {fault}") from fault
+    assert COUNT < 500 or "passed on before an answer" in seen
+
+
 @pytest.fixture
 def calls_anew() -> Iterator[None]:
     """Begin calls anew with the rules as they are now, and again when they are as they were."""
@@ -58,13 +68,14 @@ def calls_anew() -> Iterator[None]:
 def test_a_fault_put_in_on_purpose_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*FAULTS[fault])
     first = FROM.get(fault, 0)
-    assert any(_finds_something(seed) for seed in range(first, first + ENOUGH))
+    passes_on = fault == PASSED_ON
+    assert any(_finds_something(seed, passes_on) for seed in range(first, first + ENOUGH))
 
 
-def _finds_something(seed: int) -> bool:
+def _finds_something(seed: int, passes_on: bool) -> bool:
     """Tell whether a history does not go as it must; whatever goes wrong in it is a finding."""
     try:
-        play(seed)
+        play(seed, passes_on)
     except Exception:
         return True
     return False
