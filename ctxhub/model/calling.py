@@ -315,7 +315,10 @@ def _answers(report: _Report, offer: Handoff | None) -> bool:
 
 
 def _stood_for(report: _Report, offer: Handoff) -> Mark | None:
-    """Return the transfer, as it was reported, that an offer stands for, the first where it was passed on since."""
+    """Return the transfer, as it was reported, that an offer stands for, the first where it was passed on since.
+
+    The offer waits since then, or since that was told by a clock ahead of the hub's.
+    """
     transfers = [mark for mark in report.marks if mark.verb == "transferred" and mark.at >= offer.waiting_since]
     if not any(_whither(mark) == offer.to for mark in transfers):
         return None
@@ -398,7 +401,7 @@ def _given(report: _Report) -> Change:
 
 
 def _passed_on(report: _Report, given: Mark, to: Target) -> Change:
-    """Let a transfer that nobody is known to have answered wait where the call went next, since when it did before.
+    """Let a transfer that nobody is known to have answered wait where the call went next; the place goes along.
 
     An offer of the hub's own stays where that put it: the telephone system may have another name for the place.
     """

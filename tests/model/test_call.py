@@ -245,6 +245,10 @@ def test_a_call_that_nobody_answered_waits_where_it_was_given_next_and_keeps_its
     again = told(there, say("transferred", "dan", 80))
     assert places(again)[1:] == [("offered", {"agent": "dan"}, None, 20)]
     assert holder(told(again, say("answered", "dan", 90))) == "dan"
+    ahead = waiting()
+    for report in (*UNANSWERED, say("transferred", None, 45, queue="second")):
+        ahead = telling(ahead, report, now=report.at - 5 * SECOND, tenant=TENANT).context
+    assert places(ahead)[1:] == [("offered", {"queue": "second"}, None, 15)]
 
 
 def test_a_call_that_nobody_answered_goes_on_with_the_menu_it_was_given_back_to() -> None:
