@@ -17,7 +17,7 @@ from ctxhub.settings import describe_settings
 from ctxhub.store.keys import TABLE
 from tests.docs.reading import ROOT, anchors, blocks, links, pages
 
-PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
 TENANT_FILES = ROOT / "docs" / "reference" / "tenant-files.md"
 
 #: Words of the glossary's last column that would mean, in a public name, the thing that has another word here.
