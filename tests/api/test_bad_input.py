@@ -241,7 +241,7 @@ async def test_an_event_with_a_wrong_field_names_it(untouched: Untouched, type_:
         ({"type": "card", "value": "4111"}, "a card's value is its whole number"),
         ({"type": "email", "value": "call me"}, "this is no e-mail address"),
         ({"type": "account", "value": "a\n1"}, "control characters are not allowed"),
-        ({"type": "account", "value": "a" * 10_240}, "String should have at most 128 characters"),
+        ({"type": "account", "value": "a" * 10_240}, "String should have at most 256 characters"),
     ],
 )
 async def test_an_identifier_that_is_none_is_named_where_it_stands_and_in_plain_words(
