@@ -96,15 +96,16 @@ _LONGEST_ID = 64
 
 
 class Noted(Response):
-    """An answer that may go out again to the same caller's same request: then its line of the trail is kept with it."""
+    """An answer that may go out again to the same caller's same request: its line of the trail is kept with it."""
 
     line: Line | None = None
-    is_repeated = False
     looked: tuple[str, str] | None = None  # the agent who looks, and at whom, by his pseudonym
 
 
 async def note(hub: Hub, request: Request, caller: Principal | None, response: Response) -> None:
     """Note an answer before it goes out; `Unavailable` where that can't be done: then it must not go out."""
+    if getattr(request.state, "is_noted", False):
+        return
     if isinstance(response, Noted) and response.line is not None and caller is not None:
         if response.looked is not None:
             await hub.access.watch(caller.tenant, *response.looked)
@@ -123,8 +124,7 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         looked = line["agent_id"], line["customer"]
         await hub.access.watch(caller.tenant, *looked)
     if isinstance(response, Noted):
-        response.line, response.looked = Line.of(line) if response.is_repeated else None, looked
-        response.is_repeated = True
+        response.line, response.looked = Line.of(line), looked
     await hub.audit.note(caller.tenant, text_with(line))
 
 

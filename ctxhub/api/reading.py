@@ -7,9 +7,9 @@ what is left out is to check, to cut and to write once more what is the same as 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from fastapi import Response
 from pydantic import TypeAdapter
@@ -18,9 +18,11 @@ from ctxhub.api.audited import Noted
 from ctxhub.api.calls import JSON, JsonRequest, caller_of, checked, header, hub_of, refuse_unless, who_of
 from ctxhub.api.contexts import ContextQuery, is_held
 from ctxhub.hub.contexts import Shown
+from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
+from ctxhub.model.audit import Line
 from ctxhub.model.disclosure import Reader
-from ctxhub.store.contexts import Who
+from ctxhub.store.contexts import Noting, Who
 
 _QUERY = TypeAdapter(ContextQuery)
 _REMEMBERED = 4096
@@ -28,13 +30,15 @@ _REMEMBERED = 4096
 Asked = tuple[str, str, str, str, bytes]
 
 
-class _Wanted(NamedTuple):
-    """What a request turned out to want: for whom, of whom, as which reader, and how much."""
+@dataclass(slots=True)
+class _Wanted:
+    """What a request turned out to want: for whom, of whom, as which reader, how much; and what it was shown last."""
 
     caller: Principal
     who: Who
     reader: Reader
     query: ContextQuery
+    last: ReferenceType[Shown] | None = None
 
 
 class _Answers:
@@ -73,18 +77,47 @@ class Reads:
         wanted = self._wanted.get(asked)
         if wanted is None or (wanted.caller is not caller and wanted.caller != caller):
             wanted = self._found_out(asked, caller, request)
-        query = wanted.query
-        shown = await hub_of(request).contexts.read(wanted.who, wanted.reader, query.events, query.min_version)
+        held = header(scope, b"if-none-match")
+        line = self._line(asked, wanted, held)
+        shown = await self._again(hub_of(request), wanted, held, line) if line is not None else None
+        request.state.is_noted = shown is not None
+        if shown is None:
+            query = wanted.query
+            shown = await hub_of(request).contexts.read(wanted.who, wanted.reader, query.events, query.min_version)
+        if wanted.last is None or wanted.last() is not shown:
+            wanted.last = ref(shown)
         answers = self._answers.get(shown)
         if answers is None:
             answers = self._answers[shown] = {}
         answer = answers.get(asked)
         if answer is None:
             answer = answers[asked] = _Answers(shown)
-        held = header(scope, b"if-none-match")
+            if line is not None and request.state.is_noted:
+                answer.whole.line = line._replace(version=shown.version)
         if held and not shown.lapsed and (held == answer.etag or is_held(request, shown.version)):
             return answer.unchanged
         return answer.whole
+
+    def _line(self, asked: Asked, wanted: _Wanted, held: str) -> Line | None:
+        """Return how it is noted that the same is answered as last time; None where that is not known beforehand.
+
+        How often an agent looks is watched besides, and who knows of a version may have to be refused.
+        """
+        last = wanted.last() if wanted.last is not None else None
+        before = self._answers.get(last, {}).get(asked) if last is not None else None
+        if last is None or before is None or last.lapsed or wanted.query.min_version is not None:
+            return None
+        if wanted.caller.role == "agent" or (held and held != before.etag):
+            return None
+        return (before.unchanged if held else before.whole).line
+
+    async def _again(self, hub: Hub, wanted: _Wanted, held: str, line: Line) -> Shown | None:
+        """Read what was read before, and note it in the same step; None where that can't be done."""
+        stream, last = hub.audit.stream(wanted.who.tenant), wanted.last() if wanted.last is not None else None
+        if stream is None or last is None:
+            return None
+        noting = Noting(stream, *line.around(hub.ways.clock()), line.version if held else None)
+        return await hub.contexts.again(wanted.who, wanted.reader, wanted.query.events, last, noting)
 
     def _found_out(self, asked: Asked, caller: Principal, request: JsonRequest) -> _Wanted:
         """Find out what a request wants, and keep it; the one kept longest ago makes room."""

@@ -96,6 +96,12 @@ class Audit:
         """Return by what a customer goes in the trail: the same always, and nobody's name."""
         return self._pseudonym(tenant, customer_id)
 
+    def stream(self, tenant: str) -> str | None:
+        """Return where a script may note that a tenant's customer is read; None where only `note` does it."""
+        found = self._notes.stream(tenant) if self.on else None
+        self._noted = self._noted or found is not None
+        return found
+
     async def note(self, tenant: str, text: bytes) -> None:
         """Note the text of an entry; `Unavailable` where it can't be, and then what it tells of must not be shown."""
         if not self.on:

@@ -20,7 +20,7 @@ from ctxhub.model.disclosure import Reader, Sight, sight
 from ctxhub.model.lapsing import lapse, next_due, with_activity
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.view import context_view
-from ctxhub.store.contexts import Loaded, Who
+from ctxhub.store.contexts import Loaded, Noting, Who
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
@@ -104,6 +104,28 @@ class Contexts:
         except Forbidden as refusal:
             reader = await self._access.granted(who, reader, refusal)
             seen = self._view(who, reader, loaded, context, now)
+        return await self._shown(who, reader, loaded, context, seen, events)
+
+    async def again(self, who: Who, reader: Reader, events: int, shown: Shown, noting: Noting) -> Shown | None:
+        """Return the context as `read` does, noted in the same step; None where neither was done.
+
+        It is done while of what the reader was `shown` last nothing but events can be another.
+        """
+        now, before = self._changes.clock(), self._answered.get((who, reader))
+        if before is None or before.shown is not shown or before.events != events:
+            return None
+        commit, tenant = before.loaded.commit, self._tenants.of(who.tenant)
+        if not _holds(before.seen, commit, tenant, now):
+            return None
+        loaded = await self._changes.contexts.again(who, events, commit, noting)
+        if loaded is None or loaded is before.loaded or loaded.context is None:
+            return before.shown if loaded is not None else None
+        return await self._shown(who, reader, loaded, loaded.context, before.seen, events)
+
+    async def _shown(
+        self, who: Who, reader: Reader, loaded: Loaded, context: Context, seen: _Seen, events: int
+    ) -> Shown:
+        """Return what a view and the newest events come to, and keep it where they alone tell it."""
         told = await self._timelines.recent(who, context, loaded.recent, events)
         head = {"version": loaded.version, "document_version": loaded.document_version}
         json = orjson.dumps(head | {"recent": in_sight(seen.sight, told)})[:-1] + b"," + seen.json[1:]

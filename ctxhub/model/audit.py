@@ -105,21 +105,28 @@ def text_with(said: Mapping[str, Any]) -> bytes:
 
 
 class Line(NamedTuple):
-    """The text of an entry that is noted again and again: what stands before its instant, and what behind."""
+    """The text of an entry that is noted again and again: what stands before its instant, up to its version, behind."""
 
     before: bytes
+    between: bytes
+    version: int
     after: bytes
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Line:
-        """Return the line of an entry's parts, given by their names; their instant is left out."""
+        """Return the line of an entry's parts, given by their names, a version among them."""
         at = b'"at":"' + rfc3339(said["at"]).encode() + b'"'
-        before, _, after = text_with(said).partition(at)
-        return cls(before + b'"at":"', b'"' + after)
+        before, _, rest = text_with(said).partition(at)
+        between, _, after = rest.rpartition(b'"version":%d' % said["version"])
+        return cls(before + b'"at":"', b'"' + between + b'"version":', said["version"], after)
 
     def text(self, at: datetime) -> bytes:
         """Return the text with an instant."""
-        return b"%b%b%b" % (self.before, rfc3339(at).encode(), self.after)
+        return b"%b%b%b%d%b" % (self.before, rfc3339(at).encode(), self.between, self.version, self.after)
+
+    def around(self, at: datetime) -> tuple[bytes, bytes]:
+        """Return what stands before the version and what behind, with an instant."""
+        return b"%b%b%b" % (self.before, rfc3339(at).encode(), self.between), self.after
 
 
 def chained(key: bytes, head: Head, texts: Iterable[bytes]) -> list[Linked]:

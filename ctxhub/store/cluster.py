@@ -43,6 +43,7 @@ class Clustered(Lookout):
     """The fleet of a cluster: every server that takes writes, each for its slots."""
 
     only = None
+    holds_all = False
 
     def __init__(self, address: Address, patience: Patience) -> None:
         super().__init__(_EVERY, _LEAST)

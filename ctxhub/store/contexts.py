@@ -23,7 +23,9 @@ from ctxhub.errors import (
     Merged,
     Moved,
     NotTheHolder,
+    OutcomeUnknown,
     StaleFence,
+    Unavailable,
     Unreadable,
 )
 from ctxhub.model.context import Context
@@ -128,6 +130,15 @@ class Appended(NamedTuple):
     fence: str
     delivered: bool
     level: int
+
+
+class Noting(NamedTuple):
+    """How a reading is noted in the same step: in which stream, the line around the version, and which must stand."""
+
+    stream: str
+    before: bytes
+    after: bytes
+    version: int | None
 
 
 class Outcome(NamedTuple):
@@ -262,34 +273,53 @@ class Contexts:
             self._parsed.pop(who, None)
             nobody: Loaded = Loaded(None, 0, 0, "", {}, [], [None] * len(event_ids), None, has_lapsed=True)
             return nobody
-        version, data_key = int(head[b"version"]), head.get(b"key", b"").decode()
-        opener = self.opener(who, data_key)
-        if before is not None and before.loaded.data_key != data_key:
-            before = None
-        loaded = Loaded(
-            self._context(who, commit, kept, cached, opener),
-            version,
-            int(head[b"document_version"]),
-            commit,
-            activities(head),
-            _newest(version - len(newest) + 1, newest, before, opener),
-            [_seen(text) for text in seen] or [None] * len(event_ids),
-            _record(record, operation),
-            head.get(b"born", b"").decode(),
-            instant(head[b"last"]) if b"last" in head else None,
-            data_key,
-            state=state,
-        )
-        if newest and plain:
-            self._reply(who, _Reply(flat, newest, loaded))
+        context = self._context(who, commit, kept, cached, self.opener(who, head.get(b"key", b"").decode()))
+        if plain:
+            return self._read(who, flat, newest, context, before)
+        loaded = _loaded(head, context)
+        events = self._events(who, loaded, newest, before)
+        known = [_seen(text) for text in seen] or [None] * len(event_ids)
+        return loaded._replace(recent=events, seen=known, record=_record(record, operation))
+
+    def _read(
+        self, who: Who, flat: list[bytes], newest: list[bytes], context: Context, before: _Reply | None
+    ) -> Loaded:
+        """Return what Redis says of a customer's context, and keep it; what was kept longest ago makes room."""
+        loaded = _loaded(dict(zip(flat[::2], flat[1::2], strict=True)), context)
+        loaded = loaded._replace(recent=self._events(who, loaded, newest, before))
+        if newest:
+            self._replies[who] = _Reply(flat, newest, loaded)
+            self._replies.move_to_end(who)
+            while len(self._replies) > _REPLIES:
+                self._replies.popitem(last=False)
         return loaded
 
-    def _reply(self, who: Who, reply: _Reply) -> None:
-        """Keep what Redis said; the one kept longest ago makes room."""
-        self._replies[who] = reply
-        self._replies.move_to_end(who)
-        while len(self._replies) > _REPLIES:
-            self._replies.popitem(last=False)
+    async def again(self, who: Who, recent: int, commit: str, noting: Noting) -> Loaded | None:
+        """Read the context of a customer whose document is known, and note it in the same step.
+
+        None where the document is another one, or not at hand, and then nothing is noted.
+        """
+        keys, cached = self.keys(who), self._parsed.get(who)
+        if cached is None or cached[0] != commit:
+            return None
+        version = "" if noting.version is None else noting.version
+        names = [keys.context, keys.document, keys.timeline, noting.stream]
+        try:
+            found = await self._server.run("load_noted", names, [commit, recent, noting.before, noting.after, version])
+        except OutcomeUnknown as error:
+            raise Unavailable(f"what would be shown may not be noted: {error.detail}", retry_after=1) from error
+        if found is None:
+            return None
+        flat, newest = found
+        before = self._replies.get(who)
+        if before is not None and flat == before.head and newest == before.entries:
+            return before.loaded
+        return self._read(who, flat, newest, cached[1], before)
+
+    def _events(self, who: Who, loaded: Loaded, newest: list[bytes], before: _Reply | None) -> list[dict[str, Any]]:
+        """Return the newest events from their entries."""
+        known = before if before is not None and before.loaded.data_key == loaded.data_key else None
+        return _newest(loaded.version - len(newest) + 1, newest, known, self.opener(who, loaded.data_key))
 
     def opener(self, who: Who, data_key: str) -> Opener | None:
         """Return what opens the values of a customer who has this data key; it is unwrapped once while it is used."""
@@ -542,6 +572,24 @@ async def pause(attempt: int) -> None:
 def _events(entries_: Sequence[bytes], first: int, opener: Opener | None) -> list[dict[str, Any]]:
     """Read entries of a timeline; they have no gaps, so that the first one's version tells all."""
     return [event_from(entry, version, opener) for version, entry in enumerate(entries_, first)]
+
+
+def _loaded(head: dict[bytes, bytes], context: Context) -> Loaded:
+    """Return a context with what stands beside it, without events."""
+    return Loaded(
+        context,
+        int(head[b"version"]),
+        int(head[b"document_version"]),
+        head[b"commit"].decode(),
+        activities(head),
+        [],
+        [],
+        None,
+        head.get(b"born", b"").decode(),
+        instant(head[b"last"]) if b"last" in head else None,
+        head.get(b"key", b"").decode(),
+        state=head[b"state"].decode(),
+    )
 
 
 def _newest(first: int, entries: list[bytes], before: _Reply | None, opener: Opener | None) -> list[dict[str, Any]]:

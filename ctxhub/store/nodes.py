@@ -92,6 +92,8 @@ class Fleet(Protocol):
     """The servers that keep the data, as far as is known now."""
 
     version: int
+    #: Whether one server holds all keys, whichever it is just now.
+    holds_all: bool
 
     @property
     def only(self) -> Node | None:
@@ -123,6 +125,7 @@ class Alone:
     """The fleet of one server, which has no other."""
 
     version = 0
+    holds_all = True
 
     def __init__(self, address: Address, patience: Patience) -> None:
         self.only = self._node = Node(address.url, patience)

@@ -45,7 +45,7 @@ _UNTOLD: AbstractContextManager[object] = nullcontext()
 _LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 _NO_ANSWERS = (*_LOGIN, *_NOT_NOW, *_AWAY, exceptions.ResponseError)
 SCRIPTS = (
-    "load", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
+    "load", "load_noted", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
     "lease", "advance", "copy", "keep_on", "release", "restore", "put_back", "rewrap",
     "doom", "erase", "leave_feed", "blank", "chain", "let_go_trail", "lend", "return_number", "announce",
     "swap", "touch", "queue_delivery", "settle_delivery", "redrive_delivery", "leave_deliveries",
@@ -121,6 +121,11 @@ class Server:
         self._trips[name].inc()
         with self._span("EVALSHA", name):
             return (await self._answers([("EVALSHA", self._shas[name], len(keys), *keys, *args)], writes))[0]
+
+    @property
+    def is_one(self) -> bool:
+        """Tell whether all keys are on one server, so that a script may use any of them together."""
+        return self._fleet.holds_all
 
     async def run_many(
         self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]], writes: bool = True

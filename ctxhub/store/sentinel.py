@@ -27,6 +27,7 @@ class Watched(Lookout):
     """The fleet of one server that takes writes, and of those that may take its place."""
 
     only = None
+    holds_all = True
 
     def __init__(self, address: Address, patience: Patience) -> None:
         super().__init__(_EVERY, _LEAST)

@@ -65,6 +65,10 @@ class Notes:
         await self._server.pipeline(*commands, writes=True)
         self._known |= by_tenant.keys()
 
+    def stream(self, tenant: str) -> str | None:
+        """Return where scripts may note, of a tenant of whom it is known that anything is noted; None in a cluster."""
+        return self._server.keys.audit(tenant).new if self._server.is_one and tenant in self._known else None
+
     async def tenants(self) -> list[str]:
         """Return the tenants of whom anything was ever noted."""
         return sorted(name.decode() for name in await self._server.call("SMEMBERS", self._server.keys.audited))

@@ -93,6 +93,25 @@ async def test_each_of_many_same_reads_leaves_its_own_line(callers: Callers) -> 
     assert len({line["at"] for line in found}) > 9
 
 
+async def test_what_is_read_between_messages_is_noted_at_its_version_and_by_what_was_answered(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    path, query, tag = f"{scene.base}/context", {"interaction_id": scene.interaction_id}, ""
+    read: list[tuple[int, bool]] = []
+    for turn in range(6):
+        if turn % 3 == 0:
+            await scene.tell(scene.event("message.received", {"text": f"hello {turn}"}))
+        for holds in (turn > 0, True, False):
+            sent = {"If-None-Match": tag} if holds else {}
+            answer = await callers.adapter.get(path, sent, **query)
+            assert answer.status_code == (304 if holds and answer.headers["etag"] == tag else 200)
+            tag = answer.headers["etag"]
+            read.append((int(tag.strip('"')), answer.status_code == 200))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    assert [(line["version"], line.get("level") == 2) for line in found] == read
+    assert len({version for version, _ in read}) == 2
+    assert {len(line["source"]) > 0 for line in found} == {True}
+
+
 async def test_a_rise_of_assurance_leaves_a_line_and_a_message_does_not(callers: Callers) -> None:
     scene = await known(callers.adapter, level=1)
     await scene.tell(scene.event("message.received", {"text": "hello"}))

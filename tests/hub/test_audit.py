@@ -187,6 +187,19 @@ async def test_a_server_that_does_not_answer_refuses_what_can_not_be_noted(
     assert [each.entry.version for each in await audit.find(ACME, Wanted())] == [2]
 
 
+async def test_a_script_may_note_where_the_tenant_is_known_to_have_a_trail_on_the_same_server(
+    audit: Audit, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert audit.stream(ACME) is None
+    await audit.note(ACME, a_text(clock, 1))
+    assert audit.stream(ACME) == audit._notes._server.keys.audit(ACME).new
+    audit.on = False
+    assert audit.stream(ACME) is None
+    audit.on = True
+    monkeypatch.setattr(audit._notes._server._fleet, "holds_all", False)
+    assert audit.stream(ACME) is None
+
+
 async def test_a_trail_that_is_off_notes_nothing(server: Server, trail: Trail, clock: Clock) -> None:
     audit = Audit(Notes(server), trail, KEY, clock, KEPT, on=False)
     await audit.note(ACME, a_text(clock, 1))

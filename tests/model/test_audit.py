@@ -169,6 +169,8 @@ def test_a_line_is_the_entry_s_text_with_any_instant() -> None:
     line = Line.of(said)
     for at in (said["at"], NOON):
         assert line.text(at) == text_with(said | {"at": at})
+        before, after = line._replace(version=77).around(at)
+        assert before + b"77" + after == text_with(said | {"at": at, "version": 77})
 
 
 def test_the_names_in_an_answer_are_told_apart_by_how_they_were_shown() -> None:

@@ -22,7 +22,7 @@ from ctxhub.errors import (
 from ctxhub.model.context import Hold
 from ctxhub.model.customer import Assurance
 from ctxhub.store.codec import packed
-from ctxhub.store.contexts import Contexts, NotOpen, Operation, Plan, Who
+from ctxhub.store.contexts import Contexts, Noting, NotOpen, Operation, Plan, Who
 from ctxhub.store.indexes import millis
 from ctxhub.store.redis import Server
 from tests.model.scenes import held, offered
@@ -106,6 +106,40 @@ class TestLoading:
             assert await kept.wherever(WHO, 3) is same
             change()
             assert await kept.wherever(WHO, 3) is not same
+
+    async def test_what_is_read_again_is_noted_in_the_same_step(self, kept: Contexts, redis: Redis) -> None:
+        commit = (await born(kept, "e1", "e2")).commit
+        noting = Noting("ctxhub:{00}:read", b"version ", b" was read", None)
+        before = await kept.load(WHO, 5)
+        assert await kept.again(WHO, 5, commit, noting) is before
+        await kept.append(WHO, [an_append("e3")], NOON)
+        after_ = await kept.again(WHO, 5, commit, noting)
+        assert after_ is not None
+        assert [event["event_id"] for event in after_.recent] == ["e1", "e2", "e3"]
+        assert await kept.load(WHO, 5) is after_
+        assert await kept.again(WHO, 5, commit, noting._replace(version=3)) is after_
+        for most in (0, 1, 2):
+            again = await kept.again(WHO, most, commit, noting._replace(stream="ctxhub:{00}:other"))
+            assert again is not None
+            assert len(again.recent) == most
+        said = [fields["e"] for _, fields in redis.xrange(noting.stream)]
+        assert said == [f"version {number} was read" for number in (2, 3, 3)]
+        redis.delete(noting.stream, "ctxhub:{00}:other")
+
+    async def test_nothing_is_noted_of_what_is_another_by_now_or_not_there(self, kept: Contexts, redis: Redis) -> None:
+        commit = (await born(kept, "e1", "e2")).commit
+        noting = Noting("ctxhub:{00}:read", b"", b"", None)
+        assert await kept.again(WHO, 5, "another", noting) is None
+        assert await kept.again(WHO, 5, commit, noting._replace(version=1)) is None
+        assert await kept.again(Who(WHO.tenant, "nobody"), 5, commit, noting) is None
+        redis.hset(kept.keys(WHO).context, "commit", "newer")
+        assert await kept.again(WHO, 5, commit, noting) is None
+        redis.hset(kept.keys(WHO).context, mapping={"commit": commit, "state": "moved:c43"})
+        assert await kept.again(WHO, 5, commit, noting) is None
+        redis.hset(kept.keys(WHO).context, "state", "live")
+        redis.delete(kept.keys(WHO).document)
+        assert await kept.again(WHO, 5, commit, noting) is None
+        assert redis.exists(noting.stream) == 0
 
     async def test_of_who_is_forgotten_no_event_is_held(self, kept: Contexts) -> None:
         await born(kept, "e1")
