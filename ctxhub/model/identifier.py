@@ -123,4 +123,4 @@ def _email(text: str) -> str:
         spelled = idna.encode(domain.rstrip(".。"), uts46=True).decode()
     except idna.IDNAError as error:
         raise NotNormal("its domain is none") from error
-    return f"{local.casefold()}@{spelled.lower()}"
+    return f"{local.casefold()}@{spelled.lower().rstrip('.')}"  # a last label of signs the DNS ignores leaves its dot

@@ -83,6 +83,7 @@ def test_what_a_telephone_system_tells_without_a_number_is_no_number(told: str) 
         ("李雷@例子.测试", "李雷@xn--fsqu00a.xn--0zwm56d"),
         ("li@example.com.", "li@example.com"),
         ("li@例子。测试。", "li@xn--fsqu00a.xn--0zwm56d"),
+        ("li@Host\ufe01.\ufe01", "li@host"),
     ],
 )
 def test_an_address_is_the_same_however_it_is_written(written: str, kept: str) -> None:
