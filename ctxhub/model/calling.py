@@ -6,7 +6,7 @@ holds the call, by a handoff each time; where they don't say it, it stays where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -32,13 +32,16 @@ _OF_MARK = ("agent_id", "role", "queue", "bot", "step", "say", "position", "expe
 HandoffIds = Callable[[str], str]
 
 
-def report(context: Context, event: Event, now: datetime, ids: HandoffIds) -> Change:
-    """Take in one report about a call, whenever it comes; the event comes back with what it changed."""
+def report(context: Context, event: Event, now: datetime, ids: HandoffIds, queues: Container[str]) -> Change:
+    """Take in one report about a call, whenever it comes; the event comes back with what it changed.
+
+    `queues` are those that the tenant declares: what the hub offered itself follows the call to these.
+    """
     if event.interaction_id is None:
         return Change(context, [event])
     told_in = context.interaction(event.interaction_id)
     interaction = head(context, told_in)
-    return _reported(context, interaction, event, _mark(event, told_in, interaction), now, ids)
+    return _reported(context, interaction, event, _mark(event, told_in, interaction), now, ids, queues)
 
 
 def by_name(context: Context, event: Event) -> Event:
@@ -57,8 +60,9 @@ def by_name(context: Context, event: Event) -> Event:
 
 
 def _reported(
-    context: Context, interaction: Interaction, event: Event, mark: Mark, now: datetime, ids: HandoffIds
-) -> Change:
+    context: Context, interaction: Interaction, event: Event, mark: Mark, now: datetime, ids: HandoffIds,
+    queues: Container[str] = (),
+) -> Change:  # fmt: skip
     """Note a report and follow it."""
     mark = _explained(mark, _waiting(context, interaction.interaction_id, consult=None))
     before = interaction.call or Call(names=_names(interaction))
@@ -69,7 +73,7 @@ def _reported(
         return Change(context, [told])
     trusted = BY_AGENT not in event.marks or BY_HOLDER in event.marks
     so_far = (before.course, call.course, _Said(before, call, trusted), event.at)
-    followed = _followed(_Report(context, interaction.interaction_id, *so_far, now, ids, event.event_id))
+    followed = _followed(_Report(context, interaction.interaction_id, *so_far, now, ids, queues, event.event_id))
     return Change(followed.context, [told, *followed.events])
 
 
@@ -229,6 +233,7 @@ class _Report(NamedTuple):
     at: datetime
     now: datetime
     ids: HandoffIds
+    queues: Container[str]
     seed: str
 
     @property
@@ -317,8 +322,11 @@ def _answers(report: _Report, offer: Handoff | None) -> bool:
 def _stood_for(report: _Report, offer: Handoff) -> Mark | None:
     """Return the transfer, as it was reported, that an offer stands for, the first where it was passed on since.
 
-    The offer waits since then, or since that was told by a clock ahead of the hub's.
+    The offer waits since then, or since that was told by a clock ahead of the hub's. One of the hub's own, where it was
+    passed on, stands for none.
     """
+    if offer.put_at is not None:
+        return None
     transfers = [mark for mark in report.marks if mark.verb == "transferred" and mark.at >= offer.waiting_since]
     if not any(_whither(mark) == offer.to for mark in transfers):
         return None
@@ -401,16 +409,23 @@ def _given(report: _Report) -> Change:
 
 
 def _passed_on(report: _Report, given: Mark, to: Target) -> Change:
-    """Let a transfer that nobody is known to have answered wait where the call went next; the place goes along.
-
-    An offer of the hub's own stays where that put it: the telephone system may have another name for the place.
-    """
+    """Let an offer that nobody is known to have answered wait where the call went next; the place goes along."""
     offer = _waiting(report.context, report.interaction_id)
-    if offer is None or offer.to == to or _stood_for(report, offer) is None:
+    is_own = offer is not None and _stood_for(report, offer) is None
+    if offer is None or offer.to == to or (is_own and not _follows(report, offer, given)):
         return Change(report.context, [])
     here = handoffs.at_step(report.context, offer.journey_id, given.step, report.now)
-    again = offer.but(step=given.step, say=given.say)
+    again = offer.but(step=given.step, say=given.say, put_at=(offer.put_at or offer.to) if is_own else None)
     return handoffs.passed_on(here, again, to, given.at.isoformat(), report.now)
+
+
+def _follows(report: _Report, offer: Handoff, given: Mark) -> bool:
+    """Tell whether an offer of the hub's own goes where the telephone system gave the call after it was made.
+
+    That may have another name for the place where the hub put it, so only a queue that the tenant declares counts.
+    """
+    is_known = given.queue is None or given.queue in report.queues
+    return offer.is_external and is_known and given.at >= offer.offered_at
 
 
 def _caught_up(report: _Report) -> Change:

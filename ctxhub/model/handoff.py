@@ -129,7 +129,8 @@ class Handoff(Value):
     takes it tells the customer first. After the customer has gone an agent wraps up, from `wrap_up_since` on.
 
     A link beside a waiting one names that in `place_of`: whoever comes by it takes its place. `went_on_as` names the
-    handoff that has taken the place of this one. `span` is that of its offer, where spans are made.
+    handoff that has taken the place of this one. `span` is that of its offer, where spans are made. `put_at` is where
+    the hub offered it, if the telephone system has given the call on from there before anybody answered.
     """
 
     handoff_id: Id
@@ -178,6 +179,7 @@ class Handoff(Value):
     final_at: Instant | None = None
     place_of: Id | None = None
     went_on_as: Id | None = None
+    put_at: Target | None = None
     suggested: Suggestion | None = None
     span: Span | None = None
 
@@ -386,9 +388,9 @@ def _refuse_offer(context: Context, interaction: Interaction, fence: int | None,
 
 
 def _left_lately(context: Context, to: Target, now: datetime, grace: timedelta) -> Handoff | None:
-    """Return the handoff to the same place that the customer left within the grace time."""
+    """Return the handoff to the same place, if only at first, that the customer left within the grace time."""
     gone = [h for h in context.handoffs.values() if h.state == "left" and h.went_on_as is None]
-    left = [h for h in gone if h.to == to and h.final_at]
+    left = [h for h in gone if to in (h.to, h.put_at) and h.final_at]
     return next((h for h in reversed(left) if h.final_at and now - h.final_at <= grace), None)
 
 

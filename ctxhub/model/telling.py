@@ -159,7 +159,7 @@ def _message(context: Context, event: Event, scene: Scene) -> Change:
 
 def _report(context: Context, event: Event, scene: Scene) -> Change:
     """Follow what the telephone system reports."""
-    return report(context, event, scene.now, scene.handoff_ids)
+    return report(context, event, scene.now, scene.handoff_ids, scene.tenant.queues)
 
 
 def _intent(context: Context, event: Event, scene: Scene) -> Change:

@@ -149,6 +149,25 @@ async def test_a_call_that_nobody_answered_waits_in_the_queue_it_was_given_to_ne
     assert await call.states() == ["transferred", "accepted"]
 
 
+async def test_an_overflow_takes_what_the_hub_offered_along_to_the_queue_where_the_call_went(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await an_answered_call(callers, switch)
+    offered = await call.offer({"queue": "second"}, note="wants the money back")
+    await switch.note(call.ucid, "ended", "ann", after=2)
+    await switch.note(call.ucid, "transferred", after=40, queue="hotline")
+    await switch.send()
+    for queue, waits in (("second", False), ("hotline", True)):
+        listed = ok(await callers.supervisor.get("/v1/handoffs", queue=queue))["handoffs"]
+        assert (offered["handoff_id"] in [handoff["handoff_id"] for handoff in listed]) is waits
+    await switch.tell(call.ucid, "answered", "cat", after=60)
+    taken = await call.handoff(offered["handoff_id"])
+    assert (taken["agent_id"], taken["waiting_since"], taken["note"]) == (
+        "cat", offered["waiting_since"], "wants the money back"
+    )  # fmt: skip
+    assert await call.states() == ["transferred", "accepted"]
+
+
 async def test_the_desk_transfers_and_whoever_answers_takes_that_offer(callers: Callers, switch: Switch) -> None:
     call = await an_answered_call(callers, switch)
     offered = await call.offer({"queue": "second"}, note="wants the money back")

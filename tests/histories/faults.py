@@ -79,8 +79,17 @@ def _wraps_up_for_ever(handoff: Any, now: Any) -> Any:
     return handoff.but(wrap_up_since=now)
 
 
+def _forgetful(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Forget where the hub had put an offer."""
+    return lambda report, offer: rule(report, offer.but(put_at=None))
+
+
 #: Found only where the telephone system gives on what nobody answers.
-PASSED_ON = "what nobody answered stays where it was given first"
+PASSED_ON = frozenset({
+    "what nobody answered stays where it was given first",
+    "what the hub offered stays where that put it",
+    "what the hub offered is taken for a transfer once it was passed on",
+})  # fmt: skip
 FAULTS: dict[str, Fault] = {
     "reports are followed as they arrive": (Call, "noted", _by_arrival),
     "whoever is consulted or listens takes the floor": (calls._Following, "_take_part", _holds_at_once),
@@ -89,7 +98,17 @@ FAULTS: dict[str, Fault] = {
     "a call that seems to be over is never taken up again": (calling, "_going_on", _nothing),
     "the floor stays with whoever came first": (calling, "_held", _nothing),
     "a transfer is forgotten": (calling, "_given", _nothing),
-    PASSED_ON: (calling, "_passed_on", lambda report, given, to: Change(report.context, [])),
+    "what nobody answered stays where it was given first": (
+        calling,
+        "_passed_on",
+        lambda report, given, to: Change(report.context, []),
+    ),
+    "what the hub offered stays where that put it": (calling, "_follows", lambda report, offer, given: False),
+    "what the hub offered is taken for a transfer once it was passed on": (
+        calling,
+        "_stood_for",
+        _forgetful(calling._stood_for),
+    ),
     "who has had the call for a moment is forgotten": (calling, "_missed", _nothing),
     "who has held a call that is over is forgotten": (calling, "_served", _nothing),
     "the end of a call is forgotten": (calling, "_over", _nothing),

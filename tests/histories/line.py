@@ -255,13 +255,15 @@ class Line:
             self.kinds.add("to a second queue")
 
     def _waits_there(self) -> bool:
-        return self.holder is None and not self.bot and self.due is not None
+        return self.holder is None and not self.bot and (self.due is not None or (self.waits and not self.served))
 
     def pass_on(self) -> None:
         """The telephone system gives on what nobody answered where it was given: to a queue, an agent or the menu."""
         for agent in list(self.ringing):
             del self.ringing[agent]
             self.say("ended", agent)
+        if self.due is None:
+            self.kinds.add("the hub's own offer is passed on")
         to = self.random.choice(["second", "third", "menu", self._free() or "second"])
         if to == "menu":
             self.say("transferred", bot="menu", step="payout", say="Let us go on.")

@@ -52,7 +52,7 @@ def test_what_nobody_answers_and_the_telephone_system_gives_on_waits_where_that_
             seen |= play(seed, passes_on=True)
         except AssertionError as fault:
             raise AssertionError(f"history {seed}, passed on: {fault}") from fault
-    assert COUNT < 500 or "passed on before an answer" in seen
+    assert COUNT < 500 or seen >= {"passed on before an answer", "the hub's own offer is passed on"}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def calls_anew() -> Iterator[None]:
 def test_a_fault_put_in_on_purpose_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*FAULTS[fault])
     first = FROM.get(fault, 0)
-    passes_on = fault == PASSED_ON
+    passes_on = fault in PASSED_ON
     assert any(_finds_something(seed, passes_on) for seed in range(first, first + ENOUGH))
 
 

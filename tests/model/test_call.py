@@ -27,6 +27,7 @@ from tests.support import (
     SECOND,
     an_event,
     an_interaction,
+    started,
     telling,
     with_one,
 )
@@ -249,6 +250,40 @@ def test_a_call_that_nobody_answered_waits_where_it_was_given_next_and_keeps_its
     for report in (*UNANSWERED, say("transferred", None, 45, queue="second")):
         ahead = telling(ahead, report, now=report.at - 5 * SECOND, tenant=TENANT).context
     assert places(ahead)[1:] == [("offered", {"queue": "second"}, None, 15)]
+
+
+OVERFLOWED = (say("alerting", "ann", 20), say("ended", "ann", 40), say("transferred", None, 45, queue="second"))
+
+
+def test_what_the_hub_offered_follows_the_call_where_it_went_unanswered_and_keeps_its_place() -> None:
+    there = told(waiting(), *OVERFLOWED)
+    assert places(there) == [("offered", {"queue": "second"}, None, 0)]
+    for again in (told(there, say("transferred", "dan", 80)), told(there, say("transferred", "dan", 46))):
+        assert places(again) == [("offered", {"agent": "dan"}, None, 0)]
+        answered = told(again, say("answered", "dan", 90))
+        assert (holder(answered), places(answered)) == ("dan", [("accepted", {"agent": "dan"}, "dan", 0)])
+    menu = told(there, say("transferred", None, 80, bot="menu", step="payout"))
+    assert (an_interaction(menu).holder.party, places(menu)) == ("bot", [("accepted", {"bot": "menu"}, None, 0)])
+    gone = told(there, say("ended", after=60))
+    offer = an_offer({"queue": "cards"}, interaction_id="in_2")
+    back = handoffs.offer(started(gone, "in_2", 2), offer, "ho_2", NOON + 2 * MINUTE, GRACE, (), TENANT).context
+    assert back.handoffs["ho_2"].waiting_since == NOON
+
+
+def test_what_the_hub_offered_stays_where_that_put_it_unless_the_call_went_on_since_to_a_place_it_knows() -> None:
+    at_cards = [("offered", {"queue": "cards"}, None, 0)]
+    assert places(told(waiting(), say("transferred", None, 5, queue="vdn-8001"))) == at_cards, "another name for it"
+    assert places(told(waiting(), say("transferred", None, -20, queue="second"))) == at_cards, "before it was offered"
+    by_hub = telling(with_one_offered("ivr"), say("transferred", None, 5, queue="second"), tenant=TENANT).context
+    assert places(by_hub) == at_cards, "the hub finds the agent"
+
+
+def test_whoever_answered_before_an_overflow_has_had_the_call_also_if_that_is_told_last() -> None:
+    for transferred in (45, 5):  # by a clock, this late or this soon after the offer
+        passed = told(waiting(), say("transferred", None, transferred, queue="second"), say("ended", "ann", 46))
+        late = told(passed, say("answered", "ann", transferred - 2))
+        by_ann, there = places(late)
+        assert (by_ann[2:], there[:3]) == (("ann", 0), ("offered", {"queue": "second"}, None))
 
 
 def test_a_call_that_nobody_answered_goes_on_with_the_menu_it_was_given_back_to() -> None:
