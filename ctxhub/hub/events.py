@@ -16,7 +16,7 @@ from ctxhub.hub.never_kept import NeverKept, Watched, are_parts, counted, marked
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
-from ctxhub.model.calling import BY_AGENT, BY_HOLDER, head
+from ctxhub.model.calling import BY_AGENT, BY_HOLDER, by_name, head
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event, Telling, checked_data, default_party
 from ctxhub.model.never_kept import cleaned
@@ -118,11 +118,13 @@ class Events:
         """Decide on the context and commit."""
         tenant = self._tenants.of(who.tenant)
         looks_back = LOOK_BACK if are_parts(told) else 0
+        led = await self._reported.led(who, [event for event, _ in told])
 
         def decide(present: Present) -> Decision:
             new = _once_each(fresh(told, present.seen))
             seen = watched(present.recent, new, tenant.formats) if looks_back else Watched(new, [], [])
-            context, new = seen.clean(present.known), seen.told
+            context = seen.clean(present.known)
+            new = [(_found(context, event, led), print_) for event, print_ in seen.told]
             _must_speak(caller, context, new)
             new = [(_by_holder(caller, context, event), print_) for event, print_ in new]
             scene = Scene(tenant, present.now, self._reported.handoff_ids(who))
@@ -153,6 +155,16 @@ class Events:
         ]
         spans = await self._changes.contexts.spans([(who, version, version) for _, version in again]) if again else []
         return {e: kept["journey_id"] for (e, _), span in zip(again, spans, strict=True) for kept in span}
+
+
+def _found(context: Context, event: Event, led: dict[str, str]) -> Event:
+    """Return a report that names only its call with its interaction, also where that has gone to another customer.
+
+    `led` is where the names of calls lead.
+    """
+    found = by_name(context, event) if event.event_id in led else event
+    went = led.get(event.event_id) if found.interaction_id is None else None
+    return event.but(interaction_id=went) if went in context.moved else found
 
 
 def _must_speak(caller: Principal | None, context: Context, new: Prints) -> None:

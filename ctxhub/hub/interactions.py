@@ -464,8 +464,7 @@ class Interactions:
 
     async def lookup(self, tenant: str, ref: Ref) -> tuple[Who, InteractionView, int]:
         """Return the interaction that another system's name stands for."""
-        found = await self._lookups.ref(tenant, ref.system, ref.kind, ref.id)
-        found = found or (await self._lookups.external(tenant, ref.system, ref.id) if ref.kind == "call" else None)
+        found = await self._lookups.called(tenant, ref.system, ref.kind, ref.id)
         if found is None:
             raise InteractionUnknown("no interaction goes by that name")
         return await self._viewed(Who(tenant, found[0]), found[1], ref)

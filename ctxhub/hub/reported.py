@@ -29,6 +29,16 @@ class Reported:
         pairs = [self._lookups.handoff_lookups(who, one, self._secrets.token(one)) for one in made]
         return [pair for both in pairs for pair in both]
 
+    async def led(self, who: Who, told: Sequence[Event]) -> dict[str, str]:
+        """Return, of reports that name only their call, in which interaction that was heard of last, by event id."""
+        led = dict[str, str]()
+        for event in told:
+            if event.interaction_id is None and _names(event):
+                ref = Ref.model_validate(event.data["ref"])
+                found = await self._lookups.called(who.tenant, ref.system, ref.kind, ref.id)
+                led |= {} if found is None else {event.event_id: found[1]}
+        return led
+
     async def name(self, who: Who, told: Sequence[Event], context: Context) -> None:
         """Let the names that reports used lead to their interactions; may be repeated."""
         named = [Ref.model_validate(event.data["ref"]) for event in told if _names(event)]

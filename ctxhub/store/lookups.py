@@ -105,6 +105,11 @@ class Lookups:
         """Return (customer_id, interaction_id) of another system's name."""
         return await self._name(tenant, "ref", system, kind, ref_id)
 
+    async def called(self, tenant: str, system: str, kind: str, ref_id: str) -> tuple[str, str] | None:
+        """Return (customer_id, interaction_id) of another system's name; a call's may be the system's own id for it."""
+        found = await self.ref(tenant, system, kind, ref_id)
+        return found or (await self.external(tenant, system, ref_id) if kind == "call" else None)
+
     async def owners(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Owners]:
         """Return, of each identifier, the customers it leads to."""
         digests = [self.sealed(tenant, "identifier", *identifier.what) for identifier in identifiers]

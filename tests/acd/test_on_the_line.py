@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.acd.scenes import Call, Switch, a_call, a_waiting_call, an_answered_call
+from tests.acd.scenes import Call, Switch, a_call, a_waiting_call, an_answered_call, ref_of
 from tests.api.living import Callers, Clock
-from tests.api.scenes import accept, fresh, known, ok, problem
+from tests.api.scenes import Caller, accept, fresh, known, ok, problem
 
 
 @pytest.mark.parametrize("weather", ["fair", "twice", "shuffled", "retried"])
@@ -360,6 +360,33 @@ async def test_an_unknown_number_becomes_known_in_the_middle_of_the_call(callers
     assert moved["ok"]["customer_id"] == known.scene.customer_id
     await switch.tell(call.ucid, "ended", after=60)
     assert (await call.handoff())["state"] == "accepted"
+
+
+async def test_a_report_that_names_only_its_call_is_sent_after_a_call_that_turned_out_to_be_somebody_elses(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await a_waiting_call(callers, level=0, identifiers=[{"type": "phone", "value": "+8613800138089"}])
+    first = f"{call.scene.base}/events"
+    report = {"type": "call.answered", "data": {"ref": ref_of(call.ucid), "agent_id": "ann"}}
+    ok(await callers.adapter.post(first, {"events": [report | {"event_id": fresh("ev")}]}))
+    assert await call.holder() == "ann", "told while it is here"
+    home = fresh("c")
+    ok(await callers.adapter.post(f"{call.scene.place}/identify", {"customer_id": home, "reason": "verified"}))
+    late = {"events": [report | {"event_id": fresh("ev"), "type": "call.ended"}]}
+    assert problem(await callers.adapter.post(first, late), 308, "moved")["customer_id"] == home
+    ok(await callers.adapter.post(f"/v1/customers/{home}/events", late))
+    assert await call.roles() == {}
+    unheard = {"events": [report | {"event_id": fresh("ev"), "data": {"ref": ref_of(fresh("ucid"))}}]}
+    ok(await callers.adapter.post(first, unheard))
+
+
+async def test_a_key_of_other_channels_tells_nothing_of_a_call_by_its_name_alone(callers: Callers) -> None:
+    call = await a_waiting_call(callers)
+    body = {"name": fresh("key"), "role": "adapter", "channels": ["chat"]}
+    chat = Caller(callers.admin.http, ok(await callers.admin.post("/v1/keys", body), 201)["key"])
+    report = {"event_id": fresh("ev"), "type": "call.answered", "data": {"ref": ref_of(call.ucid), "agent_id": "ann"}}
+    problem(await chat.post(f"{call.scene.base}/events", {"events": [report]}), 403, "forbidden")
+    assert await call.holder() is None
 
 
 async def test_a_bot_that_got_the_customer_back_ends_with_a_disposition_of_its_own(
