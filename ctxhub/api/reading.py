@@ -6,7 +6,6 @@ what is left out is to check, to cut and to write once more what is the same as 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -20,6 +19,7 @@ from ctxhub.api.contexts import ContextQuery, is_held
 from ctxhub.hub.contexts import Shown
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
+from ctxhub.lately import Lately
 from ctxhub.model.audit import Line
 from ctxhub.model.disclosure import Reader
 from ctxhub.store.contexts import Noting, Who
@@ -63,7 +63,7 @@ class Reads:
     """Answers reads of contexts."""
 
     def __init__(self) -> None:
-        self._wanted: OrderedDict[Asked, _Wanted] = OrderedDict()
+        self._wanted = Lately[Asked, _Wanted](_REMEMBERED)
         self._answers: WeakKeyDictionary[Shown, dict[Asked, _Answers]] = WeakKeyDictionary()
 
     async def answer(self, request: JsonRequest) -> Response:
@@ -124,8 +124,5 @@ class Reads:
         query = checked(_QUERY, dict(request.query_params))
         who = who_of(caller, request.path_params["customer_id"])
         wanted = _Wanted(caller, who, caller.reader(query.interaction_id, query.purpose), query)
-        self._wanted.pop(asked, None)
-        self._wanted[asked] = wanted
-        while len(self._wanted) > _REMEMBERED:
-            self._wanted.popitem(last=False)
+        self._wanted.keep(asked, wanted)
         return wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -14,6 +13,7 @@ from ctxhub.hub.access import Access
 from ctxhub.hub.changes import Changes
 from ctxhub.hub.tenants import Tenants
 from ctxhub.hub.timelines import Timelines
+from ctxhub.lately import Lately
 from ctxhub.model.clearance import JUST_NOW, PROVEN_AGAIN
 from ctxhub.model.context import Context, ContextView
 from ctxhub.model.disclosure import Reader, Sight, sight
@@ -22,7 +22,6 @@ from ctxhub.model.tenant import Tenant
 from ctxhub.model.view import context_view
 from ctxhub.store.contexts import Loaded, Noting, Who
 
-Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 _REMEMBERED = 4096
 _ANSWERED = 1024
@@ -87,9 +86,9 @@ class Contexts:
         self._timelines = timelines
         self._access = access
         self._tenants = tenants
-        self._seen: OrderedDict[tuple[Who, Reader], _Seen] = OrderedDict()
-        self._answered: OrderedDict[tuple[Who, Reader], _Answered[Shown]] = OrderedDict()
-        self._viewed: OrderedDict[tuple[Who, Reader], _Answered[Viewed]] = OrderedDict()
+        self._seen = Lately[tuple[Who, Reader], _Seen](_REMEMBERED)
+        self._answered = Lately[tuple[Who, Reader], _Answered[Shown]](_ANSWERED)
+        self._viewed = Lately[tuple[Who, Reader], _Answered[Viewed]](_VIEWED)
 
     async def read(self, who: Who, reader: Reader, events: int = 20, min_version: int | None = None) -> Shown:
         """Return the context as the reader may see it now; while that is the same, the same object."""
@@ -118,8 +117,10 @@ class Contexts:
         if not _holds(before.seen, commit, tenant, now):
             return None
         loaded = await self._changes.contexts.again(who, events, commit, noting)
-        if loaded is None or loaded is before.loaded or loaded.context is None:
-            return before.shown if loaded is not None else None
+        if loaded is None or loaded.context is None:
+            return None
+        if loaded is before.loaded:
+            return before.shown
         return await self._shown(who, reader, loaded, loaded.context, before.seen, events)
 
     async def _shown(
@@ -131,7 +132,7 @@ class Contexts:
         json = orjson.dumps(head | {"recent": in_sight(seen.sight, told)})[:-1] + b"," + seen.json[1:]
         shown = Shown(json, loaded.version, loaded.document_version, seen.lapsed)
         if told is loaded.recent:  # of others' timelines a reading says nothing
-            _remember(self._answered, _ANSWERED, (who, reader), _Answered(seen, loaded, events, shown))
+            self._answered.keep((who, reader), _Answered(seen, loaded, events, shown))
         return shown
 
     async def view(self, who: Who, reader: Reader, events: int, min_version: int | None = None) -> Viewed:
@@ -153,7 +154,7 @@ class Contexts:
         if told is loaded.recent and not access.granted:
             until = self._holds_until(loaded, context, now)
             seen = _Seen(loaded.commit, tenant, until, viewed.lapsed, sees, b"")
-            _remember(self._viewed, _VIEWED, (who, reader), _Answered(seen, loaded, events, viewed))
+            self._viewed.keep((who, reader), _Answered(seen, loaded, events, viewed))
         return viewed
 
     def _is_as_before(self, before: _Answered[Any], who: Who, loaded: Loaded, events: int, now: datetime) -> bool:
@@ -165,9 +166,8 @@ class Contexts:
         """Return the view of a document, made once while nothing in it lapses."""
         tenant = self._tenants.of(who.tenant)
         key = (who, reader)
-        known = self._seen.get(key)
+        known = self._seen.use(key)
         if known is not None and _holds(known, loaded.commit, tenant, now):
-            self._seen.move_to_end(key)
             return known
         present = self.present(loaded, context, now)
         seen = sight(present, reader, tenant, now)
@@ -175,12 +175,12 @@ class Contexts:
         json = view.model_dump_json(exclude=_PUT_IN).encode()
         until, lapsed = self._holds_until(loaded, context, now), _has_lapsed(context, present, now)
         fresh = _Seen(loaded.commit, tenant, until, lapsed, seen, json)
-        _remember(self._seen, _REMEMBERED, key, fresh)
+        self._seen.keep(key, fresh)
         return fresh
 
     def drop(self, who: Who) -> None:
         """Hold no view of a customer any more."""
-        every: tuple[OrderedDict[tuple[Who, Reader], Any], ...] = (self._seen, self._answered, self._viewed)
+        every: tuple[Lately[tuple[Who, Reader], Any], ...] = (self._seen, self._answered, self._viewed)
         for held in every:
             for key in [key for key in held if key[0] == who]:
                 del held[key]
@@ -244,14 +244,6 @@ class Contexts:
         now = self._changes.clock()
         seen = await self._sight(who, context, reader, now)
         return seen, self.present(loaded, context, now), loaded.version
-
-
-def _remember(held: OrderedDict[Key, Kept], most: int, key: Key, kept: Kept) -> None:
-    """Keep something; what was kept longest ago makes room."""
-    held[key] = kept
-    held.move_to_end(key)
-    while len(held) > most:
-        held.popitem(last=False)
 
 
 def _refuse_ahead(loaded: Loaded, min_version: int | None) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.numbers import Counting, spelled
+from ctxhub.lately import Lately
 from ctxhub.store.contexts import Who
 from ctxhub.store.lists import Lists
 
@@ -19,7 +18,7 @@ class Once:
         self._lists = lists
         self._counting = counting
         self._clock = clock
-        self._counted: OrderedDict[tuple[Who, str, str], None] = OrderedDict()
+        self._counted = Lately[tuple[Who, str, str], None](_REMEMBERED)
 
     async def count(self, who: Who, interaction_id: str, names: list[str], *counter: str) -> int:
         """Count names that were not counted for the interaction yet; return how many were new."""
@@ -29,7 +28,5 @@ class Once:
         day = self._counting.day(who.tenant, self._clock())
         counted = await self._lists.count_saved(who, interaction_id, new, day, spelled(counter))
         for name in new:
-            self._counted[who, interaction_id, name] = None
-        while len(self._counted) > _REMEMBERED:
-            self._counted.popitem(last=False)
+            self._counted.keep((who, interaction_id, name), None)
         return counted

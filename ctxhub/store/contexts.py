@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from ctxhub.errors import (
     Unavailable,
     Unreadable,
 )
+from ctxhub.lately import Lately
 from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Activities
@@ -200,9 +200,9 @@ class Contexts:
         self._older = older
         self._sealing = sealing
         self._keep = str(round(keep.total_seconds() * 1000)) if older is None else "0"
-        self._parsed: OrderedDict[Who, tuple[str, Context]] = OrderedDict()
-        self._replies: OrderedDict[Who, _Reply] = OrderedDict()
-        self._openers: OrderedDict[Who, Opener] = OrderedDict()
+        self._parsed = Lately[Who, tuple[str, Context]](_CACHED)
+        self._replies = Lately[Who, _Reply](_REPLIES)
+        self._openers = Lately[Who, Opener](_CACHED)
         self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
     def keys(self, who: Who) -> CustomerKeys:
@@ -288,10 +288,7 @@ class Contexts:
         loaded = _loaded(dict(zip(flat[::2], flat[1::2], strict=True)), context)
         loaded = loaded._replace(recent=self._events(who, loaded, newest, before))
         if newest:
-            self._replies[who] = _Reply(flat, newest, loaded)
-            self._replies.move_to_end(who)
-            while len(self._replies) > _REPLIES:
-                self._replies.popitem(last=False)
+            self._replies.keep(who, _Reply(flat, newest, loaded))
         return loaded
 
     async def again(self, who: Who, recent: int, commit: str, noting: Noting) -> Loaded | None:
@@ -325,12 +322,10 @@ class Contexts:
         """Return what opens the values of a customer who has this data key; it is unwrapped once while it is used."""
         if self._sealing is None or not data_key:
             return self._sealing.opener(*who, data_key) if self._sealing is not None else None
-        opener = self._openers.pop(who, None)
+        opener = self._openers.use(who)
         if opener is None or opener.wrapped != data_key:
             opener = self._sealing.opener(*who, data_key)
-        self._openers[who] = opener
-        while len(self._openers) > _CACHED:
-            self._openers.popitem(last=False)
+        self._openers.keep(who, opener)
         return opener
 
     async def existing(self, who: Who, recent: int = 0) -> tuple[Loaded, Context]:
@@ -354,19 +349,11 @@ class Contexts:
         """Return the context of a commit: parsed once; `cached` is what was held as it was asked for."""
         if kept is None:
             assert cached is not None
-            if who in self._parsed:
-                self._parsed.move_to_end(who)
+            self._parsed.use(who)
             return cached[1]
         context = context_from(kept, opener)
-        self._remember(who, commit, context)
+        self._parsed.keep(who, (commit, context))
         return context
-
-    def _remember(self, who: Who, commit: str, context: Context) -> None:
-        """Keep a parsed context; the one used longest ago makes room."""
-        self._parsed[who] = (commit, context)
-        self._parsed.move_to_end(who)
-        while len(self._parsed) > _CACHED:
-            self._parsed.popitem(last=False)
 
     async def append(
         self, who: Who, events: Sequence[Appended], now: datetime, operation: Operation | None = None,
@@ -431,7 +418,7 @@ class Contexts:
         if status != b"ok":
             return None
         if plan.context is not None:
-            self._remember(who, commit, plan.context)
+            self._parsed.keep(who, (commit, plan.context))
         return int(versions[0]), int(versions[1])
 
     def _data_key(self, who: Who, loaded: Loaded, plan: Plan) -> DataKey | None:

@@ -8,6 +8,7 @@ from tests.house.house import ROOT, Module, imports, modules
 
 RANKS = {
     "errors": 0,
+    "lately": 0,
     "model": 1,
     "addresses": 2,
     "settings": 2,
