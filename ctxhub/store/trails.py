@@ -53,21 +53,22 @@ class Notes:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._known: set[str] = set()
+        self._known = dict[str, str]()
 
     async def put(self, by_tenant: dict[str, list[bytes]]) -> None:
         """Note entries, in one round trip."""
         commands: list[tuple[Any, ...]] = []
+        streams = {tenant: self._known.get(tenant) or self._server.keys.audit(tenant).new for tenant in by_tenant}
         for tenant, texts in by_tenant.items():
             if tenant not in self._known:
                 commands.append(("SADD", self._server.keys.audited, tenant))
-            commands.append(("XADD", self._server.keys.audit(tenant).new, "*", b"e", b"\n".join(texts)))
+            commands.append(("XADD", streams[tenant], "*", b"e", b"\n".join(texts)))
         await self._server.pipeline(*commands, writes=True)
-        self._known |= by_tenant.keys()
+        self._known |= streams
 
     def stream(self, tenant: str) -> str | None:
         """Return where scripts may note, of a tenant of whom it is known that anything is noted; None in a cluster."""
-        return self._server.keys.audit(tenant).new if self._server.is_one and tenant in self._known else None
+        return self._known.get(tenant) if self._server.is_one else None
 
     async def tenants(self) -> list[str]:
         """Return the tenants of whom anything was ever noted."""
