@@ -40,8 +40,8 @@ _SAID_AGAIN = {"held", "retrieved", "queued", "alerting", *_RECORDING}
 class Mark(Value):
     """One report, as short as it can be kept.
 
-    `offered`: a handoff waited for whoever answers. `partly`: only the reporting system's part has ended. `own`: the
-    agent whom it is about told it of himself.
+    `offered`: a handoff waited for whoever answers. `partly`: only the reporting system's part has ended. `own`: an
+    agent told it, perhaps of himself; `by_holder`: one who had the floor then.
     """
 
     at: Instant
@@ -58,6 +58,12 @@ class Mark(Value):
     offered: bool = False
     partly: bool = False
     own: bool = False
+    by_holder: bool = False
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether only the word of an agent without the floor says so."""
+        return self.own and not self.by_holder
 
     @property
     def order(self) -> tuple[datetime, int, tuple[str, ...]]:
@@ -90,10 +96,12 @@ class Leg(Value):
 
 
 class Place(NamedTuple):
-    """Where a call stands in its queue, as its router told."""
+    """Where a call stands in its queue, as its router told, of which queue if it said so, and when."""
 
-    position: int | None = None
-    expected_wait: int | None = None
+    position: int | None
+    expected_wait: int | None
+    queue: str | None
+    at: datetime
 
 
 class Course(NamedTuple):
@@ -137,7 +145,7 @@ class Call(Value):
     def noted(self, mark: Mark) -> Call:
         """Return the call with one more report; one that says what is known changes nothing."""
         alike = [one for one in self.marks if one.at == mark.at and one.verb == mark.verb]
-        if alike and (mark in alike or mark.but(own=False) in alike):
+        if alike and not {mark, mark.but(by_holder=mark.own), mark.but(own=False, by_holder=False)}.isdisjoint(alike):
             return self
         marks = list(self.marks)
         insort(marks, mark, key=lambda one: one.order)
@@ -151,10 +159,10 @@ class Call(Value):
 
     @cached_property
     def attested(self) -> Course:
-        """What the reports come to that no agent told of himself."""
-        if not any(mark.own for mark in self.marks):
+        """What the reports come to that are not doubtful."""
+        if not any(mark.is_doubtful for mark in self.marks):
             return self.course
-        return _course([mark for mark in self.marks if not mark.own], self.names)
+        return _course([mark for mark in self.marks if not mark.is_doubtful], self.names)
 
 
 NO_CALL = Call()
@@ -239,7 +247,7 @@ class _Following:
 
     def _queued(self, mark: Mark) -> None:
         """The router tells where the call stands."""
-        self.place = Place(mark.position, mark.expected_wait)
+        self.place = Place(mark.position, mark.expected_wait, mark.queue, mark.at)
         self.waits_at = mark.ref.system if mark.ref else None
         self.over_at = None
 
@@ -274,7 +282,7 @@ class _Following:
         if (self.held_last, self.holder) != (self.legs[at].agent_id, at):
             self.held_at = self.now
         self.holder, self.held_last = at, self.legs[at].agent_id
-        self.given, self.over_at, self.waits_at = None, None, None
+        self.given, self.over_at, self.waits_at, self.place = None, None, None, None
 
     def _held(self, mark: Mark) -> None:
         """A leg is put on hold; one of which nobody told before has been talking."""
@@ -338,7 +346,7 @@ class _Following:
             self._hold(talking[0])
             return
         self._let_go(mark)
-        self.given, self.over_at = mark, None
+        self.given, self.over_at, self.place = mark, None, None
 
     def _given_to(self, mark: Mark, at: int) -> None:
         """Give the call to an agent, who may still have to answer."""
@@ -349,7 +357,7 @@ class _Following:
             return
         self._let_go(mark)
         self._put(at, role="holder", unannounced=False)
-        self.given, self.over_at = mark, None
+        self.given, self.over_at, self.place = mark, None, None
 
     def _let_go(self, mark: Mark) -> None:
         """Let the holder's leg end by a transfer."""

@@ -143,8 +143,9 @@ def _mark(event: Event, told_in: Interaction, first: Interaction) -> Mark:
         said = ({"agent_id": told_in.holder.id} if told_in.holder.party == "agent" and told_in.holder.id else {}) | said
     if family == "recording":
         return Mark(at=event.at, verb=event.type, ref=ref)
-    own = BY_AGENT in event.marks
-    return Mark(at=event.at, verb=verb, ref=ref, partly=data.get("reason") == TRANSFERRED, own=own, **said)
+    own, by_holder = BY_AGENT in event.marks, BY_HOLDER in event.marks
+    partly = data.get("reason") == TRANSFERRED
+    return Mark(at=event.at, verb=verb, ref=ref, partly=partly, own=own, by_holder=by_holder, **said)
 
 
 def own_ref(interaction: Interaction) -> Ref | None:
@@ -276,10 +277,13 @@ def _going_on(report: _Report) -> Change:
 
 
 def _placed(report: _Report) -> Change:
-    """Note where the call stands in its queue, as its router told."""
-    if report.course.place is None:
+    """Note where the call stands in its queue, as its router told of the queue where it waits now."""
+    place, offer = report.course.place, report.context.open_offer(report.interaction_id)
+    if place is None or offer is None:
         return Change(report.context, [])
-    return Change(handoffs.placed(report.context, report.interaction_id, *report.course.place), [])
+    if place.queue != offer.to.queue and place.at < offer.offered_at - SKEW:
+        return Change(report.context, [])
+    return Change(handoffs.placed(report.context, offer, place.position, place.expected_wait), [])
 
 
 def _held(report: _Report) -> Change:

@@ -646,8 +646,8 @@ def passed_on(context: Context, handoff: Handoff, to: Target, mark: str, now: da
 def _offered_on(
     context: Context, handoff: Handoff, target: Target, interaction: Interaction, mark: str, now: datetime
 ) -> Change:
-    """Offer the same handoff to somebody else; a bot takes it at once."""
-    rerouted = handoff.but(to=target)
+    """Offer the same handoff to somebody else; a bot takes it at once. Where it stands there nobody has told yet."""
+    rerouted = handoff.but(to=target, position=None, expected_wait=None)
     to = rerouted.to.model_dump(exclude_none=True)
     event = _event(rerouted, interaction, "rerouted", mark, now, to=to, from_queue=handoff.to.queue,
                    from_kind=handoff.to.kind)  # fmt: skip
@@ -730,10 +730,9 @@ def drafted(context: Context, handoff_id: str, agent_id: str, fence: int, draft:
     return Change(context if kept == handoff else context.with_handoff(kept), [])
 
 
-def placed(context: Context, interaction_id: str, position: int | None, expected_wait: int | None) -> Context:
-    """Note where an interaction stands that waits, as its router told."""
-    handoff = context.open_offer(interaction_id)
-    if handoff is None or (handoff.position, handoff.expected_wait) == (position, expected_wait):
+def placed(context: Context, handoff: Handoff, position: int | None, expected_wait: int | None) -> Context:
+    """Note where an offer stands in its queue, as its router told."""
+    if (handoff.position, handoff.expected_wait) == (position, expected_wait):
         return context
     return context.with_handoff(handoff.but(position=position, expected_wait=expected_wait))
 

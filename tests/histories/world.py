@@ -24,6 +24,7 @@ from tests.support import GRACE, HOUR, MINUTE, NOON, PATIENCE, a_start
 
 TENANT = Tenant.model_validate({"tenant": "acme", "queues": {"cards": {}, "second": {}, "third": {}}})
 WAITS = an_offer({"queue": "cards"})
+RINGS = {"alerting", "consulted", "transferred"}
 BRINGS = ("answered", "held", "retrieved", "conferenced", "transferred")
 GONE_BY_ITSELF = ("left", "expired", "cancelled", "declined")
 SILENCE = 4 * HOUR
@@ -76,7 +77,7 @@ class Watched:
     def rings_again(self, agent_id: str) -> bool:
         """Tell whether an agent was rung anew after having left: an answer by another clock may be of either leg."""
         at = {verb: max(at for at, said in self.named[agent_id] if said == verb) for _, verb in self.named[agent_id]}
-        return "alerting" in at and "ended" in at and at["alerting"] > at["ended"]
+        return "ended" in at and any(at[verb] > at["ended"] for verb in RINGS & at.keys())
 
     def look_at_who_left(self, holder: str | None) -> None:
         """See that nobody holds of whom the last word is that the leg has ended."""

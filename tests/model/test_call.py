@@ -286,6 +286,40 @@ def test_whoever_answered_before_an_overflow_has_had_the_call_also_if_that_is_to
         assert (by_ann[2:], there[:3]) == (("ann", 0), ("offered", {"queue": "second"}, None))
 
 
+THIRD = say("queued", None, 5, queue="cards", position=3, expected_wait=100)
+
+
+def stands(context: Context) -> tuple[int | None, int | None]:
+    """Where the last offer stands in its queue, and how long that takes."""
+    last = list(context.handoffs.values())[-1]
+    return last.position, last.expected_wait
+
+
+def test_a_place_in_one_queue_is_none_in_the_next() -> None:
+    assert stands(told(waiting(), THIRD)) == (3, 100)
+    answered = (THIRD, say("answered", "ann", 20))
+    given = told(waiting(), *answered, say("transferred", None, 30, queue="second"), say("alerting", "bob", 40))
+    assert stands(given) == (None, None)
+    assert stands(told(given, say("queued", None, 50, position=1, expected_wait=10))) == (1, 10)
+    offer, held = an_offer({"queue": "second"}), told(waiting(), *answered)
+    by_desk = handoffs.offer(held, offer, "ho_2", NOON + MINUTE, GRACE, (), TENANT).context
+    assert stands(told(by_desk, say("held", "ann", 65))) == (None, None)
+    assert stands(told(waiting(), THIRD, *OVERFLOWED, say("alerting", "bob", 50))) == (None, None)
+    late = told(given, say("queued", None, 8, queue="cards", position=2, expected_wait=80))
+    assert stands(late) == (None, None)
+
+
+def test_a_place_told_before_an_offer_counts_for_its_own_queue_or_if_clocks_may_lie_apart() -> None:
+    def offered_at(seconds: float) -> Context:
+        return handoffs.offer(told(with_one(2, channel="ivr"), THIRD), an_offer({"queue": "cards"}), "ho_1",
+                              NOON + SECOND * seconds, GRACE, (), TENANT).context  # fmt: skip
+
+    assert stands(told(offered_at(60), say("alerting", "ann", 70))) == (3, 100)
+    unnamed = say("queued", None, 70, position=2, expected_wait=60)
+    assert stands(told(offered_at(78), unnamed)) == (2, 60)
+    assert stands(told(offered_at(90), unnamed)) == (None, None)
+
+
 def test_a_call_that_nobody_answered_goes_on_with_the_menu_it_was_given_back_to() -> None:
     change = telling(told(waiting(), *UNANSWERED), say("transferred", None, 45, bot="menu", say="On."), tenant=TENANT)
     assert places(change.context) == [
@@ -371,6 +405,18 @@ def test_whoever_talks_after_a_long_silence_has_the_floor_and_does_not_wrap_up()
 def test_what_was_told_before_the_silence_does_not_take_a_call_up_again() -> None:
     silent = at_last(told(waiting(), say("answered", "ann", 1)), 5 * HOUR)
     assert not an_interaction(told(silent, say("held", "ann", 30))).is_open
+
+
+def test_who_was_said_to_have_a_call_by_who_had_the_floor_has_it_when_silence_is_over_whatever_was_told_meanwhile() -> (
+    None
+):
+    silent = at_last(waiting(), 5 * HOUR)
+    meanwhile = (say("answered", "ann", 30), say("ended", "ann", 60))
+    by_holder, by_himself = own("answered", "cat", 140, BY_HOLDER), own("answered", "cat", 140)
+    later = say("consulted", "bob", 5 * 60 * 60 + 10)
+    assert holder(told(silent, by_holder, *meanwhile, later)) == "cat"
+    alone = told(silent, by_himself, later)
+    assert (an_interaction(alone).is_open, course(alone).holder, holder(alone)) == (True, "cat", None)
 
 
 def test_a_system_that_hands_the_call_on_does_not_end_it() -> None:
