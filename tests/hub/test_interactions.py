@@ -184,8 +184,8 @@ class TestIdentifying:
         await tell(hub, "fact.stated", interaction_id, "e1", who, name="city", value="Xi'an")
         return who, interaction_id, await offer(hub, interaction_id, who)
 
-    async def has_arrived(self, hub: Hub, old: Who, interaction_id: str, handoff_id: str) -> None:
-        """Check that everything is at the new home, once, and everything leads there."""
+    async def has_arrived(self, hub: Hub, old: Who, interaction_id: str, handoff_id: str, proven: bool = False) -> None:
+        """Check that everything is at the new home, once, and leads there; whose number it is only where proven."""
         home, left = await context_of(hub, HOME), await context_of(hub, old)
         assert [fact.value for fact in home.facts] == ["Xi'an"]
         assert (list(home.interactions), list(home.handoffs)) == ([interaction_id], [handoff_id])
@@ -196,7 +196,8 @@ class TestIdentifying:
         assert (await hub.interactions.lookup(ACME, Ref(system="acd", id="7")))[0] == HOME
         assert (await hub.handoffs.get(DESK, handoff_id)).handoff.customer_id == "c7"
         assert [handoff.customer_id for handoff in await hub.handoffs.waiting(ACME, "cards", "offered")] == ["c7"]
-        assert await hub.identity.must_find(ACME, a_phone()) == HOME
+        assert await hub.identity.must_find(ACME, a_phone()) == (HOME if proven else old)
+        assert [len(context.identifiers) for context in (home, left)] == ([1, 0] if proven else [0, 1])
         again, created, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", channel="chat"))
         assert (again["customer_id"], created) == ("c7", False)
 
@@ -218,12 +219,12 @@ class TestIdentifying:
     ) -> None:
         old, interaction_id, handoff = await self.met(hub)
         mend = crashing_at(hub.lookups if part == "lookups" else hub.changes.contexts, step, call)
-        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        await killed(hub.interactions.identify(old, interaction_id, "c7", AssuranceClaim(level=2, method="pin")))
         mend()
         fresh = another(server, clock)
         assert old in await fresh._outbox.due(fresh._outbox.partitions, clock())
         await fresh.wake(old)
-        await self.has_arrived(fresh, old, interaction_id, handoff["handoff_id"])
+        await self.has_arrived(fresh, old, interaction_id, handoff["handoff_id"], proven=True)
         assert old not in await fresh._outbox.due(fresh._outbox.partitions, clock())
 
     async def test_killed_before_its_first_step_nothing_has_happened(self, hub: Hub) -> None:
