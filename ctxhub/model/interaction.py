@@ -190,6 +190,11 @@ class Start(Value):
         return self.system or self.channel
 
     @property
+    def level(self) -> Level:
+        """How surely the channel says that the customer is known."""
+        return self.assurance.level if self.assurance else 0
+
+    @property
     def holder(self) -> Holder:
         """Whoever has the floor as it begins."""
         return Holder(party="agent", id=self.agent_id) if self.agent_id else Holder(party=self.party)
