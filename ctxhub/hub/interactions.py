@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Req
 from ctxhub.hub.contexts import Contexts
 from ctxhub.hub.dialling import Dialling
 from ctxhub.hub.guessing import Guesses
-from ctxhub.hub.identity import Found, Identity
+from ctxhub.hub.identity import NOBODY, Found, Identity
 from ctxhub.hub.keys import Principal
 from ctxhub.hub.never_kept import NeverKept
 from ctxhub.hub.once import Once
@@ -56,20 +56,32 @@ from ctxhub.store.lists import Lists
 from ctxhub.store.lookups import Lookups
 
 _RESUME = "\x1e"  # no fact's name begins like that, so that an offer and a saved question never count as one
+_NOT_THEIRS = "the {} stands for no handoff of this customer"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """The handoff that brings an interaction in, and whether its token, only its code, or a mere number was shown."""
+    """The handoff that brings an interaction in, and whether its token, only its code, or a mere number was shown.
+
+    Of a handoff of nobody yet that somebody the company knows has brought, nothing is carried but words: `by_other`.
+    """
 
     who: Who
     handoff_id: str
     by_code: bool = False
     by_number: bool = False
+    by_other: bool = False
+
+    @property
+    def not_theirs(self) -> HandoffUnknown:
+        """The refusal where it is another customer's; that a code was right it does not say."""
+        return HandoffUnknown(_NOT_THEIRS.format("code" if self.by_code else "token"))
 
     def of(self, context: Context, code_level: int, now: datetime) -> Handoff:
         """Return the handoff as it carries: a code no more than a message, or than the tenant lets a fresh one."""
         handoff = context.handoff(self.handoff_id)
+        if self.by_other:
+            return handoff.but(delivery="message")
         return handoffs.by_code(handoff, code_level, now) if self.by_code else handoff
 
 
@@ -237,7 +249,7 @@ class Interactions:
                 arrival = await self._with_code(Who(tenant, customer_id), identifier, code)
                 if arrival is not None:
                     return arrival
-        raise HandoffUnknown("the code stands for no handoff of this customer")
+        raise HandoffUnknown(_NOT_THEIRS.format("code"))
 
     async def _with_code(self, who: Who, identifier: Identifier, code: str) -> Arrival | None:
         """Return a customer's handoff with this code, bound to this identifier."""
@@ -259,6 +271,8 @@ class Interactions:
     ) -> Begun:
         """Find out who it is, then find or start the interaction there."""
         tenant, system, external_id = principal.tenant, request.of_system, request.external_id
+        if arrival is not None:
+            request, arrival = await self._let_in(tenant, request, arrival)
         known = await self._lookups.external(tenant, system, external_id)
         if known is not None:
             await self.must_speak(principal, Who(tenant, known[0]), known[1])
@@ -267,7 +281,8 @@ class Interactions:
             except _NotBegun:
                 pass  # whoever said where it leads was killed before it began
         ours = self._secrets.provisional_id(tenant, system, external_id)
-        arrival = arrival or await self._by_number(tenant, request)
+        if arrival is None:
+            request, arrival = await self._called(tenant, request)
         identifiers = self._identity.in_order(tenant, request.identifiers)
         request = request.but(identifiers=identifiers)
         found = await self._who(tenant, request, identifiers, arrival, ours)
@@ -289,17 +304,64 @@ class Interactions:
         await self._dialling.settled(tenant, committed.events)
         return Begun(who, interaction_id, _began(committed), found.ambiguous, problem, arrival)
 
-    async def _by_number(self, tenant: str, request: Start) -> Arrival | None:
-        """Return the handoff that a call comes for by the number called or calling, if there is one."""
+    async def _called(self, tenant: str, request: Start) -> tuple[Start, Arrival | None]:
+        """Return a request with the handoff for which it comes by the number called or calling, if there is one.
+
+        A number is a claim: it leads nobody to a customer who is named otherwise, or proven to be another.
+        """
         coming = await self._dialling.arriving(tenant, request)
-        return Arrival(coming.who, coming.handoff.handoff_id, by_number=True) if coming is not None else None
+        if coming is None:
+            return request, None
+        named = request.customer_id or coming.who.customer_id
+        if await self._changes.contexts.home(Who(tenant, named)) != coming.who:
+            return request, None
+        try:
+            return await self._let_in(tenant, request, Arrival(coming.who, coming.handoff.handoff_id, by_number=True))
+        except HandoffUnknown:
+            return request, None
+
+    async def _let_in(self, tenant: str, request: Start, arrival: Arrival) -> tuple[Start, Arrival]:
+        """Return a request as it counts for the customer of a handoff, and the handoff as it counts for the request.
+
+        `HandoffUnknown` where they are two people: the one that the channel says has proven who it is, and another.
+        """
+        found = await self._proven(tenant, request)
+        home = await self._changes.contexts.home(arrival.who) if found is not None else None
+        if found is None or home is None or found.customer_id == home.customer_id:
+            return request, arrival
+        theirs = await self._is_known(home)
+        if found == NOBODY and not theirs:
+            return request, arrival  # nobody yet becomes whoever this is
+        named = found.customer_id is not None and found.customer_id == request.customer_id
+        other = named or (found.customer_id is not None and await self._is_known(Who(tenant, found.customer_id)))
+        if theirs and other and (request.handoff is not None or arrival.by_number):
+            raise arrival.not_theirs
+        return _as_claimed(request), replace(arrival, by_other=other and not theirs)
+
+    async def _proven(self, tenant: str, request: Start) -> Found | None:
+        """Return who it surely is: who is named with proof, else to whom verified identifiers lead; None: not said."""
+        if request.customer_id is not None and request.level >= SHARED_FROM:
+            return Found((await self._changes.contexts.home(Who(tenant, request.customer_id))).customer_id, False)
+        verified = [one for one in self._identity.in_order(tenant, request.identifiers) if one.strength == "verified"]
+        return await self._identity.find(tenant, verified) if verified else None
+
+    async def _is_known(self, who: Who) -> bool:
+        """Tell whether the company knows a customer."""
+        context = (await self._changes.contexts.wherever(who)).context
+        return context is not None and context.known
 
     async def _who(
         self, tenant: str, request: Start, identifiers: list[Identifier], arrival: Arrival | None, ours: str
     ) -> Found:
         """Say who it is: by the handoff, by name, by identifiers, or nobody yet."""
+        if arrival is not None and arrival.by_number:
+            return Found(arrival.who.customer_id, False)
         if arrival is not None:
-            return Found(arrival.who.customer_id, False, () if arrival.by_number else identifiers)
+            owners = await self._lookups.owners(tenant, identifiers) if identifiers else []
+            theirs = [
+                one for one, led in zip(identifiers, owners, strict=True) if not led or arrival.who.customer_id in led
+            ]
+            return Found(arrival.who.customer_id, False, theirs)
         return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
 
     async def _known(
@@ -312,7 +374,10 @@ class Interactions:
         conditions: Request,
     ) -> Begun:
         """Return an interaction that began before; a token that it brings now counts from now on."""
+        who = await self._changes.contexts.home(who, at_hand=True) if arrival is not None else who
         if arrival is not None and arrival.who != who:
+            if request.handoff is not None:
+                await self._must_be_nobody_else(who, interaction_id, arrival)
             await self.identify(who, interaction_id, arrival.who.customer_id, None)
             who = arrival.who
         decide = self._starting(who, request, interaction_id, None, arrival)
@@ -325,6 +390,13 @@ class Interactions:
         await self._lookups.set_refs(who.tenant, _names(refs), who.customer_id, interaction_id)
         await self._dialling.settled(who.tenant, committed.events)
         return Begun(who, interaction_id, False, False, problem, arrival)
+
+    async def _must_be_nobody_else(self, who: Who, interaction_id: str, arrival: Arrival) -> None:
+        """Refuse another customer's token in an interaction in which the one it is has proven that."""
+        _, context = await self._changes.contexts.existing(who)
+        interaction = context.interactions.get(interaction_id)
+        if context.known and interaction is not None and interaction.assurance.level >= SHARED_FROM:
+            raise arrival.not_theirs
 
     async def _surely_another(self, who: Who) -> AssuranceClaim | None:
         """Return what is left of being a known customer for one who is another: nothing; nobody yet keeps it."""
@@ -591,6 +663,12 @@ def _whole_call(context: Context, interaction_id: str) -> list[str]:
 
 class _NotBegun(Exception):
     """A system's id leads to an interaction that is not there."""
+
+
+def _as_claimed(request: Start) -> Start:
+    """Return a request whose proof is of somebody else than whom it leads to: of that one it is a claim."""
+    claim = AssuranceClaim(level=1, method="identifier") if request.level >= SHARED_FROM else request.assurance
+    return request.but(assurance=claim, identifiers=[one.but(strength="claimed") for one in request.identifiers])
 
 
 def _must_be_here(context: Context, interaction_id: str, arrival: Arrival | None) -> None:

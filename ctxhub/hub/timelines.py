@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ctxhub.errors import Invalid
+from ctxhub.model.clearance import SHARED_FROM
 from ctxhub.model.context import Context
 from ctxhub.store.contexts import Contexts, Who
 
@@ -18,14 +19,23 @@ Events = list[dict[str, Any]]
 
 
 class Passage(NamedTuple):
-    """A timeline that belongs to a customer's: all of it, or what was told there of some interactions."""
+    """A timeline that belongs to a customer's: all of it, or what was told there of some interactions.
+
+    What was told there of `claims` was proven for somebody else.
+    """
 
     who: Who
     interactions: frozenset[str] | None = None
+    claims: frozenset[str] = frozenset()
 
     def takes(self, event: dict[str, Any]) -> bool:
         """Tell whether an event of that timeline belongs here."""
         return self.interactions is None or event.get("interaction_id") in self.interactions
+
+    def given(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event with whose timeline it stands on, no surer than it is of the customer to whom it belongs."""
+        most = SHARED_FROM - 1 if event.get("interaction_id") in self.claims else event["assurance"]
+        return event | {"customer_id": self.who.customer_id, "assurance": min(event["assurance"], most)}
 
 
 @dataclass
@@ -46,7 +56,7 @@ class _Reading:
         """Give out the next event, with whose timeline it stands on."""
         event = self.rest.pop(0)
         self.at = event["version"]
-        return event | {"customer_id": self.passage.who.customer_id}
+        return self.passage.given(event)
 
     @property
     def is_over(self) -> bool:
@@ -64,10 +74,17 @@ class Timelines:
         """Return every timeline that belongs to a customer's, its own first."""
         whole = [who, *await self._merged(who, context)]
         told: dict[Who, set[str]] = {}
+        claims: dict[Who, set[str]] = {}
         for interaction in context.interactions.values():
             for customer_id in interaction.told_at:
                 told.setdefault(Who(who.tenant, customer_id), set()).add(interaction.interaction_id)
-        partly = [Passage(other, frozenset(ids)) for other, ids in sorted(told.items()) if other not in whole]
+            for customer_id in interaction.taken_for:
+                claims.setdefault(Who(who.tenant, customer_id), set()).add(interaction.interaction_id)
+        partly = [
+            Passage(other, frozenset(ids), frozenset(claims.get(other, ())))
+            for other, ids in sorted(told.items())
+            if other not in whole
+        ]
         return [*map(Passage, whole), *partly]
 
     async def _merged(self, who: Who, context: Context) -> list[Who]:

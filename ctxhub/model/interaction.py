@@ -51,10 +51,10 @@ class Interaction(Value):
     `shared_intent` is what the customer wanted when last known at level 2, where `intent` was told below it.
     `repeats` remembers, as fence and name, which repeats were counted under which holder; `hop` how the holder came.
     `heard_at` is when it was last heard of, where silence has ended it. `adopted` names the merges that brought it here
-    and `told_at` the customers on whose timelines its events stand that were told before it came. Of one that is
-    `unkept` no words are kept. `ani` is the number calling, under a key. `call` is what the telephone system reported;
-    where only that says that it is over, it goes on again as soon as a later report says otherwise. `span` is that of
-    its start, where spans are made.
+    and `told_at` the customers on whose timelines its events stand that were told before it came; those in `taken_for`
+    turned out to be somebody else. Of one that is `unkept` no words are kept. `ani` is the number calling, under a key.
+    `call` is what the telephone system reported; where only that says that it is over, it goes on again as soon as a
+    later report says otherwise. `span` is that of its start, where spans are made.
     """
 
     interaction_id: Id
@@ -90,6 +90,7 @@ class Interaction(Value):
     moves: int = 0
     adopted: tuple[Id, ...] = ()
     told_at: tuple[CustomerId, ...] = ()
+    taken_for: tuple[CustomerId, ...] = ()
     unkept: bool = False
     ani: Id | None = None
     span: Span | None = None
@@ -187,6 +188,11 @@ class Start(Value):
     def of_system(self) -> str:
         """The system that gave the external id: the channel's name unless said otherwise."""
         return self.system or self.channel
+
+    @property
+    def level(self) -> Level:
+        """How surely the channel says that the customer is known."""
+        return self.assurance.level if self.assurance else 0
 
     @property
     def holder(self) -> Holder:

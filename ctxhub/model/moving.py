@@ -2,28 +2,36 @@
 
 Three steps, each of which may be repeated: the old place lets go of it (`depart`), the new home takes it in (`adopt`),
 the old place forgets it and points to the new home (`release`).
+
+What was proven at the old place was proven for somebody else. Unless the move itself asserts how surely the customer is
+known, the interaction is a claim at its new home: it shows nothing, and what it said, however surely, stays with it.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 
 from ctxhub.model.commitment import Commitment
 from ctxhub.model.consent import Consent, said
 from ctxhub.model.context import Context, Move
 from ctxhub.model.customer import Assurance, Identifier, with_identifiers
 from ctxhub.model.event import Change
-from ctxhub.model.fact import Fact, Origin, told
+from ctxhub.model.fact import SHARED_FROM, Fact, Origin, told
 from ctxhub.model.handoff import Handoff, interaction_over
-from ctxhub.model.interaction import Interaction, find, happened
+from ctxhub.model.interaction import Intent, Interaction, find, happened
 from ctxhub.model.journey import Journey
 from ctxhub.model.telling import shared
-from ctxhub.model.value import Value
+from ctxhub.model.value import Level, Value
+
+CLAIMED: Level = 1
 
 
 class Bundle(Value):
-    """What moves along with an interaction; of somebody nobody knew and who has no other also what leads there."""
+    """What moves along with an interaction.
+
+    Of somebody nobody knew and who has no other also what leads there, where the move proves whose that is.
+    """
 
     interaction: Interaction
     facts: tuple[Fact, ...] = ()
@@ -48,14 +56,17 @@ def bundle(context: Context, interaction_id: str) -> Bundle:
     """Return what belongs to an interaction."""
     journeys = {k: j for k, j in context.journeys.items() if j.origin.interaction_id == interaction_id}
     staying = context.interactions.keys() - context.moves.keys() - {interaction_id}
+    interaction = context.interaction(interaction_id)
+    move = context.moves.get(interaction_id)
+    proven = move is not None and _known_there(interaction, move).proven >= SHARED_FROM
     return Bundle(
-        interaction=context.interaction(interaction_id),
+        interaction=interaction,
         facts=tuple(f for f in context.facts if f.origin.interaction_id == interaction_id or f.journey_id in journeys),
         journeys=journeys,
         handoffs={k: h for k, h in context.handoffs.items() if h.interaction_id == interaction_id},
         commitments={k: c for k, c in context.commitments.items() if c.origin.interaction_id == interaction_id},
         consents=tuple(c for c in context.consents if c.origin.interaction_id == interaction_id),
-        identifiers=() if context.known or staying else context.identifiers,
+        identifiers=() if context.known or staying or not proven else context.identifiers,
     )
 
 
@@ -64,30 +75,64 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
     interaction_id = move.interaction_id
     if interaction_id in context.interactions:
         return Change(context, [])
-    told_at = tuple(dict.fromkeys((*moved.interaction.told_at, source)))
-    interaction = moved.interaction.but(moves=moved.interaction.moves + 1, told_at=told_at, adopted=())
-    if move.assurance is not None:
-        interaction = interaction.but(assurance=move.assurance)
+    interaction = _known_there(moved.interaction, move)
+    level = interaction.level(now)
+    told_at = tuple(dict.fromkeys((*interaction.told_at, source)))
+    taken_for = tuple(dict.fromkeys((*interaction.taken_for, source)))
+    interaction = interaction.but(
+        moves=interaction.moves + 1, told_at=told_at, taken_for=taken_for, adopted=(),
+        intent=_wanted(interaction.intent, level), shared_intent=None,
+    )  # fmt: skip
+    there = partial(_there, interaction_id, level)
     facts = context.facts
     for fact in moved.facts:
-        facts = told(facts, fact.but(origin=_for_good(fact.origin)))
+        facts = told(facts, fact.but(origin=there(fact.origin)))
     home = context.with_interaction(interaction).but(
         facts=facts,
-        journeys=context.journeys | {k: j.but(origin=_for_good(j.origin)) for k, j in moved.journeys.items()},
-        handoffs=context.handoffs | moved.handoffs,
-        commitments=context.commitments | {k: c.but(origin=_for_good(c.origin)) for k, c in moved.commitments.items()},
-        consents=reduce(said, [c.but(origin=_for_good(c.origin)) for c in moved.consents], context.consents),
+        journeys=context.journeys | {k: j.but(origin=there(j.origin)) for k, j in moved.journeys.items()},
+        handoffs=context.handoffs | {k: _carrying(h, level) for k, h in moved.handoffs.items()},
+        commitments=context.commitments | {k: c.but(origin=there(c.origin)) for k, c in moved.commitments.items()},
+        consents=reduce(said, [c.but(origin=there(c.origin)) for c in moved.consents], context.consents),
         identifiers=with_identifiers(context.identifiers, list(moved.identifiers)),
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
-    data = {"from": source, "to": context.customer_id}
-    event = happened(interaction, "moved", arrival(moved), now, data)
-    return Change(shared(home, interaction_id, interaction.level(now)), [event])
+    event = happened(interaction, "moved", arrival(moved), now, _told(source, context.customer_id))
+    return Change(shared(home, interaction_id, level), [event])
 
 
-def _for_good(origin: Origin) -> Origin:
-    """Return an origin without the merges at its old place: what has moved is in none of them any more."""
-    return origin.but(adopted=()) if origin.adopted else origin
+def _known_there(interaction: Interaction, move: Move) -> Interaction:
+    """Return an interaction as surely known as the move asserts; without that it is a claim, whatever was proven."""
+    if move.assurance is not None:
+        return interaction.but(assurance=move.assurance)
+    before = interaction.assurance
+    if before.level <= CLAIMED:
+        return interaction
+    return interaction.but(assurance=before.but(level=CLAIMED, method="identifier", raised_at=None))
+
+
+def _there(interaction_id: str, level: Level, origin: Origin) -> Origin:
+    """Return an origin at the new home: as sure as the interaction is there, and without the merges it was in before.
+
+    What others told for one of its journeys they told of another customer; what nobody's interaction told is its own.
+    """
+    most = level if origin.interaction_id in (None, interaction_id) else min(level, CLAIMED)
+    own = origin.interaction_id or interaction_id
+    return origin.but(interaction_id=own, assurance=min(origin.assurance, most), adopted=())
+
+
+def _wanted(intent: Intent | None, level: Level) -> Intent | None:
+    """Return what the customer wants, as surely as that is known at the new home."""
+    return None if intent is None else intent.but(assurance=min(intent.assurance, level))
+
+
+def _carrying(handoff: Handoff, level: Level) -> Handoff:
+    """Return a handoff that carries no more than is known at the new home."""
+    return handoff.but(offered_level=min(handoff.offered_level, level))
+
+
+def _told(source: str, to: str) -> dict[str, str]:
+    """Return what both sides tell of a move."""
+    return {"from": source, "to": to}
 
 
 def arrival(moved: Bundle) -> str:
@@ -118,6 +163,6 @@ def release(context: Context, interaction_id: str, now: datetime) -> Change:
         moved=context.moved | {interaction_id: move.to},
     )
     event_id = f"{interaction_id}:left:{gone.interaction.moves + 1}"
-    data = {"from": context.customer_id, "to": move.to}
+    data = _told(context.customer_id, move.to)
     settled = interaction_over(left, interaction_id, now)
     return Change(settled.context, [happened(gone.interaction, "moved", event_id, now, data), *settled.events])

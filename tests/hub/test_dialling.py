@@ -82,6 +82,20 @@ async def test_whoever_comes_by_a_lent_number_leaves_no_number_behind(hub: Hub) 
     assert [one.value for one in (await context_of(hub, Who(ACME, "c1"))).identifiers] == ["+8613800000001"]
 
 
+@pytest.mark.parametrize("level", [0, 2])
+async def test_a_number_leads_nobody_who_is_another_to_its_customer(hub: Hub, level: int) -> None:
+    handoff = await to_the_phone(hub, "c1")
+    mine = a_phone("+8613900000002", strength="verified")
+    await begin(hub, "app-c2", 2, channel="app", customer_id="c2", identifiers=[mine])
+    named = await called(hub, number_of(handoff), "ca-1", level=level, customer_id="c2")
+    start = a_start("ca-2", level, channel="ivr", dnis=number_of(handoff), identifiers=[mine])
+    proven = (await hub.interactions.start(ADAPTER, start))[0]
+    for call, sure in ((named, level), (proven, level or 1)):
+        assert (call["customer_id"], call["interaction"]["assurance"]["level"]) == ("c2", sure)
+        assert "handoff" not in call
+        assert "handoff_problem" not in call
+
+
 @pytest.mark.parametrize("how", ["cancelled", "redeemed", "expired"])
 async def test_a_number_comes_back_when_its_offer_is_over(hub: Hub, clock: Clock, how: str) -> None:
     lent = {number_of(await to_the_phone(hub, f"c{number}", expires_in=60)) for number in range(2)}

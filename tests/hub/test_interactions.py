@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ctxhub.errors import InteractionUnknown, Lapsed, Moved, Unavailable
+from ctxhub.errors import HandoffUnknown, InteractionUnknown, Lapsed, Moved, Unavailable
 from ctxhub.hub.hub import Hub
 from ctxhub.model import context as contexts
-from ctxhub.model.customer import AssuranceClaim
+from ctxhub.model.customer import AssuranceClaim, Identifier
 from ctxhub.model.disclosure import Reader
 from ctxhub.model.event import Ref
 from ctxhub.model.interaction import HandoffHint
@@ -184,8 +184,8 @@ class TestIdentifying:
         await tell(hub, "fact.stated", interaction_id, "e1", who, name="city", value="Xi'an")
         return who, interaction_id, await offer(hub, interaction_id, who)
 
-    async def has_arrived(self, hub: Hub, old: Who, interaction_id: str, handoff_id: str) -> None:
-        """Check that everything is at the new home, once, and everything leads there."""
+    async def has_arrived(self, hub: Hub, old: Who, interaction_id: str, handoff_id: str, proven: bool = False) -> None:
+        """Check that everything is at the new home, once, and leads there; whose number it is only where proven."""
         home, left = await context_of(hub, HOME), await context_of(hub, old)
         assert [fact.value for fact in home.facts] == ["Xi'an"]
         assert (list(home.interactions), list(home.handoffs)) == ([interaction_id], [handoff_id])
@@ -196,7 +196,8 @@ class TestIdentifying:
         assert (await hub.interactions.lookup(ACME, Ref(system="acd", id="7")))[0] == HOME
         assert (await hub.handoffs.get(DESK, handoff_id)).handoff.customer_id == "c7"
         assert [handoff.customer_id for handoff in await hub.handoffs.waiting(ACME, "cards", "offered")] == ["c7"]
-        assert await hub.identity.must_find(ACME, a_phone()) == HOME
+        assert await hub.identity.must_find(ACME, a_phone()) == (HOME if proven else old)
+        assert [len(context.identifiers) for context in (home, left)] == ([1, 0] if proven else [0, 1])
         again, created, _ = await hub.interactions.start(ADAPTER, a_stranger("CA1", channel="chat"))
         assert (again["customer_id"], created) == ("c7", False)
 
@@ -218,12 +219,12 @@ class TestIdentifying:
     ) -> None:
         old, interaction_id, handoff = await self.met(hub)
         mend = crashing_at(hub.lookups if part == "lookups" else hub.changes.contexts, step, call)
-        await killed(hub.interactions.identify(old, interaction_id, "c7", None))
+        await killed(hub.interactions.identify(old, interaction_id, "c7", AssuranceClaim(level=2, method="pin")))
         mend()
         fresh = another(server, clock)
         assert old in await fresh._outbox.due(fresh._outbox.partitions, clock())
         await fresh.wake(old)
-        await self.has_arrived(fresh, old, interaction_id, handoff["handoff_id"])
+        await self.has_arrived(fresh, old, interaction_id, handoff["handoff_id"], proven=True)
         assert old not in await fresh._outbox.due(fresh._outbox.partitions, clock())
 
     async def test_killed_before_its_first_step_nothing_has_happened(self, hub: Hub) -> None:
@@ -339,12 +340,107 @@ class TestIdentifying:
         assert (answer["customer_id"], created) == ("c42", False)
         assert answer["interaction"]["assurance"]["level"] == 2
 
-    async def test_one_customers_login_is_worth_nothing_where_a_token_leads_to_another(self, hub: Hub) -> None:
-        handoff = await offer(hub, await in_one(hub, level=2), to={"channel": "chat"}, delivery="message")
-        assert (await begin(hub, "w1", 2, customer_id="c7"))["interaction"]["assurance"]["level"] == 2
+    async def test_whoever_has_proven_who_they_are_brings_no_token_of_another(self, hub: Hub) -> None:
+        handoff = await offer(hub, await in_one(hub, level=2), to={"channel": "chat"})
+        await begin(hub, "w1", 2, customer_id="c7")
         token = HandoffHint(token=handoff["token"])
         answer, _, _ = await hub.interactions.start(ADAPTER, a_start("w1", handoff=token))
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c7", 2)
+        assert answer["handoff_problem"]["code"] == "handoff_unknown"
+        with pytest.raises(HandoffUnknown):
+            await hub.interactions.redeem(ADAPTER, a_start("w1", handoff=token))
+        assert (await hub.handoffs.get(DESK, handoff["handoff_id"])).handoff.state == "offered"
+
+    async def test_whoever_was_only_taken_for_a_customer_may_bring_it(self, hub: Hub) -> None:
+        handoff = await offer(hub, await in_one(hub, level=2), to={"channel": "chat"}, delivery="message")
+        await begin(hub, "w1", 1, customer_id="c7")
+        token = HandoffHint(token=handoff["token"])
+        answer, _ = await hub.interactions.redeem(ADAPTER, a_start("w1", handoff=token))
         assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 1)
+
+
+class TestTwoPeople:
+    """A token of one customer in the hands of another."""
+
+    async def offered(self, hub: Hub, level: int = 2, who: str | None = "c42", **more: Any) -> dict[str, Any]:
+        """An offer to the chat: of c42 who has said something, or of nobody yet."""
+        begun = await begin(hub, "x1", level, customer_id=who)
+        at, whose = begun["interaction"]["interaction_id"], Who(ACME, begun["customer_id"])
+        await tell(hub, "fact.stated", at, "e1", whose, name="city", value="Xi'an")
+        return await offer(hub, at, whose, **{"to": {"channel": "chat"}} | more)
+
+    async def comes(self, hub: Hub, handoff: dict[str, Any], level: int = 2, **more: Any) -> dict[str, Any]:
+        """A chat begins with the token."""
+        start = a_start("w1", level, handoff=HandoffHint(token=handoff["token"]), **more)
+        return (await hub.interactions.start(ADAPTER, start))[0]
+
+    def known(self, value: str = "A-7", strength: Any = "verified") -> Identifier:
+        return Identifier(type="account", value=value, strength=strength)
+
+    @pytest.mark.parametrize("delivery", ["signal", "message"])
+    @pytest.mark.parametrize("by", ["name", "account", "both"])
+    async def test_whoever_is_proven_to_be_another_stays_that_one(self, hub: Hub, by: str, delivery: str) -> None:
+        await begin(hub, "a1", 2, customer_id="c7", identifiers=[self.known()])
+        handoff = await self.offered(hub, delivery=delivery)
+        said: dict[str, Any] = {} if by == "account" else {"customer_id": "c7"}
+        said |= {} if by == "name" else {"identifiers": [self.known()]}
+        with pytest.raises(HandoffUnknown):
+            await hub.interactions.redeem(
+                ADAPTER, a_start("w1", 2, handoff=HandoffHint(token=handoff["token"]), **said)
+            )
+        answer = await self.comes(hub, handoff, **said)
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c7", 2)
+        assert answer["handoff_problem"]["code"] == "handoff_unknown"
+        assert not [word for word in ("Xi'an", "c42", handoff["handoff_id"]) if word in str(answer)]
+        assert (await hub.handoffs.get(DESK, handoff["handoff_id"])).handoff.state == "offered"
+        assert (await context_of(hub)).identifiers == ()
+        again = await self.comes(hub, handoff, **said)
+        assert (again["customer_id"], again["handoff_problem"]["code"]) == ("c7", "handoff_unknown")
+
+    async def test_who_has_become_the_same_customer_is_no_other(self, hub: Hub) -> None:
+        await begin(hub, "a1", 2, customer_id="c7", identifiers=[self.known()])
+        handoff = await self.offered(hub)
+        await hub.merging.merge(WHO, "c7")
+        answer = await self.comes(hub, handoff, customer_id="c7")
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 2)
+        assert "handoff_problem" not in answer
+
+    async def test_a_shared_line_is_no_proof_of_another_and_stays_theirs(self, hub: Hub) -> None:
+        await begin(hub, "a1", 2, customer_id="c7", identifiers=[a_phone(strength="verified")])
+        handoff = await self.offered(hub)
+        answer = await self.comes(hub, handoff, 0, identifiers=[a_phone()])
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 2)
+        assert (await context_of(hub)).identifiers == ()
+        assert (await hub.identity.must_find(ACME, a_phone())).customer_id == "c7"
+
+    @pytest.mark.parametrize(("delivery", "level"), [("signal", 2), ("message", 1)])
+    async def test_proof_of_what_nobody_has_is_no_proof_of_a_customer(
+        self, hub: Hub, delivery: str, level: int
+    ) -> None:
+        handoff = await self.offered(hub, delivery=delivery)
+        answer = await self.comes(hub, handoff, identifiers=[self.known("A-new")])
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", level)
+        assert [one.strength for one in (await context_of(hub)).identifiers] == ["claimed"]
+
+    async def test_nobody_yet_becomes_whoever_brings_the_token(self, hub: Hub) -> None:
+        handoff = await self.offered(hub, level=1, who=None)
+        answer = await self.comes(hub, handoff, identifiers=[self.known("A-new")])
+        assert (answer["interaction"]["assurance"]["level"], answer["known"]) == (2, False)
+        whose = await context_of(hub, Who(ACME, answer["customer_id"]))
+        assert [one.strength for one in whose.identifiers] == ["verified"]
+
+    async def test_a_known_customer_hears_what_nobody_yet_said_and_shares_nothing_with_them(self, hub: Hub) -> None:
+        handoff = await self.offered(hub, who=None)
+        answer = await self.comes(hub, handoff, customer_id="c7")
+        assert answer["customer_id"] != "c7"
+        assert answer["interaction"]["assurance"]["level"] == 1
+        assert answer["context"]["facts"]["city"]["value"] == "Xi'an"
+
+    async def test_proof_of_who_it_is_counts_as_before(self, hub: Hub) -> None:
+        handoff = await self.offered(hub, delivery="message")
+        answer = await self.comes(hub, handoff, customer_id="c42", identifiers=[self.known("A-42")])
+        assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 2)
+        assert [one.strength for one in (await context_of(hub)).identifiers] == ["verified"]
 
 
 async def test_an_interaction_that_ended_so_long_ago_that_it_is_gone_has_lapsed(

@@ -449,6 +449,24 @@ async def test_somebody_nobody_knew_becomes_the_known_one_without_losing_an_even
     assert {"m1", "m2"} <= {event["event_id"] for event in recent}
 
 
+@pytest.mark.parametrize(("claim", "shared"), [(None, set()), (AssuranceClaim(level=2, method="pin"), {"m3"})])
+async def test_what_was_said_as_somebody_else_is_heard_by_no_other_interaction(
+    hub: Hub, claim: AssuranceClaim | None, shared: set[str]
+) -> None:
+    other = await in_one(hub, "x1", 2, customer_id="c1")
+    mine = a_phone(PHONE, strength="verified")
+    stray = (await hub.interactions.start(ADAPTER, a_stranger("w1", mine, level=2)))[0]
+    old, interaction_id = Who(ACME, stray["customer_id"]), stray["interaction"]["interaction_id"]
+    await tell(hub, "message.received", interaction_id, "m1", old, text="pay it all")
+    await hub.interactions.identify(old, interaction_id, "c1", claim)
+    await tell(hub, "message.received", interaction_id, "m3", C1, text="to my bank")
+    for reader, found in ((interaction_id, {"m1", "m3"}), (other, shared)):
+        told = (await hub.contexts.whole(C1, Reader(interaction_id=reader), None, 100))[0]
+        recent = (await hub.contexts.read(C1, Reader(interaction_id=reader))).value["recent"]
+        for events in (told, recent):
+            assert {event["event_id"] for event in events} & {"m1", "m3"} == found
+
+
 class Twice:
     """The same row of operations twice on a server: with merges, killed at any call, and without."""
 

@@ -9,7 +9,8 @@ from ctxhub.model import handoff as handoffs
 from ctxhub.model.context import Context, Move
 from ctxhub.model.customer import Assurance
 from ctxhub.model.disclosure import Reader, sight
-from ctxhub.model.interaction import start
+from ctxhub.model.fact import Origin
+from ctxhub.model.interaction import end, start
 from ctxhub.model.moving import adopt, arrival, bundle, depart, release, stay
 from tests.model.scenes import offered, state, the
 from tests.support import (
@@ -19,6 +20,7 @@ from tests.support import (
     PLAIN,
     a_context,
     a_fact,
+    a_phone,
     a_start,
     after,
     an_event,
@@ -80,6 +82,70 @@ def test_verified_by_the_move_its_words_are_shared_there() -> None:
     assert an_interaction(home).level(NOON) == 2
     assert {fact.origin.scope for fact in home.facts} == {None}
     assert home.journeys["jr_1"].origin.scope is None
+
+
+def proven_elsewhere() -> Context:
+    """A stranger who has proven a number of their own, and has told a second chat of the journey of the first."""
+    mine = (a_phone(strength="verified"),)
+    context = started(started(a_context("pc_1").but(known=False, identifiers=mine), "in_1", 3), "in_2", 3)
+    context = after(context, an_event("journey.started", kind="refund", journey_id="jr_1"))
+    context = after(context, a_fact("A-17", name="order_id", journey_id="jr_1"), a_fact("Xi'an"))
+    context = after(context, a_fact("mine", name="bank", journey_id="jr_1", interaction_id="in_2"))
+    context = after(context, a_fact("yes", name="checked", journey_id="jr_1", interaction_id=None, party="system"))
+    context = after(context, an_event("intent.detected", name="payout", confidence=1.0))
+    context = after(context, an_event("consent.granted", purpose="marketing"))
+    context = after(context, an_event("commitment.made", what="call", owner="x", due_at=NOON, commitment_id="cm_1"))
+    return offered(end(context, "in_2", NOON).context)
+
+
+def gone_to(assurance: Assurance | None) -> Context:
+    """The new home of the first chat of `proven_elsewhere`, where it came alone."""
+    left = depart(proven_elsewhere(), "in_1", "c42", NOON, assurance).context
+    return adopt(a_context(), bundle(left, "in_1"), left.moves["in_1"], "pc_1", NOON).context
+
+
+def origins(home: Context) -> list[Origin]:
+    """Where all that came along came from."""
+    told = [fact.origin for fact in home.facts] + [journey.origin for journey in home.journeys.values()]
+    return told + [promise.origin for promise in home.commitments.values()] + [c.origin for c in home.consents]
+
+
+def test_what_was_proven_for_somebody_else_is_a_claim_at_the_new_home() -> None:
+    home = gone_to(None)
+    arrived = an_interaction(home)
+    assert (arrived.assurance.level, arrived.assurance.method, arrived.assurance.raised_at) == (1, "identifier", None)
+    assert (arrived.intent and arrived.intent.assurance, arrived.shared_intent) == (1, None)
+    assert len(origins(home)) == 7
+    assert {origin.assurance for origin in origins(home)} == {1}
+    assert {fact.value: fact.origin.scope for fact in home.facts} == {
+        "A-17": "in_1", "Xi'an": "in_1", "mine": "in_2", "yes": "in_1"
+    }  # fmt: skip
+    assert the(home).offered_level == 1
+    assert home.identifiers == ()
+
+
+def test_a_move_that_proves_it_shares_what_was_said_in_it_and_not_what_others_told_elsewhere() -> None:
+    home = gone_to(SURELY)
+    assert {fact.value: fact.origin.assurance for fact in home.facts} == {"A-17": 2, "Xi'an": 2, "mine": 1, "yes": 2}
+    assert the(home).offered_level == 2
+
+
+def test_what_leads_to_a_stranger_who_has_another_interaction_stays() -> None:
+    context = proven_elsewhere()
+    left = depart(context, "in_1", "c42", NOON, SURELY).context
+    assert bundle(left, "in_1").identifiers == ()
+    alone = left.but(interactions={"in_1": left.interactions["in_1"]})
+    assert bundle(alone, "in_1").identifiers == context.identifiers
+    unsure = alone.but(moves={"in_1": alone.moves["in_1"].but(assurance=None)})
+    assert bundle(unsure, "in_1").identifiers == ()
+
+
+def test_a_warning_caps_what_a_move_proves() -> None:
+    context = after(proven_elsewhere(), an_event("risk.flagged", kind="odd", level="medium"))
+    left = depart(context.but(interactions={"in_1": context.interactions["in_1"]}), "in_1", "c42", NOON, SURELY).context
+    assert bundle(left, "in_1").identifiers == ()
+    home = adopt(a_context(), bundle(left, "in_1"), left.moves["in_1"], "pc_1", NOON).context
+    assert {origin.assurance for origin in origins(home)} == {1}
 
 
 def test_a_later_word_of_the_home_s_own_is_not_replaced() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.living import Callers, Clock
 from tests.api.scenes import Caller, Scene, accept, begin, fresh, ok, phone, redeem
 
@@ -119,3 +121,41 @@ async def test_who_it_really_is_takes_only_what_is_theirs(adapter: Caller) -> No
     assert SECRET not in str(home)
     assert home["facts"]["bank"]["value"] == "my bank"
     assert "bank" not in (await owner.context())["facts"]
+
+
+async def a_chat_that_proved_its_own_mail(adapter: Caller) -> Scene:
+    """Somebody nobody knows, who has proven a mail address of their own and wants money."""
+    mail = {"type": "email", "value": f"{fresh('me')}@evil.example", "strength": "verified"}
+    chat = await begin(adapter, "chat", identifiers=[mail], assurance={"level": 2, "method": "otp"})
+    await chat.tell(chat.fact("bank", "the bank of somebody else"))
+    return chat
+
+
+@pytest.mark.parametrize("way", ["by number", "by name", "by a key of level 1", "by a link"])
+async def test_what_a_stranger_proved_of_themselves_opens_nobody_elses_door(
+    callers: Callers, adapter: Caller, way: str
+) -> None:
+    mine = phone()
+    owner = await owner_with_a_secret(adapter, mine)
+    before = (await owner.context())["identifiers"]
+    chat = await a_chat_that_proved_its_own_mail(adapter)
+    if way == "by number":
+        moved = ok(await adapter.post(f"{chat.place}/identify", {"identifiers": [mine]}))
+    elif way == "by name":
+        moved = ok(await adapter.post(f"{chat.place}/identify", {"customer_id": owner.customer_id}))
+    elif way == "by a key of level 1":
+        key = ok(await callers.admin.post("/v1/keys", {"name": fresh("key"), "role": "adapter", "level": 1}), 201)[
+            "key"
+        ]
+        moved = ok(await Caller(adapter.http, key).post(f"{chat.place}/identify", {"customer_id": owner.customer_id}))
+    else:
+        token = (await owner.offer({"channel": "chat"}, delivery="message"))["token"]
+        body = {"channel": "chat", "external_id": chat.started["interaction"]["external_id"], "token": token}
+        moved = ok(await adapter.post("/v1/handoffs/redeem", body))
+    assert (moved["customer_id"], moved["interaction"]["assurance"]["level"]) == (owner.customer_id, 1)
+    seen = await Scene(adapter, moved).context()
+    assert seen["facts"].get("bank", {}).get("value") == "the bank of somebody else"
+    if way != "by a link":  # which brings along what was said where it was made
+        assert SECRET not in str(seen)
+    here = await owner.context()
+    assert ("bank" in here["facts"], here["identifiers"]) == (False, before)
