@@ -16,9 +16,10 @@ from ctxhub.hub.never_kept import NeverKept, Watched, are_parts, counted, marked
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
+from ctxhub.model.as_kept import must_be_no_card
 from ctxhub.model.calling import BY_AGENT, BY_HOLDER, by_name, head
 from ctxhub.model.context import Context
-from ctxhub.model.event import Event, Telling, checked_data, default_party
+from ctxhub.model.event import FREE_TYPE, Event, Telling, checked_data, default_party
 from ctxhub.model.never_kept import cleaned
 from ctxhub.model.number_format import Formats
 from ctxhub.model.split_number import LOOK_BACK
@@ -233,6 +234,8 @@ def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()
         data=checked_data(telling.type, telling.data, pointer),
     )
     _must_name(telling, pointer)
+    if FREE_TYPE.match(telling.type):
+        must_be_no_card("type", telling.type, f"{pointer}/type", formats)
     clean = cleaned(event.data, formats)
     if clean.findings:
         counted(clean.findings)
