@@ -24,7 +24,8 @@ from ctxhub.model.never_kept import cleaned
 from ctxhub.model.number_format import Formats
 from ctxhub.model.split_number import LOOK_BACK
 from ctxhub.model.telling import Scene, derived_id, level_without_interaction, stamped, tell
-from ctxhub.store.codec import fingerprint
+from ctxhub.model.tenant import Tenant
+from ctxhub.store.codec import SENSITIVE, fingerprint, is_secret
 from ctxhub.store.contexts import Appended, Contexts, Loaded, NotOpen, Outcome, Raced, Who, pause, reused
 
 AHEAD = timedelta(minutes=5)
@@ -54,6 +55,8 @@ class Events:
         now = self._changes.clock()
         formats = self._never_kept.formats(who.tenant)
         told = [_checked(telling, number, now, formats) for number, telling in enumerate(tellings)]
+        tenant = self._tenants.of(who.tenant)
+        told = [(_as_declared(event, tenant), print_) for event, print_ in told]
         if caller is not None:
             asserting.events(caller, [event for event, _ in told])
             told = [(_by(caller, event), print_) for event, print_ in told]
@@ -65,8 +68,8 @@ class Events:
     async def _kept(
         self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None
     ) -> dict[str, Any]:
-        """Append where that is enough, else decide."""
-        if request.if_match is None and all(event.commutes for event, _ in told):
+        """Append where that is enough, else decide; what is sealed needs the key that stands beside the context."""
+        if request.if_match is None and all(event.commutes and not is_secret(event) for event, _ in told):
             try:
                 return await self._append_watched(who, told, now, request, caller)
             except NotOpen:
@@ -244,6 +247,13 @@ def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()
     # Whoever tells it again, perhaps out of a spool, may not know any more that no time was named at first.
     said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id", "at"})
     return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+
+
+def _as_declared(event: Event, tenant: Tenant) -> Event:
+    """Return what was keyed at a prompt for a sensitive fact as no less sensitive than that."""
+    if event.type != "input.collected" or tenant.sensitivity(event.data["prompt"]) != SENSITIVE:
+        return event
+    return event.but(data=event.data | {"sensitivity": SENSITIVE})
 
 
 def _must_name(telling: Telling, pointer: str) -> None:

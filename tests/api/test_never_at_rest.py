@@ -331,3 +331,22 @@ class TestAnIdentifierThatIsACardNumber:
         response = await adapter.post("/v1/interactions", start_body("chat", identifiers=[address]))
         assert pointers(response) == ["/identifiers/0/value"]
         assert digits not in response.text
+
+
+async def test_what_is_keyed_at_the_prompt_of_a_sensitive_fact_is_sealed_like_the_fact(
+    own: tuple[Callers, Path, str],
+) -> None:
+    callers, folder, url = own
+    scene = await known(callers.adapter, "ivr", level=3)
+    keyed = scene.event("input.collected", {"prompt": "card_number", "value": "sealed-A", "mode": "speech"})
+    said = {"prompt": "health", "value": "sealed-B", "mode": "click", "sensitivity": "sensitive"}
+    plain = scene.event("input.collected", {"prompt": "menu", "value": "open-C", "mode": "dtmf"})
+    first = await scene.tell(keyed, scene.event("input.collected", said), plain)
+    again = await scene.tell(keyed)
+    assert (again["results"][0]["version"], again["results"][0]["duplicate"]) == (first["results"][0]["version"], True)
+    inputs = [event["data"]["value"] for event in await scene.timeline() if event["type"] == "input.collected"]
+    assert inputs == ["sealed-A", "sealed-B", "open-C"]
+    async with connected(url, partitions=64) as redis:
+        await redis.call("SAVE")
+    kept = b"\n".join(held(folder))
+    assert [value for value in inputs if value.encode() in kept] == ["open-C"]
