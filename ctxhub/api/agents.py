@@ -22,7 +22,7 @@ class SeveralAgents(Value):
 @router.put("/agents/{agent_id}/presence", response_model=AgentView)
 async def say(agent_id: Annotated[Id, Path()], body: PresenceRequest, hub: HubHere, caller: Reviewer) -> Response:
     """Say whether an agent is there for work; it lapses after `expires_in` seconds, unless said again or followed."""
-    return _shown(await hub.presences.say(caller, agent_id, body))
+    return _shown(await hub.presences.say(caller, agent_id, hub.never_kept.said(caller.tenant, body)))
 
 
 @router.get("/agents/{agent_id}/presence", response_model=AgentView)

@@ -45,6 +45,7 @@ async def dial(handoff_id: str, request: Request, hub: HubHere, caller: Worker) 
 @router.post("/handoffs/{handoff_id}/attempts", response_model=Attempted)
 async def attempted(handoff_id: str, body: AttemptBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Tell what came of an attempt at a callback; told again it changes nothing."""
+    body = hub.never_kept.said(caller.tenant, body)
     return _answer(await hub.callbacks.attempted(caller, handoff_id, body, await conditions_of(request, caller)))
 
 

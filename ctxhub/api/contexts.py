@@ -100,7 +100,7 @@ async def brief(
 @router.post("/context/lookup", response_model=ContextView)
 async def lookup(body: Lookup, request: Request, hub: HubHere, caller: SearchingOnlooker) -> Response:
     """Read the context of whom an identifier leads to; 409 without ids where it leads to several."""
-    who = await hub.customers.lookup(caller.tenant, body.identifier)
+    who = await hub.customers.lookup(caller.tenant, hub.never_kept.said(caller.tenant, body).identifier)
     return context_answer(await hub.contexts.read(who, caller.reader(body.interaction_id)), request)
 
 

@@ -65,6 +65,7 @@ class Claimed(Value):
 @router.post("/handoffs/{handoff_id}/elsewhere", response_model=Offered, status_code=201)
 async def elsewhere(handoff_id: str, body: ElsewhereBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Offer a waiting customer a way to go on in another channel; `place_kept` says whether the place goes along."""
+    body = hub.never_kept.said(caller.tenant, body)
     shown = await hub.continuing.elsewhere(caller, handoff_id, body, await conditions_of(request, caller))
     return answer(shown, shown.pop("etag"), 201)
 
@@ -72,7 +73,8 @@ async def elsewhere(handoff_id: str, body: ElsewhereBody, request: Request, hub:
 @router.post("/handoffs/{handoff_id}/announce", response_model=Announced)
 async def announce(handoff_id: str, body: AnnounceBody, hub: HubHere, caller: Worker) -> Response:
     """Announce a call to an offer to go on by telephone: a call from the number finds it for two minutes."""
-    shown = await hub.continuing.announce(caller, handoff_id, body.identifiers)
+    identifiers = hub.never_kept.said(caller.tenant, body).identifiers
+    shown = await hub.continuing.announce(caller, handoff_id, identifiers)
     return answer(shown, shown.pop("etag"))
 
 

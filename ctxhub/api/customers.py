@@ -45,7 +45,7 @@ class Identifiers(Value):
 @router.post("/customers/lookup", response_model=Customer)
 async def lookup(body: IdentifierBody, hub: HubHere, caller: SearchingWorker) -> Response:
     """Find a customer by an identifier; 409 without ids where it leads to several."""
-    who = await hub.customers.lookup(caller.tenant, body.identifier)
+    who = await hub.customers.lookup(caller.tenant, hub.never_kept.said(caller.tenant, body).identifier)
     return answer({"customer_id": who.customer_id})
 
 
@@ -56,7 +56,7 @@ async def add_identifier(
     """Let an identifier lead to a customer."""
     asserting.identifiers(caller, [body])
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
-    held, version = await hub.customers.add_identifier(who, body, conditions)
+    held, version = await hub.customers.add_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
 
@@ -66,7 +66,7 @@ async def remove_identifier(
 ) -> Response:
     """Let an identifier no longer lead to a customer."""
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
-    held, version = await hub.customers.remove_identifier(who, body, conditions)
+    held, version = await hub.customers.remove_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
 

@@ -118,6 +118,7 @@ class Several(Value):
 async def offer(body: OfferBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Offer an interaction to a queue, an agent, a bot or another channel."""
     await worked_for(request, caller, body.customer_id)
+    body = hub.never_kept.said(caller.tenant, body)
     return _answer(await hub.handoffs.offer(caller, body, await conditions_of(request, caller)), 201)
 
 
@@ -196,6 +197,7 @@ async def draft(handoff_id: str, body: DraftBody, request: Request, hub: HubHere
 async def give_back(handoff_id: str, body: ReturnBody, request: Request, hub: HubHere, caller: Worker) -> Response:
     """Return the interaction to whoever had it, or to whom is named, at a step."""
     conditions = await conditions_of(request, caller)
+    body = hub.never_kept.said(caller.tenant, body)
     said = (body.agent_id, body.fence, body.to, body.step, body.note)
     return _answer(await hub.handoffs.give_back(caller, handoff_id, *said, conditions, body.say))
 

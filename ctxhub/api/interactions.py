@@ -98,6 +98,7 @@ class Found(Value):
 )  # fmt: skip
 async def start(body: StartBody, request: Request, hub: HubHere, caller: Adapter) -> Response:
     """Find or start an interaction; brings back everything a channel needs in one call."""
+    body = hub.never_kept.said(caller.tenant, body)
     started, created, version = await hub.interactions.start(caller, body, await conditions_of(request, caller))
     return answer(started, version, 201 if created else 200)
 
@@ -105,7 +106,8 @@ async def start(body: StartBody, request: Request, hub: HubHere, caller: Adapter
 @router.post("/handoffs/redeem", response_model=Started, tags=["handoffs"])
 async def redeem(body: RedeemBody, request: Request, hub: HubHere, caller: Adapter) -> Response:
     """Let a token or code bring an interaction in, with everything already said."""
-    redeemed, version = await hub.interactions.redeem(caller, body.as_start(), await conditions_of(request, caller))
+    start = hub.never_kept.said(caller.tenant, body).as_start()
+    redeemed, version = await hub.interactions.redeem(caller, start, await conditions_of(request, caller))
     return answer(redeemed, version)
 
 
@@ -133,7 +135,8 @@ async def add_refs(
 ) -> Response:
     """Add other systems' names for an interaction."""
     who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
-    view, version = await hub.interactions.add_refs(who, interaction_id, body.refs, conditions)
+    refs = hub.never_kept.said(caller.tenant, body).refs
+    view, version = await hub.interactions.add_refs(who, interaction_id, refs, conditions)
     return _found(who, view, version)
 
 
@@ -152,6 +155,7 @@ async def identify(
     customer_id: str, interaction_id: str, body: IdentifyBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
     """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
+    body = hub.never_kept.said(caller.tenant, body)
     asserting.claim(caller, body.assurance)
     asserting.identifiers(caller, body.identifiers or [])
     to = body.customer_id or await _whom(hub, caller, body.identifiers or [])

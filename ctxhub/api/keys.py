@@ -89,6 +89,7 @@ def _whose(caller: Principal, tenant: str | None) -> str:
 @router.post("/keys", response_model=Key, status_code=201)
 async def make_key(body: KeyBody, hub: HubHere, caller: Admin) -> Response:
     """Make a key that may no more than the caller's; it is shown this once."""
+    body = hub.never_kept.said(caller.tenant, body)
     parts = ("scopes", "channels", "queues", "level", "methods")
     narrowed: dict[str, Any] = {part: getattr(body, part) for part in parts}
     tenant = _whose(caller, body.tenant)

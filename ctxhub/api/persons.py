@@ -69,7 +69,8 @@ async def export(customer_id: str, hub: HubHere, caller: Admin) -> Response:
 async def hold(customer_id: str, body: HoldBody, request: Request, hub: HubHere, caller: Supervisor) -> Response:
     """Put a customer under a legal hold: nothing of it is erased or taken out for its age until the hold ends."""
     conditions = await conditions_of(request, caller)
-    held, version = await hub.holds.begin(who_of(caller, customer_id), body.reason, caller.name, conditions)
+    reason = hub.never_kept.said(caller.tenant, body).reason
+    held, version = await hub.holds.begin(who_of(caller, customer_id), reason, caller.name, conditions)
     return answer(held, version)
 
 

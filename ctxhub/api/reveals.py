@@ -38,6 +38,7 @@ class Revealed(Value):
 async def reveal(customer_id: str, body: RevealBody, request: Request, hub: HubHere, caller: Colleague) -> Response:
     """Read masked values of a customer whose interaction the agent holds; the timeline tells it, with the reason."""
     conditions = await conditions_of(request, caller)
+    body = hub.never_kept.said(caller.tenant, body)
     wish = hub.reveals.wish(caller, body.agent_id, body.interaction_id, body.names, body.reason)
     facts, version = await hub.reveals.reveal(who_of(caller, customer_id), wish, conditions)
     return answer({"facts": [fact.model_dump(mode="json") for fact in facts], "version": version}, version)

@@ -58,20 +58,29 @@ class Importer:
 
     async def bring(self, batch: Sequence[Numbered]) -> list[Outcome]:
         """Bring a batch in, customers side by side, lines about one customer in their order."""
+        outcomes = [Outcome(numbered.line) for numbered in batch]
+        batch = [self._as_kept(outcome, numbered) for outcome, numbered in zip(outcomes, batch, strict=True)]
         normal = [self._normal(numbered.incoming) for numbered in batch]
         asked = [self._must_be_asked(numbered.incoming) for numbered in batch]
         owners = await self._owners([found if ask else [] for found, ask in zip(normal, asked, strict=True)])
         lanes: dict[str, list[int]] = {}
         for place, numbered in enumerate(batch):
             lanes.setdefault(numbered.incoming.key, []).append(place)
-        outcomes = [Outcome(numbered.line) for numbered in batch]
 
         async def in_order(places: list[int]) -> None:
-            for place in places:
+            for place in [place for place in places if not outcomes[place].faults]:
                 await self._one(outcomes[place], batch[place].incoming, normal[place], owners[place])
 
         await asyncio.gather(*(in_order(places) for places in lanes.values()))
         return outcomes
+
+    def _as_kept(self, outcome: Outcome, numbered: Numbered) -> Numbered:
+        """Return a line without what is never kept; where a card number can't be taken out that is its fault."""
+        try:
+            return numbered._replace(incoming=self._hub.never_kept.said(self._tenant, numbered.incoming))
+        except Invalid as refused:
+            outcome.faults = [Fault(one["pointer"][1:], one["detail"], refused.remedy) for one in refused.ids["errors"]]
+            return numbered
 
     def _normal(self, incoming: Incoming) -> list[Identifier]:
         """Return a line's identifiers in their normal form and fixed order."""

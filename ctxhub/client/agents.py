@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctxhub.client.never_kept import fields_without
 from ctxhub.client.transport import Transport, given, read, segment
 from ctxhub.model.presence import AgentView, PresenceRequest
 from ctxhub.model.value import Value
@@ -21,6 +22,7 @@ class Agents:
 
     async def say(self, agent_id: str, presence: PresenceRequest) -> AgentView:
         """Say whether an agent is there; it lapses unless it is said again, or his feed is followed with his key."""
+        presence = await fields_without(self._transport, presence, "reason")
         body = presence.model_dump(mode="json", exclude_none=True)
         return read(AgentView, await self._transport.change("PUT", _place(agent_id), body))
 

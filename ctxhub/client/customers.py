@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxhub.client.contexts import what
+from ctxhub.client.never_kept import without
 from ctxhub.client.transport import Transport, read, segment
 from ctxhub.model.customer import Identifier
 from ctxhub.model.merging import Joined
@@ -74,12 +75,14 @@ class Customers:
         self, customer_id: str, interaction_id: str, names: list[str], *, reason: str, agent_id: str | None = None
     ) -> Revealed:
         """Return masked values to the agent who holds the interaction; the timeline tells who read them and why."""
+        reason = await without(self._transport, reason)
         body = {"interaction_id": interaction_id, "names": names, "reason": reason, "agent_id": agent_id}
         path = f"/v1/customers/{segment(customer_id)}/reveal"
         return read(Revealed, await self._transport.change("POST", path, body))
 
     async def open_to(self, customer_id: str, agent_id: str, *, reason: str, minutes: int = 15) -> Opened:
         """Open a customer to an agent beside his work; supervisors see it, `TooMany` for one who does so too often."""
+        reason = await without(self._transport, reason)
         body = {"agent_id": agent_id, "reason": reason, "minutes": minutes}
         path = f"/v1/customers/{segment(customer_id)}/access"
         return read(Opened, await self._transport.change("POST", path, body))

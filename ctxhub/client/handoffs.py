@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ctxhub.client.never_kept import fields_without, without
+from ctxhub.client.never_kept import fields_without, start_without, without
 from ctxhub.client.transport import Transport, given, read, segment
 from ctxhub.model.callback import AttemptSaid
 from ctxhub.model.context import ContextView, Started
@@ -87,7 +87,7 @@ class Handoffs:
 
     async def offer(self, request: OfferRequest, *, key: str | None = None) -> Offered:
         """Offer an interaction to a queue, an agent, a bot or another channel; one offer at a time."""
-        request = await fields_without(self._transport, request, "reason", "note")
+        request = await fields_without(self._transport, request, "reason", "note", "say")
         return read(Offered, await self._transport.change("POST", "/v1/handoffs", request, key=key))
 
     async def elsewhere(
@@ -115,6 +115,7 @@ class Handoffs:
 
     async def attempted(self, handoff_id: str, said: AttemptSaid) -> HandoffView:
         """Tell what came of an attempt at a callback; told again it changes nothing."""
+        said = await fields_without(self._transport, said, "reason")
         body = said.model_dump(mode="json", exclude_none=True)
         return read(_Attempted, await self._post(handoff_id, "attempts", **body)).handoff
 
@@ -131,13 +132,13 @@ class Handoffs:
         self, handoff_id: str, agent_id: str, fence: int, outcome: str, *, disposition: str | None = None
     ) -> HandoffView:
         """Finish a handoff, by a code of its queue; the floor goes back to the bot while the interaction is open."""
-        outcome = await without(self._transport, outcome)
+        outcome, disposition = await without(self._transport, [outcome, disposition])
         body = {"agent_id": agent_id, "fence": fence, "outcome": outcome, "disposition": disposition}
         return _shown(await self._post(handoff_id, "complete", **body))
 
     async def draft(self, handoff_id: str, agent_id: str, fence: int, draft: Draft) -> HandoffView:
         """Keep what an agent has written so far; it comes back with the handoff, wherever that is opened again."""
-        draft = await fields_without(self._transport, draft, "text", "outcome")
+        draft = await fields_without(self._transport, draft, "text", "outcome", "disposition")
         body = {"agent_id": agent_id, "fence": fence, "draft": draft.model_dump(exclude_none=True)}
         path = f"/v1/handoffs/{segment(handoff_id)}/draft"
         return _shown(await self._transport.change("PUT", path, body))
@@ -169,6 +170,7 @@ class Handoffs:
 
     async def redeem(self, start: Start, *, token: str | None = None, code: str | None = None) -> Started:
         """Begin an interaction where a handoff led, by its token, or its code with the customer's identifiers."""
+        start = await start_without(self._transport, start)
         body = start.model_dump(exclude_unset=True, exclude_none=True) | given({"token": token, "code": code})
         return read(Started, await self._transport.change("POST", "/v1/handoffs/redeem", body))
 

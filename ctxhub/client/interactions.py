@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ctxhub.client.handoffs import WentOn
-from ctxhub.client.never_kept import fields_without, without
+from ctxhub.client.never_kept import start_without, without
 from ctxhub.client.transport import Transport, given, read, segment
 from ctxhub.model.context import Started
 from ctxhub.model.customer import AssuranceClaim, Identifier
@@ -48,7 +48,7 @@ class Interactions:
 
     async def start(self, start: Start, *, key: str | None = None) -> Started:
         """Begin an interaction, or find the one that the system began before; brings everything to go on with."""
-        start = await fields_without(self._transport, start, "touchpoint")
+        start = await start_without(self._transport, start)
         return read(Started, await self._transport.change("POST", "/v1/interactions", start, key=key))
 
     async def lookup(self, ref: Ref) -> Found:

@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 from ctxhub.client.transport import Transport, read
 from ctxhub.errors import CtxhubError
-from ctxhub.model.customer import CARD
+from ctxhub.model.as_kept import AsKept, as_card
+from ctxhub.model.customer import CARD, Identifier
 from ctxhub.model.event import Telling
 from ctxhub.model.interaction import Start
 from ctxhub.model.never_kept import cleaned
+from ctxhub.model.number_format import Formats
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import Value
 
-__all__ = ["as_spooled", "events_without", "fields_without", "without"]
+__all__ = ["as_spooled", "events_without", "fields_without", "start_without", "without"]
 
 AnyValue = TypeVar("AnyValue", bound=Value)
 _ASKED_WITHIN = 1.0
@@ -52,7 +54,23 @@ async def fields_without(transport: Transport, value: AnyValue, *fields: str) ->
     return value.but(**changed) if changed else value
 
 
-def as_spooled(start: Start) -> Start:
-    """Return a start as it may stand in a file: without cards, which only the hub can make unreadable."""
-    rest = [identifier for identifier in start.identifiers if identifier.type != CARD]
+async def start_without(transport: Transport, start: Start) -> Start:
+    """Return a start without what is never kept, its card numbers as cards; `Invalid` where a name holds one."""
+    walk = AsKept(transport.formats or (), _for_the_hub)
+    clean = walk.of(start)
+    if walk.findings and transport.formats is None:
+        transport.formats = await _formats(transport)
+        clean = AsKept(transport.formats or (), _for_the_hub).of(start)
+    return clean
+
+
+def _for_the_hub(identifier: Identifier) -> Identifier:
+    """Return an identifier in which a card number stands as it is: only the hub can hide that and find it again."""
+    return identifier
+
+
+def as_spooled(start: Start, formats: Formats = ()) -> Start:
+    """Return a start as it may stand in a file: without card numbers, which only the hub can make unreadable."""
+    judged = [as_card(identifier, formats) for identifier in start.identifiers]
+    rest = [identifier for identifier in judged if identifier is not None and identifier.type != CARD]
     return start if len(rest) == len(start.identifiers) else start.but(identifiers=rest)

@@ -43,7 +43,7 @@ from prometheus_client import Counter, Gauge
 from pydantic import Field, ValidationError
 
 from ctxhub.client.events import Told
-from ctxhub.client.never_kept import as_spooled, events_without, fields_without
+from ctxhub.client.never_kept import as_spooled, events_without, fields_without, start_without
 from ctxhub.client.sealed import InUse, SealedLog
 from ctxhub.client.transport import Pauses, Transport, asked_wait, fit, given, read, segment, written
 from ctxhub.errors import (
@@ -572,7 +572,7 @@ class Spool:
             if answer is not None:
                 return answer
         assert self._file is not None
-        await self._file.keep(_as_spooled(write))
+        await self._file.keep(self._as_spooled(write))
         return None
 
     async def _without(self, write: _Write) -> _Write:
@@ -580,6 +580,8 @@ class Spool:
         events = await events_without(self._transport, write.events)
         if events != write.events:
             write = write.but(events=events)
+        if write.start is not None:
+            write = write.but(start=await start_without(self._transport, write.start))
         return await fields_without(self._transport, write, "ending") if write.ending else write
 
     def _made(self, what: Literal["start", "tell", "end"], whose: Whose, more: dict[str, Any]) -> _Write:
@@ -605,8 +607,14 @@ class Spool:
         except (Unavailable, TooMany):
             return None
         except asyncio.CancelledError:
-            self._file.keep_for_who_left(_as_spooled(write))
+            self._file.keep_for_who_left(self._as_spooled(write))
             raise
+
+    def _as_spooled(self, write: _Write) -> _Write:
+        """Return a write as it may stand in a file."""
+        if write.start is None:
+            return write
+        return write.but(start=as_spooled(write.start, self._transport.formats or ()))
 
 
 def _is_note(content: bytes) -> bool:
@@ -657,12 +665,6 @@ def _remember(places: dict[tuple[str, ...], _Place], about: tuple[str, ...], sta
 
 def _about(whose: Whose) -> tuple[str, ...]:
     return (whose.of_system, whose.external_id) if isinstance(whose, Start) else (whose,)
-
-
-def _as_spooled(write: _Write) -> _Write:
-    """Return a write as it may stand in a file."""
-    start = as_spooled(write.start) if write.start is not None else None
-    return write if start is write.start else write.but(start=start)
 
 
 def _as_kept(event: Telling, at: datetime) -> Telling:

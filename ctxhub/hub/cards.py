@@ -25,6 +25,11 @@ class Cards:
             raise NotNormal("a card's value is its whole number, 13 to 19 digits whose check digit is right")
         return identifier.but(value=shown(number[-4:]), index=self._index(tenant, number))
 
+    def hidden(self, tenant: str, identifier: Identifier, shown_as: str) -> Identifier:
+        """Return an identifier in whose value a card number stands as it is kept: found again, and shown without it."""
+        index = self._index(tenant, f"{identifier.type}\x1f{identifier.value}")
+        return identifier.but(value=shown_as, index=index)
+
     def by_ref(self, identifier: Identifier) -> list[Identifier]:
         """Return the same card by the issuer's reference for it, where it came with one."""
         return [identifier.but(type=CARD_REF, value=identifier.ref, index=None, ref=None)] if identifier.ref else []

@@ -16,14 +16,16 @@ from ctxhub.hub.never_kept import NeverKept, Watched, are_parts, counted, marked
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import EVENTS, OUT_OF_TURN, REPEATS
+from ctxhub.model.as_kept import must_be_no_card
 from ctxhub.model.calling import BY_AGENT, BY_HOLDER, by_name, head
 from ctxhub.model.context import Context
-from ctxhub.model.event import Event, Telling, checked_data, default_party
+from ctxhub.model.event import FREE_TYPE, Event, Telling, checked_data, default_party
 from ctxhub.model.never_kept import cleaned
 from ctxhub.model.number_format import Formats
 from ctxhub.model.split_number import LOOK_BACK
 from ctxhub.model.telling import Scene, derived_id, level_without_interaction, stamped, tell
-from ctxhub.store.codec import fingerprint
+from ctxhub.model.tenant import Tenant
+from ctxhub.store.codec import SENSITIVE, fingerprint, is_secret
 from ctxhub.store.contexts import Appended, Contexts, Loaded, NotOpen, Outcome, Raced, Who, pause, reused
 
 AHEAD = timedelta(minutes=5)
@@ -53,6 +55,8 @@ class Events:
         now = self._changes.clock()
         formats = self._never_kept.formats(who.tenant)
         told = [_checked(telling, number, now, formats) for number, telling in enumerate(tellings)]
+        tenant = self._tenants.of(who.tenant)
+        told = [(_as_declared(event, tenant), print_) for event, print_ in told]
         if caller is not None:
             asserting.events(caller, [event for event, _ in told])
             told = [(_by(caller, event), print_) for event, print_ in told]
@@ -64,8 +68,8 @@ class Events:
     async def _kept(
         self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None
     ) -> dict[str, Any]:
-        """Append where that is enough, else decide."""
-        if request.if_match is None and all(event.commutes for event, _ in told):
+        """Append where that is enough, else decide; what is sealed needs the key that stands beside the context."""
+        if request.if_match is None and all(event.commutes and not is_secret(event) for event, _ in told):
             try:
                 return await self._append_watched(who, told, now, request, caller)
             except NotOpen:
@@ -233,6 +237,8 @@ def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()
         data=checked_data(telling.type, telling.data, pointer),
     )
     _must_name(telling, pointer)
+    if FREE_TYPE.match(telling.type):
+        must_be_no_card("type", telling.type, f"{pointer}/type", formats)
     clean = cleaned(event.data, formats)
     if clean.findings:
         counted(clean.findings)
@@ -241,6 +247,13 @@ def _checked(telling: Telling, number: int, now: datetime, formats: Formats = ()
     # Whoever tells it again, perhaps out of a spool, may not know any more that no time was named at first.
     said = telling.model_dump(mode="json", exclude_none=True, exclude={"event_id", "at"})
     return event, fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+
+
+def _as_declared(event: Event, tenant: Tenant) -> Event:
+    """Return what was keyed at a prompt for a sensitive fact as no less sensitive than that."""
+    if event.type != "input.collected" or tenant.sensitivity(event.data["prompt"]) != SENSITIVE:
+        return event
+    return event.but(data=event.data | {"sensitivity": SENSITIVE})
 
 
 def _must_name(telling: Telling, pointer: str) -> None:

@@ -247,7 +247,7 @@ class Handoffs:
     ) -> Shown:  # fmt: skip
         """Finish the work on a handoff, by one of the codes of its queue."""
         principal.must_be(agent_id)
-        outcome = self._never_kept.of(principal.tenant, outcome)
+        outcome, disposition = (self._never_kept.of(principal.tenant, said) for said in (outcome, disposition))
         tenant = self._tenants.of(principal.tenant)
 
         def rule(context: Context, present: Present) -> Change:
@@ -262,7 +262,7 @@ class Handoffs:
     ) -> Shown:
         """Keep what an agent has written so far for the end of the work."""
         principal.must_be(agent_id)
-        draft = self._never_kept.within(principal.tenant, draft, "text", "outcome")
+        draft = self._never_kept.within(principal.tenant, draft, "text", "outcome", "disposition")
         who, committed = await self._change(
             principal, handoff_id,
             lambda context, present: handoffs.drafted(context, handoff_id, agent_id, fence, draft, present.now),

@@ -143,7 +143,8 @@ class Hub:
         lists = Lists(server, ways.keep)
         feeds = Feeds(server)
         secrets_ = Secrets(ways.master_key, server.keys)
-        identity = Identity(lookups, self.tenants, Cards(ways.master_key))
+        cards = Cards(ways.master_key)
+        identity = Identity(lookups, self.tenants, cards)
         keeping = ways.keeping if archive else None
         self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing)
         self.access = Access(self.changes, self.tenants, lookups)
@@ -152,7 +153,7 @@ class Hub:
         self.audit = Audit(
             Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit
         )  # fmt: skip
-        self.never_kept = NeverKept(self.tenants)
+        self.never_kept = NeverKept(self.tenants, cards)
         reported = Reported(secrets_, lookups)
         self.events = Events(self.changes, self.tenants, self.never_kept, reported)
         self.briefs = Briefs(self.contexts, self.tenants, ways.clock)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from ctxhub.hub.cards import Cards
 from ctxhub.hub.changes import NOT_KEPT
 from ctxhub.hub.tenants import Tenants
 from ctxhub.metrics import NEVER_KEPT
+from ctxhub.model.as_kept import AsKept
 from ctxhub.model.context import Context
+from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
-from ctxhub.model.never_kept import REDACTED, Finding, cleaned
+from ctxhub.model.identifier import NotNormal, normal_form
+from ctxhub.model.never_kept import REDACTED, Finding, cleaned, cleaned_text
 from ctxhub.model.number_format import Formats
 from ctxhub.model.split_number import Heard, Spread, code_alone, may_be_part, repeats, spread
 from ctxhub.model.value import Value
@@ -42,8 +47,9 @@ class Watched(NamedTuple):
 class NeverKept:
     """Takes out what is never kept, by the formats that each tenant declares."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, cards: Cards) -> None:
         self._tenants = tenants
+        self._cards = cards
 
     def formats(self, tenant: str) -> Formats:
         """Return the formats of a tenant's own numbers."""
@@ -54,6 +60,23 @@ class NeverKept:
         clean = cleaned(told, self.formats(tenant))
         counted(clean.findings)
         return clean.value
+
+    def said(self, tenant: str, said: AnyValue) -> AnyValue:
+        """Return what a request says as it may be kept; `Invalid` where a card number stands in a name.
+
+        An identifier that is a card number becomes the card's; one that holds a card number keeps leading to its owner.
+        """
+        formats = self.formats(tenant)
+        walk = AsKept(formats, lambda identifier: self._hidden(tenant, identifier, formats))
+        kept = walk.of(said)
+        counted(walk.findings)
+        return kept
+
+    def _hidden(self, tenant: str, identifier: Identifier, formats: Formats) -> Identifier:
+        """Return an identifier without the card number in it, which is found again all the same."""
+        with suppress(NotNormal):  # whoever settles who it is says what is wrong with it
+            identifier = identifier.but(value=normal_form(identifier.type, identifier.value))
+        return self._cards.hidden(tenant, identifier, cleaned_text(identifier.value, formats))
 
     def within(self, tenant: str, value: AnyValue, *fields: str) -> AnyValue:
         """Return a value with the texts of some fields cleaned."""

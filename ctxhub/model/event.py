@@ -82,11 +82,12 @@ class ReceiptData(Value):
 
 
 class InputData(Value):
-    """What was keyed, spoken or clicked at a prompt."""
+    """What was keyed, spoken or clicked at a prompt; at least as sensitive as the fact of the prompt's name."""
 
     prompt: Name
     value: JsonValue
     mode: Literal["dtmf", "speech", "click"]
+    sensitivity: Sensitivity | None = None
 
 
 class IntentData(Value):

@@ -124,7 +124,8 @@ def document_bytes(context: Context) -> bytes:
 
 def is_secret(event: Event) -> bool:
     """Tell whether an event tells a value that is kept sealed."""
-    return event.type.startswith("fact.") and event.data.get("sensitivity") == SENSITIVE and "value" in event.data
+    told = event.type.startswith("fact.") or event.type == "input.collected"
+    return told and event.data.get("sensitivity") == SENSITIVE and "value" in event.data
 
 
 def has_secrets(context: Context) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ctxhub.settings import CannotStart
 from ctxhub.store.contexts import Who
 from tests.bulk.scenes import Bringing, importer_of
 from tests.hub.scenes import begin, told_of
+from tests.model.cards import number
 from tests.support import ACME, ADAPTER, DAY, NOON, a_phone, a_start
 
 CRM = "customer_id,phone,email,tier\nc1,13800138000,Ann@Example.com,gold\nc2,13800138001,,silver\n"
@@ -439,3 +441,13 @@ async def test_an_import_beside_a_channel_that_writes_to_the_same_customers_lose
     for who in whos:
         assert len(await bringing.facts(who.customer_id)) == 15
         assert await bringing.version(who.customer_id) == 1 + 10 + 5
+
+
+async def test_a_card_number_in_another_field_is_brought_in_as_a_card_or_is_a_fault(bringing: Bringing) -> None:
+    digits = number(Random(1), "4929", 16)
+    counts = await bringing.table(
+        f"customer_id,acc,email\nc1,{digits},ann@example.com\nc2,A-2,{digits}@example.com\n", "acc=identifier:account"
+    )
+    assert (counts.new, counts.refused) == (1, 1)
+    held = (await bringing.context("c1")).identifiers
+    assert [(one.type, one.value) for one in held if one.type != "email"] == [("card", f"•••• {digits[-4:]}")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from ctxhub.client import ContextHub, Identifier, OfferRequest, Start, Target, told
+from ctxhub.client import AttemptSaid, ContextHub, Identifier, OfferRequest, PresenceRequest, Start, Target, told
 from ctxhub.client.never_kept import as_spooled
 from ctxhub.client.sealed import SealedLog
 from tests.client.spooling import SECRET, a_start, client, said
@@ -42,7 +42,11 @@ async def sent(wire: Wire, *calls: str) -> str:
             hub.handoffs.offer(offer),
             hub.handoffs.give_back("ho_1", "ann", 1, note=PAN),
             hub.handoffs.decline("ho_1", "ann", PAN),
-            hub.handoffs.complete("ho_1", "ann", 1, PAN),
+            hub.handoffs.complete("ho_1", "ann", 1, "done", disposition=PAN),
+            hub.handoffs.attempted("ho_1", AttemptSaid(attempt=1, outcome="busy", reason=PAN)),
+            hub.agents.say("ann", PresenceRequest(state="away", reason=PAN)),
+            hub.customers.reveal("c1", "in_1", ["f"], reason=PAN),
+            hub.customers.open_to("c1", "ann", reason=f"about {PAN}"),
             hub.spool.tell("c1", said(f"card {PAN}")),
         ):
             try:
@@ -55,7 +59,7 @@ async def sent(wire: Wire, *calls: str) -> str:
 async def test_nothing_that_is_sent_holds_a_card_number() -> None:
     bodies = await sent(Wire())
     assert PAN not in bodies
-    assert bodies.count("•••• 7731") >= 9
+    assert bodies.count("•••• 7731") >= 13
 
 
 async def test_numbers_in_the_tenants_formats_are_sent_as_they_are_unless_called_a_card() -> None:
@@ -78,6 +82,31 @@ async def test_a_spool_on_the_disk_holds_none_whoever_has_its_secret(tmp_path: P
     assert PAN not in kept
     assert "•••• 7731" in kept
     assert "+8613800138000" in kept
+
+
+async def test_a_spool_has_none_that_was_named_as_something_else(tmp_path: Path) -> None:
+    account, visitor = Identifier(type="account", value=PAN), Identifier(type="visitor", value=f"v-{PAN}")
+    start = a_start(identifiers=[account, visitor, Identifier(type="account", value="A-17")], touchpoint=f"page {PAN}")
+    async with client(Wire(away=True), "k", tmp_path / "spool") as hub:  # type: ignore[arg-type]
+        assert (await hub.spool.tell(start, said("hello"))).kept
+    kept = _unsealed(tmp_path / "spool")
+    assert PAN not in kept
+    assert "A-17" in kept
+
+
+async def test_a_number_that_is_a_card_is_sent_as_a_cards_unless_it_is_the_tenants() -> None:
+    for declared, expected in ((None, "card"), (TENANT, "account")):
+        wire = Wire(declared=declared)
+        async with ContextHub("http://hub.test", "k", transport=wire, tries=1) as hub:
+            start = Start(channel="chat", external_id="v1", identifiers=[Identifier(type="account", value=PAN)])
+            for call in (hub.interactions.start(start), hub.handoffs.redeem(start, token="t")):
+                try:
+                    await call
+                except Exception:  # whatever comes back, this is about what was sent
+                    continue
+        bodies = [body for body in wire.bodies if "identifiers" in body]
+        assert len(bodies) == 2
+        assert all(f'"type":"{expected}"' in body for body in bodies)
 
 
 def _unsealed(path: Path) -> str:
