@@ -19,11 +19,12 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from ctxhub.api.auth import COOLDOWN, FRESH_FOR, KEPT_FOR, Issuer, PublicKeys, Tokens
+from ctxhub.api.auth import COOLDOWN, FRESH_FOR, KEPT_FOR, LEEWAY, Issuer, PublicKeys, Tokens
 from ctxhub.api.problems import MAX_HEADER_BYTES
 from ctxhub.errors import Unauthenticated, Unavailable
 from ctxhub.hub.tenants import Tenants
 from ctxhub.store.embedded import EmbeddedServer
+from tests.api.following import following
 from tests.api.living import Callers, http_to, living, settings_for
 from tests.api.scenes import Caller, accept, known, ok, problem
 
@@ -276,6 +277,17 @@ async def test_a_token_is_good_30_seconds_past_its_end_for_clocks_that_differ_an
     times.now += 3
     with pytest.raises(Unauthenticated):
         await tokens.principal(token)
+
+
+async def test_what_is_opened_by_a_token_lasts_as_long_as_the_token(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "jwks").write_text(json.dumps(PUBLIC), encoding="utf-8")
+    times = Times()
+    ends = int(times.now) + 10
+    warrant = await tokens_of(tmp_path / "jwks", times).warrant(signed(claims(exp=ends)))
+    assert warrant.until is not None
+    assert warrant.until.timestamp() == ends + LEEWAY
+    async with following(Caller(stage.http, signed(claims(exp=at(1 - LEEWAY)))), "/v1/agents/ann/stream") as stream:
+        assert (await stream.until("bye")).data["code"] == "unauthenticated"
 
 
 async def test_a_key_that_the_issuer_takes_back_opens_nothing_once_its_time_is_over(tmp_path: Path) -> None:
