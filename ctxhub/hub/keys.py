@@ -64,8 +64,9 @@ class Principal(Value):
     def reader(self, interaction_id: str | None = None, purpose: ReadingFor = "service") -> Reader:
         """Return who reads when this principal does, for an interaction; the parts were checked where they came in."""
         return Reader.trusted(
-            role=self.role, interaction_id=interaction_id, agent_id=self.agent, purpose=purpose, channels=self.channels
-        )
+            role=self.role, interaction_id=interaction_id, agent_id=self.agent, purpose=purpose,
+            channels=self.channels, queues=self.queues,
+        )  # fmt: skip
 
     def must_be(self, agent_id: str) -> None:
         """Refuse a key that is bound to another agent."""

@@ -26,7 +26,7 @@ from ctxhub.hub.tenants import Tenants
 from ctxhub.store.embedded import EmbeddedServer
 from tests.api.following import following
 from tests.api.living import Callers, http_to, living, settings_for
-from tests.api.scenes import Caller, accept, known, ok, problem
+from tests.api.scenes import Caller, Scene, accept, known, ok, problem
 
 ATTACKS = int(os.environ.get("CTXHUB_ATTACK_TOKENS", "5000"))
 ISSUER, AUDIENCE = "https://login.example.com", "https://ctx.example.com"
@@ -204,7 +204,8 @@ async def test_an_agents_token_speaks_for_its_subject_alone(stage: Stage) -> Non
 async def test_a_token_for_some_queues_reaches_no_other(stage: Stage) -> None:
     ann = Caller(stage.http, signed(claims(queues=["billing"])))
     mine = (await (await known(stage.callers.admin)).offer({"queue": "billing"}))["handoff_id"]
-    other = (await (await known(stage.callers.admin)).offer({"queue": "cards"}))["handoff_id"]
+    scene = await known(stage.callers.admin)
+    other = (await scene.offer({"queue": "cards"}))["handoff_id"]
     ok(await ann.get("/v1/queues/billing"))
     ok(await ann.get("/v1/handoffs", queue="billing"))
     tries = [
@@ -212,6 +213,8 @@ async def test_a_token_for_some_queues_reaches_no_other(stage: Stage) -> None:
         await ann.get("/v1/queues/cards/stream"), await ann.get(f"/v1/handoffs/{other}"),
         await ann.post(f"/v1/handoffs/{other}/accept", {"agent_id": "ann"}),
         await ann.post(f"/v1/handoffs/{other}/decline", {"agent_id": "ann", "reason": "a"}),
+        *[await ann.get(f"{scene.base}/{read}") for read in ("context", "timeline", "brief", "stream")],
+        await Scene(ann, scene.started).try_tell(scene.event("note.added", {"text": "seen"})),
     ]  # fmt: skip
     for response in tries:
         problem(response, 403, "forbidden")
