@@ -15,7 +15,16 @@ from starlette.types import Scope
 from ctxhub.api import audited
 from ctxhub.api.auth import Tokens, is_token
 from ctxhub.api.problems import guarded
-from ctxhub.errors import Changed, CtxhubError, Forbidden, Invalid, Malformed, Unauthenticated
+from ctxhub.errors import (
+    Ambiguous,
+    Changed,
+    CtxhubError,
+    CustomerUnknown,
+    Forbidden,
+    Invalid,
+    Malformed,
+    Unauthenticated,
+)
 from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal, Warrant
@@ -81,7 +90,7 @@ async def answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaita
         response = await guarded(request, handler)
     except Changed as changed:
         raise await _with_context(request, changed) from changed
-    except Forbidden as refusal:
+    except (Forbidden, CustomerUnknown, Ambiguous) as refusal:
         await audited.note_refusal(hub_of(request), request, _known_caller(request), refusal)
         raise
     caller = _known_caller(request)
