@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from ctxhub.errors import CtxhubError
+from ctxhub.errors import CtxhubError, Forbidden
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.audit import Line, names_seen, text_with
@@ -84,6 +84,13 @@ WITHOUT_A_LINE: frozenset[tuple[str, str]] = frozenset(
     }
 )
 
+#: Look-ups by an identifier: whoever tries some in turn leaves a line for each, also for those that lead to nobody.
+SEARCHES = {
+    ("POST", "/v1/context/lookup"),
+    ("POST", "/v1/customers/lookup"),
+    ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/identify"),
+}
+
 #: Of what is told, these families change how surely somebody is known, or what may be shown or kept of him.
 _FAMILIES = ("assurance.", "risk.", "consent.", "fact.verified")
 _TOLD = tuple(f'"{family}'.encode() for family in _FAMILIES)
@@ -129,13 +136,14 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
 
 
 async def note_refusal(hub: Hub, request: Request, caller: Principal | None, refusal: CtxhubError) -> None:
-    """Note that somebody was refused something about a customer."""
-    action = AUDITED.get((request.method, _path(request)))
-    if action is None or caller is None or not hub.audit.on:
+    """Note that somebody was refused something about a customer, or looked for one and did not find him."""
+    route = (request.method, _path(request))
+    missed = not isinstance(refusal, Forbidden)
+    if route not in (SEARCHES if missed else AUDITED) or caller is None or not hub.audit.on:
         return
-    line = await _line(hub, request, caller, action, b"", None)
-    refused = {"outcome": "refused", "about": line["about"] | {"code": refusal.code}}
-    await hub.audit.note(caller.tenant, text_with(line | refused))
+    line = await _line(hub, request, caller, AUDITED[route], b"", None)
+    about = {"about": line["about"] | {"code": refusal.code}}
+    await hub.audit.note(caller.tenant, text_with(line | about | ({} if missed else {"outcome": "refused"})))
 
 
 async def note_shown_context(hub: Hub, request: Request, caller: Principal, version: int) -> None:

@@ -14,6 +14,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,7 +26,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jwt import JWTClaimsRegistry
 
 from ctxhub.errors import Unauthenticated, Unavailable, Unknown
-from ctxhub.hub.keys import Principal
+from ctxhub.hub.keys import Principal, Warrant
 from ctxhub.hub.tenants import Tenants
 from ctxhub.model.scope import SCOPES
 from ctxhub.settings import Settings
@@ -139,6 +140,14 @@ def _public(described: dict[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in described.items() if name not in ("d", "p", "q", "dp", "dq", "qi")}
 
 
+class _Verified(NamedTuple):
+    """A token that was found to hold: whose it is, until when that is remembered, and when the token is over."""
+
+    principal: Principal
+    kept_until: float
+    ends: float
+
+
 class Tokens:
     """Tells who a token belongs to; what was verified is remembered for a minute, but never past its end."""
 
@@ -147,20 +156,29 @@ class Tokens:
         self._tenants = tenants
         self._keys = PublicKeys(issuer.jwks, clock)
         self._now = now
-        self._verified: dict[bytes, tuple[float, Principal]] = {}
+        self._verified: dict[bytes, _Verified] = {}
 
     async def principal(self, token: str) -> Principal:
         """Return whose token it is; `Unauthenticated` for one that does not hold, whatever is wrong with it."""
+        return (await self._found(token)).principal
+
+    async def warrant(self, token: str) -> Warrant:
+        """Return by what a token's holder can be looked at again: until it is over, with the leeway for clocks."""
+        return Warrant(until=datetime.fromtimestamp((await self._found(token)).ends, UTC))
+
+    async def _found(self, token: str) -> _Verified:
+        """Return a token as it was verified, now or just before."""
         mark = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(mark)
-        if known is not None and self._now() < known[0]:
-            return known[1]
+        if known is not None and self._now() < known.kept_until:
+            return known
         claims = await self._claims(token)
-        principal = self._principal(claims)
+        kept_until, ends = min(claims["exp"], self._now() + KEPT_FOR), claims["exp"] + LEEWAY
+        verified = _Verified(self._principal(claims), kept_until, ends)
         if len(self._verified) >= _MOST_KEPT:
             self._verified.clear()
-        self._verified[mark] = (min(claims["exp"], self._now() + KEPT_FOR), principal)
-        return principal
+        self._verified[mark] = verified
+        return verified
 
     async def _claims(self, token: str) -> dict[str, Any]:
         """Return what a token says, once its signature, times, issuer and audience hold."""

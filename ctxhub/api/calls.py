@@ -15,10 +15,19 @@ from starlette.types import Scope
 from ctxhub.api import audited
 from ctxhub.api.auth import Tokens, is_token
 from ctxhub.api.problems import guarded
-from ctxhub.errors import Changed, CtxhubError, Forbidden, Invalid, Malformed, Unauthenticated
+from ctxhub.errors import (
+    Ambiguous,
+    Changed,
+    CtxhubError,
+    CustomerUnknown,
+    Forbidden,
+    Invalid,
+    Malformed,
+    Unauthenticated,
+)
 from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
-from ctxhub.hub.keys import Principal
+from ctxhub.hub.keys import Principal, Warrant
 from ctxhub.model.disclosure import Role
 from ctxhub.model.event import faults
 from ctxhub.model.value import Id
@@ -81,7 +90,7 @@ async def answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaita
         response = await guarded(request, handler)
     except Changed as changed:
         raise await _with_context(request, changed) from changed
-    except Forbidden as refusal:
+    except (Forbidden, CustomerUnknown, Ambiguous) as refusal:
         await audited.note_refusal(hub_of(request), request, _known_caller(request), refusal)
         raise
     caller = _known_caller(request)
@@ -129,14 +138,19 @@ async def _hub_here(request: Request) -> Hub:
 
 async def caller_of(request: Request) -> Principal:
     """Return whose key the request brings; `Unauthenticated` without a valid one."""
-    scheme, _, key = header(request.scope, b"authorization").partition(" ")
-    if scheme.lower() != "bearer" or not key:
-        raise Unauthenticated("the request brings no key")
-    principal = await _bearer(request, key.strip())
+    principal = await _bearer(request, _brought(request))
     principal.must_reach(getattr(request.scope.get("route"), "path", ""))
     hub_of(request).limits.count(principal, request.path_params.get("customer_id"))
     request.state.caller = principal
     return principal
+
+
+def _brought(request: Request) -> str:
+    """Return the key or token that a request brings."""
+    scheme, _, key = header(request.scope, b"authorization").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthenticated("the request brings no key")
+    return key.strip()
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -162,6 +176,15 @@ async def _bearer(request: Request, key: str) -> Principal:
     if tokens is not None and is_token(key):
         return await tokens.principal(key)
     return await hub_of(request).keys.principal(key)
+
+
+async def warrant_of(request: Request) -> Warrant:
+    """Return by what the caller of a request that was let in can be looked at again later."""
+    tokens: Tokens | None = request.app.state.tokens
+    key = _brought(request)
+    if tokens is not None and is_token(key):
+        return await tokens.warrant(key)
+    return hub_of(request).keys.warrant(key)
 
 
 def refuse_unless(principal: Principal, *roles: Role) -> None:

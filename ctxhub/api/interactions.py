@@ -158,13 +158,14 @@ async def identify(
     body = hub.never_kept.said(caller.tenant, body)
     asserting.claim(caller, body.assurance)
     asserting.identifiers(caller, body.identifiers or [])
-    to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
     who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
+    to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
     return _found(*await hub.interactions.identify(who, interaction_id, to, body.assurance, conditions))
 
 
 async def _whom(hub: Hub, caller: Principal, identifiers: list[Identifier]) -> str:
-    """Return the one customer to whom identifiers lead."""
+    """Return the one customer to whom identifiers lead; a look-up like any other."""
+    await hub.limits.count_lookup(caller)
     found = await hub.identity.find(caller.tenant, hub.identity.in_order(caller.tenant, identifiers))
     if found.ambiguous:
         raise Ambiguous("the identifiers lead to several customers")

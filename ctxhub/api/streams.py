@@ -25,10 +25,11 @@ from ctxhub.api.calls import (
     caller_of,
     hub_of,
     refuse_unless,
+    warrant_of,
     who_of,
 )
 from ctxhub.errors import CtxhubError, Forbidden, Invalid, Moved, Unauthenticated
-from ctxhub.hub.keys import Principal
+from ctxhub.hub.keys import Keys, Principal, Warrant
 from ctxhub.hub.streams import Told
 from ctxhub.metrics import STREAMS_OPEN
 from ctxhub.model.value import Id, Name, Value
@@ -59,11 +60,13 @@ class Ticket(Value):
 
 
 @router.post("/tickets", response_model=Ticket, status_code=201)
-async def make_ticket(body: TicketBody, hub: HubHere, caller: Onlooker) -> Response:
+async def make_ticket(body: TicketBody, request: Request, hub: HubHere, caller: Onlooker) -> Response:
     """Make a single-use ticket, for browsers, which can't send a key when they open a stream."""
     ticket = secrets.token_urlsafe(24)
     path = unquote(body.for_.partition("?")[0])
+    warrant = await warrant_of(request)
     record = {"path": path, "caller": caller.model_dump(mode="json"), "origin": body.origin}
+    record["warrant"] = warrant.model_dump(mode="json")
     await hub.keyring.put_ticket(ticket, record, TICKET_LIVES)
     return answer({"ticket": ticket}, status=201)
 
@@ -122,12 +125,16 @@ async def agent(
 
 
 async def _caller(request: Request, ticket: str | None) -> Principal:
-    """Return who follows, by key or by a ticket for this very stream."""
+    """Return who follows, by key or by a ticket for this very stream, whose maker's key still holds."""
     if ticket is None:
-        return await caller_of(request)
+        caller = await caller_of(request)
+        request.state.warrant = await warrant_of(request)
+        return caller
     record = await hub_of(request).keyring.take_ticket(ticket)
     if record is None or record["path"] != request.scope["path"] or not _comes_from(request, record.get("origin")):
         raise Unauthenticated("the ticket is not good for this stream; each is good once, for a minute")
+    request.state.warrant = Warrant.model_validate(record.get("warrant", {}))
+    await hub_of(request).keys.must_hold(request.state.warrant)
     caller = Principal.model_validate(record["caller"])
     caller.must_reach(request.scope["route"].path)
     request.state.caller = caller
@@ -173,7 +180,8 @@ async def _stream(request: Request, kind: str, told: AsyncIterator[Told]) -> Res
     """Answer with a stream; what refuses it at once becomes a problem document."""
     first = await anext(told)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | _at(first)
-    return StreamingResponse(_sent(kind, first, _noted(request, told)), 200, headers, "text/event-stream")
+    held = _while_held(hub_of(request).keys, request.state.warrant, told)
+    return StreamingResponse(_sent(kind, first, _noted(request, held)), 200, headers, "text/event-stream")
 
 
 def _at(first: Told) -> dict[str, str]:
@@ -181,12 +189,20 @@ def _at(first: Told) -> dict[str, str]:
     return {"ETag": f'"{first.data["version"]}"'} if "version" in first.data else {}
 
 
-async def _noted(request: Request, told: AsyncIterator[Told]) -> AsyncGenerator[Told, None]:
+async def _while_held(keys: Keys, warrant: Warrant, told: AsyncIterator[Told]) -> AsyncGenerator[Told, None]:
+    """Pass on what is told while the key or token that opened the stream is valid, signs of life among it."""
+    async with aclosing(told):  # type: ignore[type-var]
+        async for each in told:
+            await keys.must_hold(warrant)
+            yield each
+
+
+async def _noted(request: Request, told: AsyncGenerator[Told, None]) -> AsyncGenerator[Told, None]:
     """Pass on what is told; the trail learns from where to where every few minutes, and as the stream closes."""
     hub, span = hub_of(request), _Span()
     noted_at = hub.ways.clock()
     try:
-        async with aclosing(told):  # type: ignore[type-var]
+        async with aclosing(told):
             async for each in told:
                 span = span.with_(each)
                 if span.last and hub.ways.clock() - noted_at >= NOTED_EVERY:

@@ -64,8 +64,9 @@ class Principal(Value):
     def reader(self, interaction_id: str | None = None, purpose: ReadingFor = "service") -> Reader:
         """Return who reads when this principal does, for an interaction; the parts were checked where they came in."""
         return Reader.trusted(
-            role=self.role, interaction_id=interaction_id, agent_id=self.agent, purpose=purpose, channels=self.channels
-        )
+            role=self.role, interaction_id=interaction_id, agent_id=self.agent, purpose=purpose,
+            channels=self.channels, queues=self.queues,
+        )  # fmt: skip
 
     def must_be(self, agent_id: str) -> None:
         """Refuse a key that is bound to another agent."""
@@ -115,6 +116,16 @@ class KeyMade(NamedTuple):
 
     key_id: str
     key: str
+
+
+class Warrant(Value):
+    """By what somebody calls, as it can be looked at again later: a key by its digest, or a token, which has an end.
+
+    What was fixed at the start, as the first admin's key, has neither, and holds.
+    """
+
+    key: str | None = None
+    until: Instant | None = None
 
 
 class _Known(NamedTuple):
@@ -217,14 +228,30 @@ class Keys:
         digest = _digest(key)
         if digest in self._fixed:
             return self._fixed[digest]
-        known = self._recent.get(digest)
-        if known is not None and clock() - known.at < FRESH_FOR:
-            return self._unexpired(known.principal)
         mounted = self._mounted(key) if key.startswith(_MOUNTED) else None
         if mounted is not None:
             self._fixed[digest] = mounted
             return mounted
-        return await self._looked_up(digest, clock())
+        return await self._by_digest(digest, clock())
+
+    def warrant(self, key: str) -> Warrant:
+        """Return by what a key that was valid just now can be looked at again."""
+        digest = _digest(key)
+        return Warrant() if digest in self._fixed else Warrant(key=digest)
+
+    async def must_hold(self, warrant: Warrant, clock: Callable[[], float] = time.monotonic) -> None:
+        """Refuse by `Unauthenticated` whose key is no longer valid, or whose token is over."""
+        if warrant.until is not None and self._now() >= warrant.until:
+            raise Unauthenticated("the token is not valid")
+        if warrant.key is not None:
+            await self._by_digest(warrant.key, clock())
+
+    async def _by_digest(self, digest: str, at: float) -> Principal:
+        """Return whose key has a digest; what was known of it just now still holds."""
+        known = self._recent.get(digest)
+        if known is not None and at - known.at < FRESH_FOR:
+            return self._unexpired(known.principal)
+        return await self._looked_up(digest, at)
 
     async def _looked_up(self, digest: str, at: float) -> Principal:
         """Return whose key it is as Redis knows it; that it is used is noted at most once a minute."""

@@ -60,9 +60,12 @@ class Limits:
         self._counts[kind, tenant, whose] = count + 1
 
     async def count_lookup(self, caller: Principal) -> None:
-        """Count a look-up by an identifier; `TooMany` where its key has had this minute's."""
+        """Count a look-up by an identifier; `TooMany` where its key has had this minute's.
+
+        Mounted adapters speak for all their callers by one key, and tell none of them what was found.
+        """
         most = self._rates.lookup
-        if not most:
+        if not most or caller.name == MOUNTED:
             return
         count, left = await self._lookups.count(caller.tenant, ("lookup", caller.name), _MINUTE)
         if count > most:

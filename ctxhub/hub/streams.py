@@ -16,7 +16,7 @@ from ctxhub.store.contexts import Who
 from ctxhub.store.feed import Bell, Feeds, Hints, Noted, member
 
 AT_ONCE = 200
-LOOK_UNASKED = 3.0
+LOOK_UNASKED = 2.0
 _FOR_COLLEAGUES = ("risk.", "handoff.suggested", "handoff.opened")
 
 

@@ -15,7 +15,7 @@ from ctxhub.errors import Forbidden, JourneyUnknown, Moved, Unavailable
 from ctxhub.model.clearance import Disclosure, Item, ReadingFor, Standing, Unlock, disclosed
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, latest_of_each_voice, verdict
-from ctxhub.model.value import Channel, Id, Level, Value
+from ctxhub.model.value import Channel, Id, Level, Name, Value
 
 if TYPE_CHECKING:
     from ctxhub.model.call import Leg
@@ -38,7 +38,7 @@ _NONE: Mapping[str, Level] = MappingProxyType({})
 
 
 class Reader(Value):
-    """Who reads, for which interaction, of which channels (empty: any), and what for; `granted`: broke the glass."""
+    """Who reads, for which interaction, of which channels and queues (empty: any), why; `granted`: broke the glass."""
 
     role: Role = "adapter"
     interaction_id: Id | None = None
@@ -46,6 +46,7 @@ class Reader(Value):
     purpose: ReadingFor = "service"
     granted: bool = False
     channels: frozenset[Channel] = frozenset()
+    queues: frozenset[Name] = frozenset()
 
 
 class Sight(NamedTuple):
@@ -235,7 +236,7 @@ def _sight_of_agent(context: Context, reader: Reader, tenant: Tenant, now: datet
 def _work_of(context: Context, reader: Reader, now: datetime) -> Handoff | None:
     """Return the handoff that lets an agent in, the one held now first."""
     wanted = [h for h in context.handoffs.values() if reader.interaction_id in (None, h.interaction_id, h.called)]
-    mine = [handoff for handoff in wanted if _concerns(handoff, reader.agent_id, now)]
+    mine = [handoff for handoff in wanted if _concerns(handoff, reader, now)]
     return max(mine, key=lambda h: (h.state == "accepted", h.accepted_at or h.offered_at), default=None)
 
 
@@ -255,10 +256,12 @@ def _lets_in(leg: Leg, interaction: Interaction, now: datetime) -> bool:
     return leg.role in _HELPING and ended_at is not None and _is_recent(ended_at, now)
 
 
-def _concerns(handoff: Handoff, agent_id: str | None, now: datetime) -> bool:
+def _concerns(handoff: Handoff, reader: Reader, now: datetime) -> bool:
     """Tell whether an agent holds it, may take it, or wrapped it up within 24 hours."""
+    agent_id = reader.agent_id
     if handoff.state == "offered":
-        return handoff.waits_in is not None and handoff.to.agent in (None, agent_id)
+        serves = not reader.queues or handoff.to.queue is None or handoff.to.queue in reader.queues
+        return serves and handoff.waits_in is not None and handoff.to.agent in (None, agent_id)
     recent = handoff.final_at is None or _is_recent(handoff.final_at, now)
     return recent and handoff.agent_id is not None and (agent_id is None or handoff.agent_id == agent_id)
 

@@ -11,7 +11,7 @@ import pytest
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
 from tests.api.living import Callers
-from tests.api.scenes import Caller, accept, fresh, known, ok, problem
+from tests.api.scenes import Caller, accept, fresh, known, ok, phone, problem
 
 ABOUT_CUSTOMERS = ("/customers", "/context", "/interactions", "/handoffs", "/keys", "/commitments", "/stream", "/audit")
 
@@ -125,6 +125,28 @@ async def test_a_refusal_leaves_a_line(callers: Callers) -> None:
     problem(await callers.bob.get(f"{scene.base}/context"), 403, "forbidden")
     found = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="bob")
     assert [(line["outcome"], line["about"]["code"]) for line in found] == [("refused", "forbidden")]
+
+
+async def test_a_look_up_that_finds_nobody_leaves_a_line(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    await accept(callers.ann, (await scene.offer({"queue": "billing"}))["handoff_id"], "ann")
+    tries = {
+        "customer.looked_up": await callers.ann.post("/v1/customers/lookup", {"identifier": phone()}),
+        "context.read": await callers.ann.post("/v1/context/lookup", {"identifier": phone()}),
+        "interaction.identified": await callers.ann.post(f"{scene.place}/identify", {"identifiers": [phone()]}),
+    }
+    for action, response in tries.items():
+        problem(response, 404, "customer_unknown")
+        found = (await lines(callers.supervisor, action=action, agent_id="ann"))[-1]
+        assert (found["outcome"], found["about"]) == ("done", {"code": "customer_unknown"})
+
+
+async def test_nobody_looks_up_an_identifier_for_a_customer_who_is_not_his_work(callers: Callers) -> None:
+    scene, known_by = await known(callers.adapter), phone()
+    await known(callers.adapter, identifiers=[known_by | {"strength": "verified"}])
+    for identifier in (known_by, phone()):
+        body = {"identifiers": [identifier]}
+        problem(await callers.bob.post(f"{scene.place}/identify", body), 403, "forbidden")
 
 
 async def test_a_new_key_leaves_a_line(callers: Callers) -> None:

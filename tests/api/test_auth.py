@@ -19,13 +19,14 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from ctxhub.api.auth import COOLDOWN, FRESH_FOR, KEPT_FOR, Issuer, PublicKeys, Tokens
+from ctxhub.api.auth import COOLDOWN, FRESH_FOR, KEPT_FOR, LEEWAY, Issuer, PublicKeys, Tokens
 from ctxhub.api.problems import MAX_HEADER_BYTES
 from ctxhub.errors import Unauthenticated, Unavailable
 from ctxhub.hub.tenants import Tenants
 from ctxhub.store.embedded import EmbeddedServer
+from tests.api.following import following
 from tests.api.living import Callers, http_to, living, settings_for
-from tests.api.scenes import Caller, accept, known, ok, problem
+from tests.api.scenes import Caller, Scene, accept, known, ok, problem
 
 ATTACKS = int(os.environ.get("CTXHUB_ATTACK_TOKENS", "5000"))
 ISSUER, AUDIENCE = "https://login.example.com", "https://ctx.example.com"
@@ -203,7 +204,8 @@ async def test_an_agents_token_speaks_for_its_subject_alone(stage: Stage) -> Non
 async def test_a_token_for_some_queues_reaches_no_other(stage: Stage) -> None:
     ann = Caller(stage.http, signed(claims(queues=["billing"])))
     mine = (await (await known(stage.callers.admin)).offer({"queue": "billing"}))["handoff_id"]
-    other = (await (await known(stage.callers.admin)).offer({"queue": "cards"}))["handoff_id"]
+    scene = await known(stage.callers.admin)
+    other = (await scene.offer({"queue": "cards"}))["handoff_id"]
     ok(await ann.get("/v1/queues/billing"))
     ok(await ann.get("/v1/handoffs", queue="billing"))
     tries = [
@@ -211,6 +213,8 @@ async def test_a_token_for_some_queues_reaches_no_other(stage: Stage) -> None:
         await ann.get("/v1/queues/cards/stream"), await ann.get(f"/v1/handoffs/{other}"),
         await ann.post(f"/v1/handoffs/{other}/accept", {"agent_id": "ann"}),
         await ann.post(f"/v1/handoffs/{other}/decline", {"agent_id": "ann", "reason": "a"}),
+        *[await ann.get(f"{scene.base}/{read}") for read in ("context", "timeline", "brief", "stream")],
+        await Scene(ann, scene.started).try_tell(scene.event("note.added", {"text": "seen"})),
     ]  # fmt: skip
     for response in tries:
         problem(response, 403, "forbidden")
@@ -276,6 +280,17 @@ async def test_a_token_is_good_30_seconds_past_its_end_for_clocks_that_differ_an
     times.now += 3
     with pytest.raises(Unauthenticated):
         await tokens.principal(token)
+
+
+async def test_what_is_opened_by_a_token_lasts_as_long_as_the_token(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "jwks").write_text(json.dumps(PUBLIC), encoding="utf-8")
+    times = Times()
+    ends = int(times.now) + 10
+    warrant = await tokens_of(tmp_path / "jwks", times).warrant(signed(claims(exp=ends)))
+    assert warrant.until is not None
+    assert warrant.until.timestamp() == ends + LEEWAY
+    async with following(Caller(stage.http, signed(claims(exp=at(1 - LEEWAY)))), "/v1/agents/ann/stream") as stream:
+        assert (await stream.until("bye")).data["code"] == "unauthenticated"
 
 
 async def test_a_key_that_the_issuer_takes_back_opens_nothing_once_its_time_is_over(tmp_path: Path) -> None:

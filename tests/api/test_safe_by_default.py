@@ -99,6 +99,14 @@ async def test_identifiers_can_not_be_tried_in_turn(narrow: Caller) -> None:
     assert answers[-1].headers["ratelimit-policy"] == '"lookup";q=3;w=60'
 
 
+async def test_identifiers_can_not_be_tried_in_turn_as_those_of_a_caller_either(narrow: Caller) -> None:
+    made = ok(await narrow.post("/v1/keys", {"name": fresh("k"), "role": "adapter"}), 201)
+    scene = await known(Caller(narrow.http, made["key"]))
+    answers = [await scene.caller.post(f"{scene.place}/identify", {"identifiers": [phone()]}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
+    assert answers[-1].headers["ratelimit-policy"] == '"lookup";q=3;w=60'
+
+
 async def test_a_key_narrowed_to_scopes_channels_and_queues_does_no_more(
     http: httpx.AsyncClient, admin: Caller
 ) -> None:

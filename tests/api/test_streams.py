@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -207,3 +210,48 @@ async def test_a_revoked_reader_is_not_followed_further(callers: Callers) -> Non
         ok(await callers.adapter.post(f"/v1/handoffs/{handoff['handoff_id']}/cancel"))
         bye = await stream.until("bye")
         assert bye.data["code"] == "forbidden"
+
+
+async def watching(callers: Callers, name: str, **more: Any) -> Caller:
+    """A supervisor with a key of his own."""
+    body = {"name": name, "role": "supervisor"} | more
+    return Caller(callers.admin.http, ok(await callers.admin.post("/v1/keys", body), 201)["key"])
+
+
+async def test_streams_of_a_revoked_key_say_so_and_end(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    watcher = await watching(callers, "watching-streams")
+    paths = [
+        f"{scene.base}/stream",
+        *(f"/v1/{each}/stream" for each in ("queues/billing", "channels/chat", "agents/ann")),
+    ]
+    ticket = ok(await watcher.post("/v1/tickets", {"for": paths[0]}), 201)["ticket"]
+    async with AsyncExitStack() as open_:
+        streams = [await open_.enter_async_context(following(watcher, path)) for path in paths]
+        page = Caller(callers.admin.http, "")
+        streams.append(await open_.enter_async_context(following(page, paths[0], ticket=ticket)))
+        for stream in streams:
+            await stream.until("ready")
+        assert (await callers.admin.call("DELETE", "/v1/keys/watching-streams")).status_code == 204
+        assert [(await stream.until("bye")).data["code"] for stream in streams] == ["unauthenticated"] * len(streams)
+        await scene.tell(scene.fact("a", 1))
+        for stream in streams:
+            with pytest.raises(EOFError):
+                await stream.next()
+
+
+async def test_a_stream_ends_with_its_key(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    watcher = await watching(
+        callers, "watching-briefly", expires_at=(datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    )
+    async with following(watcher, f"{scene.base}/stream") as stream:
+        assert (await stream.until("bye")).data["code"] == "unauthenticated"
+
+
+async def test_the_ticket_of_a_revoked_key_opens_nothing(callers: Callers) -> None:
+    watcher = await watching(callers, "watching-later")
+    path = "/v1/queues/billing/stream"
+    ticket = ok(await watcher.post("/v1/tickets", {"for": path}), 201)["ticket"]
+    assert (await callers.admin.call("DELETE", "/v1/keys/watching-later")).status_code == 204
+    problem(await Caller(callers.admin.http, "").get(path, ticket=ticket), 401, "unauthenticated")

@@ -6,9 +6,9 @@ import pytest
 
 from ctxhub.errors import TooMany
 from ctxhub.hub.hub import Hub
-from ctxhub.hub.keys import MOUNTED, Principal
+from ctxhub.hub.keys import MOUNTED
 from ctxhub.hub.limits import Limits, Rates
-from tests.support import ACME, ADAPTER
+from tests.support import ADAPTER
 
 
 class Seconds:
@@ -48,9 +48,10 @@ async def test_one_key_and_one_tenant_do_not_use_up_anothers(hub: Hub, seconds: 
 
 
 async def test_the_hubs_own_adapters_have_no_limit_of_a_key(hub: Hub, seconds: Seconds) -> None:
-    limits = Limits(Rates(key=1), hub.lookups, seconds)
+    limits, mounted = Limits(Rates(key=1, lookup=1), hub.lookups, seconds), ADAPTER.but(name=MOUNTED)
     for _ in range(5):
-        limits.count(Principal(tenant=ACME, name=MOUNTED, role="adapter"), None)
+        limits.count(mounted, None)
+        await limits.count_lookup(mounted)
 
 
 async def test_zero_is_no_limit(hub: Hub, seconds: Seconds) -> None:

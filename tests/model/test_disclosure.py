@@ -200,6 +200,15 @@ class TestReaders:
             with pytest.raises(Forbidden):
                 sight(offered(a_customer(), to=to), Reader(role="agent", agent_id="ann"), PLAIN, NOON)
 
+    def test_what_waits_in_a_queue_is_for_agents_who_serve_that_queue(self) -> None:
+        waiting = offered(a_customer(), to={"queue": "billing"})
+        agent = Reader(role="agent", agent_id="ann")
+        assert sight(waiting, agent.but(queues=frozenset({"billing", "cards"})), PLAIN, NOON).level == 2
+        with pytest.raises(Forbidden, match="neither holds nor was offered"):
+            sight(waiting, agent.but(queues=frozenset({"cards"})), PLAIN, NOON)
+        for_ann = offered(a_customer(), to={"agent": "ann"})
+        assert sight(for_ann, agent.but(queues=frozenset({"cards"})), PLAIN, NOON).level == 2
+
     def test_an_agent_of_one_interaction_sees_nothing_of_another_below_level_2(self) -> None:
         context = offered(a_customer(), to={"queue": "cards"})
         seen = sight(context, Reader(role="agent", agent_id="ann"), PLAIN, NOON)
