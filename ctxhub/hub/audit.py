@@ -141,8 +141,8 @@ class Audit:
                     await self.settle()
 
     async def tenants(self) -> list[str]:
-        """Return the tenants that have a trail."""
-        return await self._notes.tenants()
+        """Return the tenants that have a trail, or had: one that is gone with all that was noted still has anchors."""
+        return sorted({*await self._notes.tenants(), *await self._trail.tenants(), *self._anchors.tenants()})
 
     def anchor(self, tenant: str) -> Anchor | None:
         """Return the last anchor that was written of a tenant's chain."""
