@@ -56,9 +56,10 @@ class Wanted(NamedTuple):
 
     def is_met(self, entry: Entry) -> bool:
         """Tell whether an entry is one of those."""
-        pairs = ((self.customer, entry.customer), (self.agent_id, entry.agent_id), (self.action, entry.action))
+        pairs = ((self.agent_id, entry.agent_id), (self.action, entry.action))
         in_time = (self.first is None or self.first <= entry.at) and (self.last is None or entry.at <= self.last)
-        return in_time and all(wanted in (None, found) for wanted, found in pairs)
+        of_whom = self.customer is None or self.customer in entry.concerns
+        return in_time and of_whom and all(wanted in (None, found) for wanted, found in pairs)
 
 
 class Verified(NamedTuple):
