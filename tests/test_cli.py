@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import pytest
@@ -329,7 +330,21 @@ def test_what_is_done_with_keys_on_the_command_line_leaves_a_line_in_a_trail_tha
     assert [(line["sequence"], line["action"], line["role"]) for line in shown] == [
         (1, "key.created", "operator"), (2, "key.revoked", "operator"),
     ]  # fmt: skip
+    created, revoked = (line["about"] for line in shown)
+    assert {part: created[part] for part in ("name", "role")} == {"name": "bot", "role": "adapter"}
+    assert len(created["key_id"]) == 12
+    assert revoked == {"name": "bot"}
     assert ctxhub("audit", "verify", *data).stdout == "acme: 2 entries, up to number 2: whole\n"
+    assert ctxhub("audit", "anchor", *data).stdout.startswith('acme {"sequence":2,')
+    with embedded_server(Settings(data=tmp_path)) as server, Redis.from_url(server.url) as redis:
+        redis.delete("ctxhub:{00}:audited", *redis.keys("ctxhub:{*}:acme:audit:*"))
+    with connect(tmp_path / "archive.db") as archive:
+        archive.execute("delete from ctxhub_trail")
+        archive.execute("delete from ctxhub_trail_heads")
+    missed = ctxhub("audit", "verify", *data)
+    assert (missed.returncode, missed.stdout) == (
+        1, "acme: broken at entry 1: an anchor says that it went on to 2\n"
+    )  # fmt: skip
 
 
 HOOKS = """

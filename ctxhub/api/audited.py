@@ -5,17 +5,17 @@ A route about customers or keys that stands neither in `AUDITED` nor in `WITHOUT
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
 
+from ctxhub.api.details import DETAILS, FAMILIES, Done, kept_text, told
 from ctxhub.errors import CtxhubError, Forbidden
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.audit import Line, names_seen, text_with
-from ctxhub.model.never_kept import cleaned
 
 #: Route to action: whoever calls it sees something of a customer, or changes identity, assurance, disclosure or keys.
 AUDITED: dict[tuple[str, str], str] = {
@@ -92,13 +92,11 @@ SEARCHES = {
 }
 
 #: Of what is told, these families change how surely somebody is known, or what may be shown or kept of him.
-_FAMILIES = ("assurance.", "risk.", "consent.", "fact.verified")
-_TOLD = tuple(f'"{family}'.encode() for family in _FAMILIES)
+_TOLD = tuple(f'"{family}'.encode() for family in FAMILIES)
 #: Looking, which is bounded for each agent; what is taken out of a queue is work.
 _LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up"}
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
-_MOST_REASON = 500
 _LONGEST_ID = 64
 
 
@@ -133,6 +131,10 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
     if isinstance(response, Noted):
         response.line, response.looked = Line.of(line), looked
     await hub.audit.note(caller.tenant, text_with(line))
+    concerned = line["about"].get("tenant", caller.tenant)
+    if concerned != caller.tenant:
+        its_own = line | {"about": line["about"] | {"by_tenant": caller.tenant}}
+        await hub.audit.note(concerned, text_with(its_own))
 
 
 async def note_refusal(hub: Hub, request: Request, caller: Principal | None, refusal: CtxhubError) -> None:
@@ -166,11 +168,10 @@ async def _note_told(hub: Hub, request: Request, caller: Principal, response: Re
     raw = await request.body()
     if b"\\u" not in raw and not any(family in raw for family in _TOLD):  # escapes may spell a type in another way
         return
-    types = sorted({event["type"] for event in orjson.loads(raw)["events"]})
-    if not any(type_.startswith(_FAMILIES) for type_ in types):
-        return
-    line = await _line(hub, request, caller, "events.told", b"", response)
-    await hub.audit.note(caller.tenant, text_with(line | {"about": {"types": types}}))
+    about = told(orjson.loads(raw)["events"])
+    if about["changes"]:
+        line = await _line(hub, request, caller, "events.told", b"", response)
+        await hub.audit.note(caller.tenant, text_with(line | {"about": about}))
 
 
 async def _line(
@@ -178,7 +179,7 @@ async def _line(
 ) -> dict[str, Any]:
     """Return the parts of an `Entry` about one call, by their names."""
     said = await _said(request)
-    answer = _answer(caller, request, body)
+    answer = _answer(caller, request, action, body)
     customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
     shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
     return {
@@ -186,7 +187,7 @@ async def _line(
         "action": action,
         "by": caller.name,
         "role": caller.role,
-        "agent_id": caller.agent or _text(said.get("agent_id")),
+        "agent_id": caller.agent or kept_text(said.get("agent_id")),
         "customer": hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
         "interaction_id": _interaction(request, said),
         "version": _version(response),
@@ -194,8 +195,8 @@ async def _line(
         "shown": shown,
         "masked": masked,
         "withheld": withheld,
-        "about": _about(request),
-        "reason": _text(said.get("reason")),
+        "about": _about(request) | (_details(hub, caller, action, said, answer) if response is not None else {}),
+        "reason": kept_text(said.get("reason")),
         "source": request.client.host if request.client else None,
     }
 
@@ -216,9 +217,17 @@ async def _said(request: Request) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _answer(caller: Principal, request: Request, body: bytes) -> Any:
+def _details(
+    hub: Hub, caller: Principal, action: str, said: dict[str, Any], answer: Any
+) -> dict[str, Any]:  # fmt: skip
+    """Return what else is noted of what was done."""
+    found = DETAILS.get(action)
+    return found(Done(said, answer, partial(hub.audit.pseudonym, caller.tenant))) if found is not None else {}
+
+
+def _answer(caller: Principal, request: Request, action: str, body: bytes) -> Any:
     """Return the answer as JSON where something in it is noted; a machine's read of a context is told without."""
-    if not body or (caller.role not in _PEOPLE and "customer_id" in request.path_params):
+    if not body or (caller.role not in _PEOPLE and "customer_id" in request.path_params and action not in DETAILS):
         return {}
     try:
         return orjson.loads(body)
@@ -237,13 +246,13 @@ def _interaction(request: Request, said: dict[str, Any]) -> str | None:
     """Return the interaction that a call is about, where it names one."""
     named = request.path_params.get("interaction_id") or request.query_params.get("interaction_id")
     named = named or said.get("interaction_id")
-    return _known_id(named) if isinstance(named, str) and len(named) <= _LONGEST_ID else _text(named)
+    return _known_id(named) if isinstance(named, str) and len(named) <= _LONGEST_ID else kept_text(named)
 
 
 @lru_cache(maxsize=4096)
 def _known_id(named: str) -> str | None:
     """Return an id as it is noted; the same few are named again and again."""
-    return _text(named)
+    return kept_text(named)
 
 
 def _version(response: Response | None) -> int | None:
@@ -259,10 +268,7 @@ def _level(body: bytes) -> int | None:
 
 
 def _about(request: Request) -> dict[str, Any]:
-    """Return what else a call names in its path: a key, a queue, a channel, a handoff."""
-    return {name: part for name, part in request.path_params.items() if name not in ("customer_id", "interaction_id")}
-
-
-def _text(value: Any) -> str | None:
-    """Return a text without what is never kept, and not too long; None for anything else."""
-    return str(cleaned(value[:_MOST_REASON]).value) if isinstance(value, str) else None
+    """Return what else a call names in its path: a key and whose it is, a queue, a channel, a handoff."""
+    tenant = request.query_params.get("tenant")
+    named = request.path_params if tenant is None else {"tenant": kept_text(tenant), **request.path_params}
+    return {name: part for name, part in named.items() if name not in ("customer_id", "interaction_id")}

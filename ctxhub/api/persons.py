@@ -25,7 +25,11 @@ class Elsewhere(Value):
 
 
 class Person(Value):
-    """All that is known of one customer: the context whole, and every event of the timeline, oldest first."""
+    """All that is known of one customer: the context whole, and every event that tells of it, oldest first.
+
+    An event that stands on another's timeline says on whose: of somebody merged into this one, or of an interaction
+    that was told of there before it moved here. What moved on from here is left out.
+    """
 
     schema_: str = Field(alias="schema")
     exported_at: datetime

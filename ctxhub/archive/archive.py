@@ -135,6 +135,10 @@ class Archive:
         ask = partial(reading.versions_since, since=since, live_only=live_only, after=after, most=most)
         return await self._write(ask)  # it may take longer than a channel can wait
 
+    async def trail_tenants(self) -> set[str]:
+        """Return the tenants of whose audit trails anything is here."""
+        return await self._write(trails.tenants)
+
     async def trail_head(self, tenant: str) -> trails.TrailHead | None:
         """Return how a tenant's audit trail stands; None where there is none."""
         return await self._write(partial(trails.head, tenant=tenant))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Column, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ctxhub.archive.tables import trail, trail_heads
@@ -27,6 +27,16 @@ class TrailHead(NamedTuple):
     link: str
     chained: str
     start: str
+
+
+def tenants(connection: Connection) -> set[str]:
+    """Return the tenants of whose trails anything is here, be it an end without entries, or the other way round."""
+    return {name for column in (trail_heads.c.tenant, trail.c.tenant) for name in _names(connection, column)}
+
+
+def _names(connection: Connection, column: Column[str]) -> set[str]:
+    """Return the names in a column, each once."""
+    return set(connection.scalars(select(column).distinct()))
 
 
 def head(connection: Connection, tenant: str) -> TrailHead | None:

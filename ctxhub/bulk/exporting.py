@@ -55,15 +55,19 @@ class Exporter:
         still = self._scope.is_everything and not self._scope.live
         if still:
             await self._come_to_rest()
-        if self._scope.who is not None:
-            await self._hub.changes.contexts.existing(self._scope.who)
+        whos = await self._one(self._scope.who) if self._scope.who is not None else []
         before = await self._whole.written_last()
         yield await self._head(still)
-        async for line in self._content():
+        async for line in self._whole_customers(whos) if whos else self._content():
             yield line
         if still and await self._whole.written_last() != before:
             raise CannotStart("something was written meanwhile: stop every hub on this Redis, and export again")
         yield EndLine(customers=self.customers, events=self.events, others=self.others)
+
+    async def _one(self, who: Who) -> list[Who]:
+        """Return a customer, who must be there, and all who were merged into it."""
+        _, context = await self._hub.changes.contexts.existing(who)
+        return [who, *await self._hub.timelines.merged(who, context)]
 
     async def _come_to_rest(self) -> None:
         """Refuse while a hub is at work; else tell on what is left in the outboxes."""
@@ -102,11 +106,7 @@ class Exporter:
         )
 
     async def _content(self) -> AsyncIterator[Line]:
-        """Yield all lines but the first and the last."""
-        if self._scope.who is not None:
-            async for line in self._whole_customers([self._scope.who]):
-                yield line
-            return
+        """Yield all lines but the first and the last, of everything or of a tenant."""
         async for found in self._whole.every_key():
             async for line in self._found(found):
                 yield line

@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 from ctxhub import log
 from ctxhub.commands.places import opened, settings_of, with_redis
 from ctxhub.commands.trail import by_operator
-from ctxhub.hub.keys import Keys
+from ctxhub.hub.keys import KeyMade, Keys
 from ctxhub.model.audit import text_of
 from ctxhub.settings import Settings
 from ctxhub.store.keyring import Keyring
 from ctxhub.store.trails import Notes
 
 _COLUMNS = ("tenant", "name", "role", "agent", "key_id", "created_at", "scopes", "expires_at", "last_used")
+#: What the trail tells of a key, by what it is called on the command line and there.
+_NOTED = {"name": "name", "role": "role", "agent": "agent", "scope": "scopes", "channel": "channels",
+          "queue": "queues", "level": "level", "method": "methods", "expires": "expires_at"}  # fmt: skip
 
 Done = TypeVar("Done")
 
@@ -65,6 +68,13 @@ def _told(part: Any) -> str:
     return ",".join(part) or "-" if isinstance(part, list) else part or "-"
 
 
+def _about(arguments: argparse.Namespace, answer: object) -> dict[str, Any]:
+    """Return which key was in question, and what it may, as the trail tells it."""
+    said = {name: getattr(arguments, given, None) for given, name in _NOTED.items()}
+    made = {"key_id": answer.key_id} if isinstance(answer, KeyMade) else {}
+    return {name: part for name, part in said.items() if part not in (None, [])} | made
+
+
 def _on_keys(arguments: argparse.Namespace, deed: str, act: Callable[[Keys], Awaitable[Done]]) -> Done:
     """Do something with the keys; the audit trail of their tenant tells of it."""
 
@@ -72,8 +82,8 @@ def _on_keys(arguments: argparse.Namespace, deed: str, act: Callable[[Keys], Awa
         async with opened(settings) as server:
             answer = await act(Keys(Keyring(server)))
             if settings.audit == "on" and arguments.tenant is not None:
-                about = {"name": arguments.name} if "name" in arguments else {}
-                await Notes(server).put({arguments.tenant: [text_of(by_operator(deed, about))]})
+                told = by_operator(deed, _about(arguments, answer))
+                await Notes(server).put({arguments.tenant: [text_of(told)]})
             return answer
 
     log.configure("warning", "console")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ctxhub.model.audit import Anchor
 
+_ENDING = ".anchors"
+
 
 class Anchors:
     """The anchors of every tenant, a file each; without a folder they are only logged."""
@@ -15,6 +17,10 @@ class Anchors:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._last: dict[str, Anchor] = {}
+
+    def tenants(self) -> set[str]:
+        """Return the tenants that have anchors in the folder."""
+        return {file.stem for file in self._folder.glob(f"*{_ENDING}")} if self._folder is not None else set()
 
     def last(self, tenant: str) -> Anchor | None:
         """Return the last anchor that was written by whichever process, or by this one where there is no folder."""
@@ -39,7 +45,7 @@ class Anchors:
     def _file(self, tenant: str) -> Path:
         """Return the file of a tenant."""
         assert self._folder is not None
-        return self._folder / f"{tenant}.anchors"
+        return self._folder / f"{tenant}{_ENDING}"
 
     def _append(self, file: Path, line: bytes) -> None:
         """Add a line to a file that only its owner may read."""

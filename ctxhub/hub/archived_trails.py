@@ -20,6 +20,10 @@ class ArchivedTrail:
         self._archive = archive
         self._clock = clock
 
+    async def tenants(self) -> set[str]:
+        """Return the tenants whose chains are kept here."""
+        return await self._archive.trail_tenants()
+
     async def standing(self, tenant: str) -> Standing:
         """Return how a tenant's chain stands."""
         found = await self._archive.trail_head(tenant)

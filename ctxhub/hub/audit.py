@@ -56,9 +56,10 @@ class Wanted(NamedTuple):
 
     def is_met(self, entry: Entry) -> bool:
         """Tell whether an entry is one of those."""
-        pairs = ((self.customer, entry.customer), (self.agent_id, entry.agent_id), (self.action, entry.action))
+        pairs = ((self.agent_id, entry.agent_id), (self.action, entry.action))
         in_time = (self.first is None or self.first <= entry.at) and (self.last is None or entry.at <= self.last)
-        return in_time and all(wanted in (None, found) for wanted, found in pairs)
+        of_whom = self.customer is None or self.customer in entry.concerns
+        return in_time and of_whom and all(wanted in (None, found) for wanted, found in pairs)
 
 
 class Verified(NamedTuple):
@@ -141,8 +142,8 @@ class Audit:
                     await self.settle()
 
     async def tenants(self) -> list[str]:
-        """Return the tenants that have a trail."""
-        return await self._notes.tenants()
+        """Return the tenants that have a trail, or had: one that is gone with all that was noted still has anchors."""
+        return sorted({*await self._notes.tenants(), *await self._trail.tenants(), *self._anchors.tenants()})
 
     def anchor(self, tenant: str) -> Anchor | None:
         """Return the last anchor that was written of a tenant's chain."""

@@ -148,7 +148,8 @@ class Hub:
         keeping = ways.keeping if archive else None
         self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing)
         self.access = Access(self.changes, self.tenants, lookups)
-        self.contexts = Contexts(self.changes, self.tenants, Timelines(kept), self.access)
+        self.timelines = Timelines(kept)
+        self.contexts = Contexts(self.changes, self.tenants, self.timelines, self.access)
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)
         self.audit = Audit(
             Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit
@@ -179,7 +180,7 @@ class Hub:
         )  # fmt: skip
         self.customers = Customers(self.changes, identity, lookups, self.forgetting)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)
-        self.holds, self.persons = Holds(self.changes), Persons(self.changes)
+        self.holds, self.persons = Holds(self.changes), Persons(self.changes, self.timelines)
         self.reveals = Reveals(self.changes, self.tenants)
         self.numbers = Numbers(lists, self.tenants, counting, ways.clock)
         self.identity = identity

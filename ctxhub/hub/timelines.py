@@ -72,7 +72,7 @@ class Timelines:
 
     async def passages(self, who: Who, context: Context) -> list[Passage]:
         """Return every timeline that belongs to a customer's, its own first."""
-        whole = [who, *await self._merged(who, context)]
+        whole = [who, *await self.merged(who, context)]
         told: dict[Who, set[str]] = {}
         claims: dict[Who, set[str]] = {}
         for interaction in context.interactions.values():
@@ -87,14 +87,14 @@ class Timelines:
         ]
         return [*map(Passage, whole), *partly]
 
-    async def _merged(self, who: Who, context: Context) -> list[Who]:
+    async def merged(self, who: Who, context: Context) -> list[Who]:
         """Return all who are this customer now, those merged into them after each."""
         found: list[Who] = []
         for merge in context.merges.values():
             source = Who(who.tenant, merge.source)
             loaded = await self._kept.wherever(source)
             if loaded.context is not None and loaded.context.frozen is not None:
-                found += [source, *await self._merged(source, loaded.context)]
+                found += [source, *await self.merged(source, loaded.context)]
         return found
 
     async def page(self, who: Who, context: Context, after: str | None, limit: int) -> tuple[Events, str | None]:

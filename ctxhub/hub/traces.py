@@ -41,12 +41,25 @@ class Traces:
                 traces._told_at.setdefault(other, set()).add(interaction.interaction_id)
         return traces
 
+    @property
+    def left(self) -> set[str]:
+        """The interactions that left this timeline, and did not come again."""
+        return self._left
+
+    @property
+    def here(self) -> set[str]:
+        """The interactions that came, and did not leave again."""
+        return {came for ids in self.came_from.values() for came in ids} - self._left
+
+    def told_before(self) -> dict[str, set[str]]:
+        """Return on whose timelines which interactions were told of before they came."""
+        others = self.came_from.keys() | self._told_at.keys()
+        return {other: self.came_from.get(other, set()) | self._told_at.get(other, set()) for other in others}
+
     def told_elsewhere(self, gone: Collection[str]) -> dict[str, set[str]]:
         """Return on whose timelines which interactions were told of before they came, without what is gone again."""
-        others = self.came_from.keys() | self._told_at.keys()
-        told = {other: self.came_from.get(other, set()) | self._told_at.get(other, set()) for other in others}
         left = self._left.union(gone)
-        return {other: ids - left for other, ids in told.items() if ids - left}
+        return {other: ids - left for other, ids in self.told_before().items() if ids - left}
 
     def add(self, event: dict[str, Any], customer_id: str) -> None:
         """Gather what an event of the customer's timeline tells."""

@@ -50,6 +50,11 @@ class Entry(Value):
     source: str | None = None
     outcome: Outcome = "done"
 
+    @property
+    def concerns(self) -> tuple[Any, ...]:
+        """By their pseudonyms: the customer, who was merged into it, and to whom an interaction went."""
+        return (self.customer, self.about.get("from"), self.about.get("to"))
+
 
 class Linked(NamedTuple):
     """An entry in its place: its number in the chain, its link, and its text as it was chained."""

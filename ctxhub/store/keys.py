@@ -319,6 +319,16 @@ class Keys:
         """Return the pattern of all customers' contexts."""
         return "ctxhub:{*}:*:*:context"
 
+    @property
+    def trails_pattern(self) -> str:
+        """Return a pattern that every key of an audit trail matches."""
+        return "ctxhub:{*}:*:audit:*"
+
+    def whose_trail(self, name: str) -> str | None:
+        """Return the tenant of a key of an audit trail; None for another key that looks like one."""
+        tenant = name.split(":")[2]
+        return tenant if name in self.audit(tenant) else None
+
     def whose(self, context_key: str) -> tuple[str, str]:
         """Return tenant and customer of a context's key."""
         _, _, tenant, customer_id, _ = context_key.split(":")

@@ -12,6 +12,7 @@ from ctxhub.store.indexes import millis
 from ctxhub.store.redis import Server
 
 READ_AT_ONCE = 10
+SCANNED_AT_ONCE = 1000
 
 
 class Noted(NamedTuple):
@@ -31,6 +32,9 @@ class Standing(NamedTuple):
 
 class Trail(Protocol):
     """A place where chains are kept."""
+
+    async def tenants(self) -> set[str]:
+        """Return the tenants whose chains are kept here."""
 
     async def standing(self, tenant: str) -> Standing:
         """Return how a tenant's chain stands."""
@@ -98,6 +102,13 @@ class RedisTrail:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+
+    async def tenants(self) -> set[str]:
+        """Return the tenants whose chains are kept here; every key is looked through."""
+        keys, found = self._server.keys, set[str]()
+        async for names in self._server.scan(keys.trails_pattern, SCANNED_AT_ONCE):
+            found |= {tenant for name in names if (tenant := keys.whose_trail(name.decode()))}
+        return found
 
     async def standing(self, tenant: str) -> Standing:
         """Return how a tenant's chain stands."""

@@ -11,8 +11,9 @@ import pytest
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
 from tests.api.living import Callers
-from tests.api.scenes import Caller, accept, fresh, known, ok, phone, problem
+from tests.api.scenes import Caller, accept, begin, fresh, known, ok, phone, problem
 
+RAISED = {"types": ["assurance.raised"], "changes": [{"type": "assurance.raised", "level": 2, "method": "otp"}]}
 ABOUT_CUSTOMERS = ("/customers", "/context", "/interactions", "/handoffs", "/keys", "/commitments", "/stream", "/audit")
 
 
@@ -117,7 +118,7 @@ async def test_a_rise_of_assurance_leaves_a_line_and_a_message_does_not(callers:
     await scene.tell(scene.event("message.received", {"text": "hello"}))
     await scene.raised(2, "otp")
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="events.told")
-    assert [line["about"] for line in found] == [{"types": ["assurance.raised"]}]
+    assert [line["about"] for line in found] == [RAISED]
 
 
 async def test_a_refusal_leaves_a_line(callers: Callers) -> None:
@@ -149,11 +150,72 @@ async def test_nobody_looks_up_an_identifier_for_a_customer_who_is_not_his_work(
         problem(await callers.bob.post(f"{scene.place}/identify", body), 403, "forbidden")
 
 
-async def test_a_new_key_leaves_a_line(callers: Callers) -> None:
-    name = fresh("key")
-    ok(await callers.admin.post("/v1/keys", {"name": name, "role": "adapter"}), 201)
-    found = await lines(callers.supervisor, action="key.created")
-    assert found[-1]["by"] == "admin"
+async def test_a_new_key_leaves_a_line_that_says_which_and_what_it_may(callers: Callers) -> None:
+    said = {"name": fresh("key"), "role": "adapter", "channels": ["chat"], "level": 2}
+    made = ok(await callers.admin.post("/v1/keys", said), 201)
+    rotated = ok(await callers.admin.post(f"/v1/keys/{said['name']}/rotate", {"overlap": 60}), 201)
+    assert (await callers.admin.call("DELETE", f"/v1/keys/{said['name']}")).status_code == 204
+    found = [line for line in await lines(callers.supervisor) if line["about"].get("name") == said["name"]]
+    assert [(line["action"], line["by"], line["about"]) for line in found] == [
+        ("key.created", "admin", said | {"key_id": made["key_id"]}),
+        ("key.rotated", "admin", {"name": said["name"], "overlap": 60, "key_id": rotated["key_id"]}),
+        ("key.revoked", "admin", {"name": said["name"]}),
+    ]
+    assert made["key"] not in str(found)
+
+
+async def test_a_key_for_another_tenant_leaves_a_line_in_the_trail_of_each(callers: Callers) -> None:
+    name, other = fresh("key"), "other"
+    ok(await callers.admin.post("/v1/keys", {"name": name, "role": "admin", "tenant": other}), 201)
+    revoked = await callers.admin.call("DELETE", f"/v1/keys/{name}", params={"tenant": other})
+    assert revoked.status_code == 204
+    for reader in (callers.other_admin, callers.admin):
+        found = [line for line in await lines(reader) if line["about"].get("name") == name]
+        assert [(line["action"], line["about"]["tenant"]) for line in found] == [
+            ("key.created", other), ("key.revoked", other),
+        ]  # fmt: skip
+    assert {line["about"]["by_tenant"] for line in await lines(callers.other_admin) if name in str(line)} == {"default"}
+
+
+async def test_a_merge_is_found_by_either_customer_and_says_who_the_other_was(callers: Callers) -> None:
+    one, other = await known(callers.adapter), await known(callers.adapter)
+    body = {"from": other.customer_id}
+    ok(await callers.supervisor.post(f"{one.base}/merge", body | {"preview": True}))
+    merge_id = ok(await callers.supervisor.post(f"{one.base}/merge", body))["merge_id"]
+    ok(await callers.supervisor.post(f"{one.base}/unmerge", {"merge_id": merge_id}))
+    for scene in (one, other):
+        found = [line for line in await lines(callers.supervisor, customer_id=scene.customer_id) if line["about"]]
+        merges = [line for line in found if line["action"].startswith("identity.")]
+        assert [(line["action"], line["about"].get("merge_id")) for line in merges] == [
+            ("identity.merged", None), ("identity.merged", merge_id), ("identity.unmerged", merge_id),
+        ]  # fmt: skip
+        assert len({line["about"]["from"] for line in merges} | {line["customer"] for line in merges}) == 2
+        assert other.customer_id not in str(found)
+
+
+async def test_who_an_interaction_went_to_is_said_and_found(callers: Callers) -> None:
+    stranger, home = await begin(callers.adapter), await known(callers.adapter)
+    claim = {"level": 2, "method": "pin"}
+    ok(await callers.adapter.post(f"{stranger.place}/identify", {"customer_id": home.customer_id, "assurance": claim}))
+    (at_home,) = await lines(callers.supervisor, customer_id=home.customer_id, action="interaction.identified")
+    (here,) = await lines(callers.supervisor, customer_id=stranger.customer_id, action="interaction.identified")
+    assert at_home == here
+    started = await lines(callers.supervisor, customer_id=home.customer_id, action="interaction.started")
+    assert here["about"] == claim | {"to": started[0]["customer"]}
+
+
+async def test_a_link_says_its_type_and_nothing_of_its_value(callers: Callers) -> None:
+    scene = await known(callers.adapter, identifiers=[phone()])
+    mine = phone() | {"strength": "verified"}
+    ok(await callers.adapter.post(f"{scene.base}/identifiers", mine))
+    ok(await callers.adapter.call("DELETE", f"{scene.base}/identifiers", json=mine))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id)
+    assert [(line["action"], line["about"]) for line in found] == [
+        ("interaction.started", {"types": ["phone"], "level": 2, "method": "pin"}),
+        ("identity.linked", {"type": "phone", "strength": "verified"}),
+        ("identity.unlinked", {"type": "phone", "strength": "verified"}),
+    ]
+    assert mine["value"] not in str(found)
 
 
 async def test_the_trail_of_another_tenant_is_not_in_reach(callers: Callers) -> None:
@@ -208,7 +270,7 @@ async def test_a_type_spelled_with_escapes_leaves_its_line_all_the_same(callers:
     headers = {"Content-Type": "application/json"}
     ok(await callers.adapter.call("POST", f"{scene.base}/events", headers, content=body))
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="events.told")
-    assert [line["about"] for line in found] == [{"types": ["assurance.raised"]}]
+    assert [line["about"] for line in found] == [RAISED]
 
 
 async def test_a_context_that_a_refusal_shows_leaves_a_line(callers: Callers) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ctxhub.bulk.exporting import Exporter
+from ctxhub.bulk.shape import CustomerLine
 from ctxhub.errors import CustomerUnknown, EventIdReused
 from ctxhub.hub.hub import Hub
 from ctxhub.model.disclosure import Reader
@@ -262,6 +263,19 @@ class TestOneTenantOrCustomer:
         async with hub_with(redis_url, 16, hub) as other:
             await put_back(other, on_disk(lines, tmp_path / "one.jsonl"))
             assert await other.changes.contexts.existing(who) == expected
+
+    async def test_one_customer_with_whoever_was_merged_into_it(self, hub: Hub, redis_url: str, tmp_path: Path) -> None:
+        await hub.keyring.found(hub.ways.master_key)
+        for number, customer_id in enumerate(("c1", "c2", "c3")):
+            await in_one(hub, f"m{number}", 2, customer_id=customer_id)
+        await hub.merging.merge(Who(ACME, "c2"), "c3")
+        merge = await hub.merging.merge(Who(ACME, "c1"), "c2")
+        lines = await exported(hub, EVERYTHING._replace(tenant=ACME, customer_id="c1", keys=False))
+        assert [line.customer_id for line in lines if isinstance(line, CustomerLine)] == ["c1", "c2", "c3"]
+        async with hub_with(redis_url, 16, hub) as other:
+            await put_back(other, on_disk(lines, tmp_path / "one.jsonl"))
+            await other.merging.unmerge(Who(ACME, "c1"), str(merge.merge_id))
+            assert await other.changes.contexts.home(Who(ACME, "c3")) == Who(ACME, "c2")
 
     async def test_one_who_is_not_there(self, hub: Hub) -> None:
         await hub.keyring.found(hub.ways.master_key)

@@ -115,6 +115,32 @@ async def test_an_end_that_was_cut_off_is_found_by_its_anchor(
     assert broken.sequence == 28
 
 
+async def test_a_trail_that_is_gone_with_all_that_told_of_it_is_missed_for_its_anchors(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
+    await note(audit, clock, 1, 30)
+    await audit.settle()
+    redis.delete(server.keys.audited, *server.keys.audit(ACME))
+    after = an_audit(server, RedisTrail(server), clock, tmp_path)
+    assert await after.tenants() == [ACME]
+    broken = (await after.verify(ACME)).broken
+    assert broken is not None
+    assert broken.sequence == 1
+
+
+async def test_a_trail_is_there_though_nothing_says_whose_there_are(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    await note(an_audit(server, trail, clock, tmp_path), clock, 1, 3)
+    await an_audit(server, trail, clock, tmp_path).chain(ACME)
+    redis.delete(server.keys.audited)
+    called_audit = server.keys.customer("other", "audit").context
+    redis.hset(called_audit, "state", "live")
+    assert await an_audit(server, trail, clock, tmp_path).tenants() == [ACME]
+    redis.delete(called_audit)
+
+
 async def test_a_line_that_was_changed_in_redis_is_found_and_named(
     server: Server, clock: Clock, tmp_path: Path, redis: Redis
 ) -> None:
