@@ -81,6 +81,39 @@ async def test_the_screen_pops_at_alerting_before_anybody_has_answered(callers: 
     assert await call.holder() is None
 
 
+async def test_who_is_rung_consulted_or_given_a_call_hears_it_on_his_own_stream_though_nothing_was_offered(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await a_call(callers)
+    async with following(callers.bob, "/v1/agents/bob/stream") as own:
+        await own.until("snapshot")
+        await switch.tell(call.ucid, "alerting", "bob")
+        rung = await own.until("call.alerting", call.scene.customer_id)
+        assert (rung.data["interaction_id"], rung.data["data"]["agent_id"]) == (call.scene.interaction_id, "bob")
+        assert (await call.look(callers.bob))["facts"]["order_id"]["value"] == "A-17"
+        await switch.tell(call.ucid, "ended", "bob")
+        await own.until("call.ended", call.scene.customer_id)
+        other = await an_answered_call(callers, switch)
+        for verb, type_ in (("consulted", "call.consulted"), ("transferred", "call.transferred")):
+            await switch.tell(other.ucid, verb, "bob")
+            await own.until(type_, other.scene.customer_id)
+        await switch.tell(other.ucid, "ended")
+        over = await own.until("call.ended", other.scene.customer_id)
+        assert [leg["agent_id"] for leg in over.data["data"]["legs"]] == ["bob"]
+
+
+async def test_an_agent_who_does_not_hold_a_call_rings_nobody_by_what_he_tells(
+    callers: Callers, switch: Switch
+) -> None:
+    call, other = await a_waiting_call(callers), await a_call(callers)
+    own_word = call.scene.event("call.alerting", {"agent_id": "bob", "ref": ref_of(call.ucid)})
+    async with following(callers.bob, "/v1/agents/bob/stream") as own:
+        await own.until("snapshot")
+        ok(await callers.agent.post(f"{call.scene.base}/events", {"events": [own_word]}))
+        await switch.tell(other.ucid, "alerting", "bob")
+        assert (await own.until("call.alerting")).data["customer_id"] == other.scene.customer_id
+
+
 async def test_every_leg_of_the_call_may_come_with_its_token_or_only_its_name(callers: Callers, switch: Switch) -> None:
     call = await a_waiting_call(callers)
     for brought in ({"token": call.token}, {"refs": [ref_of(call.ucid)]}):
