@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from ctxhub.client import ContextHub, CtxhubError, Fed, HandoffView, Stopping, Unavailable
-from ctxhub_desk.translate import entry, offers
+from ctxhub_desk.translate import call, entry, offers
 
 #: Lets another moment pass before the browser comes back, so that a restart is not met by all desks at once.
 _OPENING = "retry: 1500\n\n"
@@ -20,8 +20,8 @@ _SIGN_OF_LIFE = ": still here\n\n"
 #: What a queue's feed tells without any change in who waits; `ready` has a snapshot behind it.
 _NO_CHANGE = frozenset({"ready", "handoff.joined", "handoff.renewed", "handoff.shown"})
 #: What is told of calls themselves; who waits changes by their handoffs.
-_OF_CALLS = ("call.", "recording.")
-_RINGS = "call.alerting"
+_OF_A_CALL = "call."
+_OF_CALLS = (_OF_A_CALL, "recording.")
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 _HANDOFFS = TypeAdapter(list[HandoffView])
@@ -47,31 +47,58 @@ AWAY = Frame("away", {})
 BYE = Frame("bye", {})
 
 
-@asynccontextmanager
-async def present(hub: ContextHub, agent_id: str) -> AsyncIterator[None]:
-    """Keep an agent there for as long as the block lasts: his own feed is a sign of life to the hub."""
-    following = asyncio.ensure_future(_follow(hub, agent_id))
+async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | None) -> Frames:
+    """Yield the whole list of waiting offers, first at once and then after every change, and what rings at the agent.
+
+    One stream does both, since a browser has few connections. Meanwhile the agent is there: his own feed is a sign of
+    life to the hub.
+    """
+    calls: asyncio.Queue[Frame] = asyncio.Queue()
+    following = asyncio.ensure_future(_follow(hub, agent_id, calls))
+    frames = _offer_frames(hub, queue, after)
     try:
-        yield
+        async for frame in _both(frames, calls):
+            yield frame
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        await frames.aclose()
 
 
-async def _follow(hub: ContextHub, agent_id: str) -> None:
-    """Follow an agent's feed, of which only its being open matters; a key that may not is as if he did not."""
+async def _both(frames: Frames, calls: asyncio.Queue[Frame]) -> Frames:
+    """Yield frames as they come, and calls between them, until the frames end."""
+    upcoming, ringing = asyncio.ensure_future(anext(frames)), asyncio.ensure_future(calls.get())
+    try:
+        while True:
+            await asyncio.wait({upcoming, ringing}, return_when=asyncio.FIRST_COMPLETED)
+            if ringing.done():
+                yield ringing.result()
+                ringing = asyncio.ensure_future(calls.get())
+            if upcoming.done():
+                try:
+                    frame = upcoming.result()
+                except StopAsyncIteration:
+                    return
+                yield frame
+                upcoming = asyncio.ensure_future(anext(frames))
+    finally:
+        upcoming.cancel()
+        ringing.cancel()
+        await asyncio.gather(upcoming, ringing, return_exceptions=True)
+
+
+async def _follow(hub: ContextHub, agent_id: str, calls: asyncio.Queue[Frame]) -> None:
+    """Follow an agent's feed for the calls in it; a key that may not is as if he did not."""
     with suppress(CtxhubError):
         async with aclosing(hub.feeds.agent(agent_id)) as feed:
-            async for _ in feed:
-                continue
+            async for fed in feed:
+                if fed.event is not None and fed.type.startswith(_OF_A_CALL):
+                    calls.put_nowait(Frame("call", call(fed.event, agent_id)))
 
 
-async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | None) -> Frames:
-    """Yield the whole list of waiting offers, first at once and then after every change; meanwhile the agent is there.
-
-    One stream does both, since a browser has few connections.
-    """
-    async with present(hub, agent_id), aclosing(hub.feeds.queue(queue, after=after)) as feed:
+async def _offer_frames(hub: ContextHub, queue: str, after: str | None) -> Frames:
+    """Yield the whole list of waiting offers after every change of a queue's feed."""
+    async with aclosing(hub.feeds.queue(queue, after=after)) as feed:
         async for fed in feed:
             if _matters(fed.type):
                 yield await _queue_frame(hub, queue, fed)
@@ -79,7 +106,7 @@ async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | 
 
 def _matters(type_: str) -> bool:
     """Tell whether an event of a queue's feed changes what the desk shows."""
-    return type_ == _RINGS or not (type_ in _NO_CHANGE or type_.startswith(_OF_CALLS))
+    return not (type_ in _NO_CHANGE or type_.startswith(_OF_CALLS))
 
 
 async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
@@ -89,9 +116,6 @@ async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
     if fed.type == "snapshot":
         return Frame("snapshot", {"offers": offers(_HANDOFFS.validate_python(fed.data["handoffs"]))}, fed.id)
     waiting = offers(await hub.handoffs.list(queue=queue))
-    if fed.type == _RINGS and fed.event is not None:
-        rung = {"agent_id": fed.event.data.get("agent_id"), "interaction_id": fed.event.interaction_id}
-        return Frame("alerting", rung | {"offers": waiting}, fed.id)
     handoff_id = fed.event.data.get("handoff_id") if fed.event else None
     return Frame("change", {"type": fed.type, "handoff_id": handoff_id, "offers": waiting}, fed.id)
 

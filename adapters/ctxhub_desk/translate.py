@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -39,6 +39,9 @@ from ctxhub.client import (
 
 #: Channels on which an agent speaks aloud, so that a message reports what was said.
 SPOKEN = frozenset({"ivr", "voice"})
+
+#: By what an agent is on the line, whoever has the call.
+_ANSWERED = ("call.answered", "call.conferenced")
 
 _QUESTION = {"en": "May I ask for this: {label}?", "zh": "请问您的“{label}”是？"}
 
@@ -88,6 +91,17 @@ class OfferShown(Shown):
     chained: bool
     prefers: str | None = None
     callback: CallbackShown | None = None
+
+
+class CallShown(Shown):
+    """A call at an agent's phone: whether it rings, he talks, or has nothing to do with it any more; `role` as what."""
+
+    interaction_id: str | None
+    customer_id: str | None
+    channel: str | None
+    at: datetime
+    state: Literal["ringing", "talking", "over"]
+    role: str | None
 
 
 class WorkHandoff(OfferShown):
@@ -296,6 +310,16 @@ def all_askable(tenant: Tenant, language: str, speak: str) -> list[Askable]:
 def offer(handoff: HandoffView) -> OfferShown:
     """Show a handoff as a card."""
     return OfferShown(**_offer_fields(handoff))
+
+
+def call(event: Event, agent_id: str) -> CallShown:
+    """Show what a report of a call means for an agent."""
+    is_his = event.data.get("agent_id") == agent_id and event.type != "call.ended"
+    talks = event.type in _ANSWERED or event.data.get("holder") == agent_id
+    return CallShown(
+        interaction_id=event.interaction_id, customer_id=event.customer_id, channel=event.channel, at=event.at,
+        state="over" if not is_his else "talking" if talks else "ringing", role=event.data.get("role"),
+    )  # fmt: skip
 
 
 def presence(view: AgentView, tenant: Tenant, queue: str) -> PresenceShown:

@@ -115,7 +115,7 @@ async def channel(
 async def agent(
     agent_id: Annotated[Id, Path()], request: Request, after: _AFTER = None, ticket: _TICKET = None
 ) -> Response:
-    """Follow what is suggested or offered to an agent, after a snapshot; while he follows it himself, he is there."""
+    """Follow what is suggested or offered to an agent, and his calls; while he follows it himself, he is there."""
     caller = await _caller(request, ticket)
     refuse_unless(caller, "agent", "supervisor")
     caller.must_be(agent_id)

@@ -18,6 +18,7 @@ from ctxhub.errors import CtxhubError, Unavailable, Unreadable
 from ctxhub.hub.archivist import CONSUMER, Archivist
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.numbers import Counting
+from ctxhub.model.calling import BY_AGENT, BY_HOLDER
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.feed import Feeds, Hints, Noted
 from ctxhub.store.handlings import Handling, Handlings
@@ -32,6 +33,10 @@ AT_ONCE = 200
 _OF_QUEUES = ("handoff.", "call.", "callback.", "commitment.", "journey.", "risk.")
 #: What is between the hub and its agents: no channel has anything to tell its customer of that.
 _OF_AGENTS = ("handoff.suggested", "handoff.opened")
+#: By what an agent comes into a call or leaves it: his own screen pops, whether or not anything was offered.
+_OF_LEGS = (
+    "call.alerting", "call.answered", "call.consulted", "call.conferenced", "call.transferred", "call.ended",
+)  # fmt: skip
 _DELIVERED = ("message.sent", "message.delivered", "message.failed", "handoff.", "interaction.")
 
 
@@ -252,8 +257,15 @@ def _queues(data: dict[str, Any]) -> set[str]:
 
 
 def _agents(event: dict[str, Any]) -> set[str]:
-    """Return the agents to whom something is suggested or offered, or no more."""
+    """Return the agents to whom something is suggested or offered, or no more, and those who are rung or leave a call.
+
+    An agent who has not got the floor rings nobody by what he tells.
+    """
     data = event["data"]
+    if event["type"] in _OF_LEGS:
+        is_own_word = BY_AGENT in event.get("marks", ()) and BY_HOLDER not in event["marks"]
+        named = [] if is_own_word else [data.get("agent_id"), *(leg["agent_id"] for leg in data.get("legs", ()))]
+        return {agent_id for agent_id in named if agent_id}
     suggested = {data.get("agent_id"), data.get("from_agent")} if event["type"] in _OF_AGENTS else set()
     offered = (data.get("to") or {}).get("agent") if event["type"] in ("handoff.offered", "handoff.rerouted") else None
     return {agent_id for agent_id in (*suggested, offered) if agent_id}

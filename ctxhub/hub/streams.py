@@ -102,7 +102,10 @@ class Streams:
     async def agent(
         self, tenant: str, agent_id: str, after: str | None, queues: frozenset[str] = frozenset()
     ) -> AsyncGenerator[Told, None]:
-        """Tell what is suggested or offered to one agent, after a snapshot of what rings; only of `queues` if any."""
+        """Tell what is suggested or offered to one agent and which calls ring there, after a snapshot of what rings.
+
+        Only of `queues` if any. The snapshot has what is suggested, and no calls.
+        """
         async for told in self._feed(tenant, f"agent:{agent_id}", after):
             if not queues or told.data.get("data", {}).get("queue") in (None, *queues):
                 yield told

@@ -2,7 +2,7 @@
 
 A customer has one place. Whoever goes on in another interaction waits there, since when she has waited: the handoff
 that waited before is `left`, and the new one is chained to it. Where somebody has answered already, or whoever routes
-the queue can't keep a place, nothing moves.
+the queue can't keep a place, nothing moves. A call that its router answers all the same has the place again.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ class Moved(NamedTuple):
 
 
 def is_kept(waiting: Handoff, tenant: Tenant) -> bool:
-    """Tell whether a waiting customer who goes on elsewhere keeps the place; one who waits for an agent does."""
-    return waiting.to.queue is None or _spec(waiting, tenant).lets_go_on
+    """Tell whether a waiting customer who goes on elsewhere keeps the place: by default whom the hub routes.
+
+    Who routes is what the offer itself says: a queue that declares nothing has calls that another system routes.
+    """
+    declared = _spec(waiting, tenant).keeps_place
+    return not waiting.is_external if declared is None else declared
 
 
 def _spec(waiting: Handoff, tenant: Tenant) -> QueueSpec:

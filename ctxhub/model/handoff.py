@@ -478,6 +478,8 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     if handoff.mode == "consult":
         return _let_in(context, handoff, interaction, holder, now)
     before = context.held_handoff(handoff.interaction_id)
+    went = _place_elsewhere(context, handoff.interaction_id) if holder.party == "agent" else None
+    handoff = handoff.but(waiting_since=min(handoff.waiting_since, went.waiting_since)) if went else handoff
     context, arrival = _moved_on(context, interaction, holder, now)
     interaction = context.interaction(handoff.interaction_id)
     taken = handoff.but(
@@ -491,11 +493,32 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     waited = round((now - handoff.waiting_since).total_seconds(), 3)
     mark = f"accepted:{interaction.fence}"
     event = _event(taken, interaction, "accepted", mark, now, fence=interaction.fence, waited=waited, **who, **arrival)
-    context = context.with_handoff(taken)
+    here = _waits_no_more(context.with_handoff(taken), went, taken, interaction, now)
     if before is None:
-        return Change(context, [event])
-    ended = _given_on(context, before, handoff, handoff.ends_parent or "transferred", now)
-    return Change(ended.context, [event, *ended.events])
+        return Change(here.context, [event, *here.events])
+    ended = _given_on(here.context, before, handoff, handoff.ends_parent or "transferred", now)
+    return Change(ended.context, [event, *here.events, *ended.events])
+
+
+def _place_elsewhere(context: Context, interaction_id: str) -> Handoff | None:
+    """Return the handoff by which the customer of an interaction waits on in another one, if there is one."""
+    for went in [h for h in context.handoffs.values() if h.interaction_id == interaction_id and h.went_on_as]:
+        place: Handoff | None = went
+        while place is not None and place.went_on_as is not None:
+            place = context.handoffs.get(place.went_on_as)
+        if place is not None and place.state == "offered" and place.interaction_id != interaction_id:
+            return place
+    return None
+
+
+def _waits_no_more(
+    context: Context, place: Handoff | None, taken: Handoff, interaction: Interaction, now: datetime
+) -> Change:
+    """Let whoever is answered in the interaction that she had left wait no more in the other: it is one place."""
+    if place is None:
+        return Change(context, [])
+    told = {"went_on_as": taken.handoff_id, "to_channel": interaction.channel}
+    return _finished(context, place.but(went_on_as=taken.handoff_id), "left", now, **told)
 
 
 def _who(handoff: Handoff, holder: Holder) -> dict[str, Any]:

@@ -69,7 +69,10 @@ class AgentSpec(Value):
     capacity: Capacity = {}
 
 
-Why = Literal["skill", "lacks_skill", "language", "lacks_language", "served", "with_now", "idle", "priority", "waiting"]
+Why = Literal[
+    "skill", "lacks_skill", "language", "lacks_language", "served", "with_now", "beyond_capacity", "idle", "priority",
+    "waiting",
+]  # fmt: skip
 
 
 class Reason(Value):
@@ -105,7 +108,10 @@ class Served(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """A handoff that waits in a queue, as far as routing asks."""
+    """A handoff that waits in a queue, as far as routing asks.
+
+    `with_now` is the agent who has the customer in another channel now: to whom one more than fits is still suggested.
+    """
 
     handoff_id: str
     queue: str
@@ -116,6 +122,7 @@ class Waits(NamedTuple):
     language: str | None = None
     priority: int = 0
     served: Mapping[str, Served] = {}
+    with_now: str | None = None
     passed: frozenset[str] = frozenset()
     suggestion: Suggestion | None = None
 
@@ -146,11 +153,12 @@ class Agent:
         """Return how much of him one handoff of a channel takes; of a channel that he does not serve, all."""
         return Fraction(1, self.capacity.get(channel, 1) or 1)
 
-    def has_room(self, handoff_id: str, channel: str) -> bool:
-        """Tell whether he can take a handoff beside all else that he has."""
+    def has_room(self, handoff_id: str, channel: str, beyond: bool = False) -> bool:
+        """Tell whether he can take a handoff beside all else that he has; `beyond` that he may have one too many."""
         if self.capacity.get(channel, 1) == 0:
             return False
-        return self.without(handoff_id).load + self._share(channel) <= 1
+        load = self.without(handoff_id).load
+        return load + self._share(channel) <= 1 or (beyond and load <= 1)
 
     def with_work(self, handoff_id: str, channel: str) -> Agent:
         """Return him with one handoff more."""
@@ -240,7 +248,7 @@ def _can_take(agent: Agent, waits: Waits) -> bool:
         and waits.queue in agent.queues
         and waits.must <= agent.skills
         and agent.agent_id not in waits.passed
-        and agent.has_room(waits.handoff_id, waits.channel)
+        and agent.has_room(waits.handoff_id, waits.channel, beyond=waits.with_now == agent.agent_id)
     )
 
 
@@ -315,11 +323,11 @@ class _Bench:
     def best(self, waits: Waits) -> _Pair | None:
         """Return the best agent for a handoff, if there is one.
 
-        That is the first of those who are good for what it asks for, or one who served the customer: what he gets for
-        that is not in the order.
+        That is the first of those who are good for what it asks for, or one who served the customer, or has him now:
+        what he gets for that is not in the order.
         """
         spec = self._queues[waits.queue]
-        known = [self._staff[name] for name in (*waits.served, *self._having.get(waits.handoff_id, ()))
+        known = [self._staff[name] for name in (*waits.served, waits.with_now, *self._having.get(waits.handoff_id, ()))
                  if name in self._staff]  # fmt: skip
         found = [agent for agent in known if fits(agent, waits, spec, self._now)]
         first = self._first(waits, spec)
@@ -348,7 +356,7 @@ class _Bench:
 
     def _place(self, waits: Waits, agent: Agent, spec: Suggesting) -> _Place | None:
         """Return where an agent stands among those good for what is asked for; None for one who can't take it."""
-        plain = waits._replace(handoff_id="", passed=frozenset(), suggestion=None, served={})
+        plain = waits._replace(handoff_id="", passed=frozenset(), suggestion=None, served={}, with_now=None)
         if not fits(agent, plain, spec, self._now):
             return None
         points = sum(part for why, part in parts(plain, agent, spec, self._now) if why in _OF_AGENTS)
@@ -413,6 +421,8 @@ def _reasons(waits: Waits, agent: Agent, now: datetime) -> Iterator[tuple[Why, s
         yield "with_now", "is with this customer now", "正在服务该客户"
     elif served is not None:
         yield "served", f"served this customer {_ago(now - served.at)}", f"{_ago_zh(now - served.at)}服务过该客户"
+    if not agent.has_room(waits.handoff_id, waits.channel):
+        yield "beyond_capacity", "one more than fits, for the same customer", "同一客户，超出容量多接一件"
     if not agent.work:
         yield "idle", f"idle {_span(idle(agent, now))}", f"已空闲{_span_zh(idle(agent, now))}"
     if waits.priority:

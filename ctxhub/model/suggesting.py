@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ctxhub.model.context import Context
+from ctxhub.model.elsewhere import holder_elsewhere
 from ctxhub.model.event import Change, Event
 from ctxhub.model.handoff import Handoff
 from ctxhub.model.interaction import Interaction
@@ -25,6 +26,7 @@ def waits(context: Context, handoff: Handoff, spec: QueueSpec, now: datetime) ->
         language=_language(interaction, spec),
         priority=handoff.priority,
         served=_served(context, now),
+        with_now=holder_elsewhere(context, handoff.interaction_id),
         passed=frozenset(handoff.declined_by),
         suggestion=_as_of_now(handoff, now),
     )

@@ -106,8 +106,8 @@ class QueueSpec(Suggesting):
     """A queue, who routes it (calls another system, unless said otherwise), and by which codes work in it ends.
 
     `hours` names the calendar by which it is open, `callback` its terms of calling back, `alternatives` what else there
-    is. `keeps_place` says whether whoever goes on in another channel keeps the place, and `continue_elsewhere` in which
-    queue, if not in this one.
+    is. `keeps_place` says whether whoever goes on in another channel keeps the place (where the hub routes, unless
+    said otherwise), and `continue_elsewhere` in which queue, if not in this one.
     """
 
     routing: Routing | None = None
@@ -119,11 +119,6 @@ class QueueSpec(Suggesting):
     fallback: Annotated[Target | None, BeforeValidator(_as_target)] = None
     keeps_place: StrictBool | None = None
     continue_elsewhere: Name | None = None
-
-    @property
-    def lets_go_on(self) -> bool:
-        """Tell whether who goes on in another channel keeps the place: where the hub routes, unless said otherwise."""
-        return self.routing != "external" if self.keeps_place is None else self.keeps_place
 
 
 class Policies(Value):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.acd.scenes import Switch, a_call, a_waiting_call, an_answered_call, ref_of
 from tests.api.following import following
 from tests.api.living import Callers, Clock
-from tests.api.scenes import fresh, ok, problem
+from tests.api.scenes import fresh, ok, problem, redeem
 
 
 async def test_who_waits_on_the_phone_has_no_deadline_and_who_waits_in_the_chat_has_one(callers: Callers) -> None:
@@ -18,6 +20,32 @@ async def test_who_waits_on_the_phone_has_no_deadline_and_who_waits_in_the_chat_
     assert (await chat.offer())["routing"] == "hub"
     undeclared = await a_call(callers)
     assert (await undeclared.offer({"queue": "anywhere"}))["expires_at"] is not None
+
+
+async def elsewhere(callers: Callers, handoff_id: str) -> dict[str, Any]:
+    """The link to the chat for whoever waits by a handoff."""
+    path = f"/v1/handoffs/{handoff_id}/elsewhere"
+    found: dict[str, Any] = ok(await callers.adapter.post(path, {"channel": "chat"}), 201)["handoff"]
+    return found
+
+
+async def test_a_call_that_another_system_routes_keeps_its_own_place_and_that_is_said(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await a_waiting_call(callers)
+    link = await elsewhere(callers, call.handoff_id)
+    assert link["place_kept"] is False
+    chat = await redeem(callers.adapter, link["token"])
+    assert (chat.started["place_kept"], chat.started.get("place")) == (False, None)
+    await switch.tell(call.ucid, "answered", "ann")
+    assert [one["state"] for one in (await call.look())["handoffs"] if one["to"] == {"queue": "hotline"}] == [
+        "accepted"
+    ]
+    waits_for_ann = await a_waiting_call(callers)
+    await switch.tell(waits_for_ann.ucid, "answered", "bob")
+    await switch.tell(waits_for_ann.ucid, "transferred", "ann")
+    [offered] = [one for one in (await waits_for_ann.look())["handoffs"] if one["to"] == {"agent": "ann"}]
+    assert (await elsewhere(callers, offered["handoff_id"]))["place_kept"] is False
 
 
 async def test_an_hour_of_silence_ends_nothing_and_four_hours_mean_that_the_customer_has_left(
@@ -51,6 +79,39 @@ async def test_the_screen_pops_at_alerting_before_anybody_has_answered(callers: 
     assert rung.data["data"]["agent_id"] == "bob"
     assert (await call.look(callers.bob))["facts"]["order_id"]["value"] == "A-17"
     assert await call.holder() is None
+
+
+async def test_who_is_rung_consulted_or_given_a_call_hears_it_on_his_own_stream_though_nothing_was_offered(
+    callers: Callers, switch: Switch
+) -> None:
+    call = await a_call(callers)
+    async with following(callers.bob, "/v1/agents/bob/stream") as own:
+        await own.until("snapshot")
+        await switch.tell(call.ucid, "alerting", "bob")
+        rung = await own.until("call.alerting", call.scene.customer_id)
+        assert (rung.data["interaction_id"], rung.data["data"]["agent_id"]) == (call.scene.interaction_id, "bob")
+        assert (await call.look(callers.bob))["facts"]["order_id"]["value"] == "A-17"
+        await switch.tell(call.ucid, "ended", "bob")
+        await own.until("call.ended", call.scene.customer_id)
+        other = await an_answered_call(callers, switch)
+        for verb, type_ in (("consulted", "call.consulted"), ("transferred", "call.transferred")):
+            await switch.tell(other.ucid, verb, "bob")
+            await own.until(type_, other.scene.customer_id)
+        await switch.tell(other.ucid, "ended")
+        over = await own.until("call.ended", other.scene.customer_id)
+        assert [leg["agent_id"] for leg in over.data["data"]["legs"]] == ["bob"]
+
+
+async def test_an_agent_who_does_not_hold_a_call_rings_nobody_by_what_he_tells(
+    callers: Callers, switch: Switch
+) -> None:
+    call, other = await a_waiting_call(callers), await a_call(callers)
+    own_word = call.scene.event("call.alerting", {"agent_id": "bob", "ref": ref_of(call.ucid)})
+    async with following(callers.bob, "/v1/agents/bob/stream") as own:
+        await own.until("snapshot")
+        ok(await callers.agent.post(f"{call.scene.base}/events", {"events": [own_word]}))
+        await switch.tell(other.ucid, "alerting", "bob")
+        assert (await own.until("call.alerting")).data["customer_id"] == other.scene.customer_id
 
 
 async def test_every_leg_of_the_call_may_come_with_its_token_or_only_its_name(callers: Callers, switch: Switch) -> None:

@@ -201,7 +201,8 @@ class History:
         if first is not None and first.state == "left" and len(self.lines) == 1:
             self._call_again(first)
         elif first is not None and first.state == "offered" and self.random.random() < 0.5:
-            self._go_on_in_chat(first)
+            if continuing.is_kept(first, TENANT):
+                self._go_on_in_chat(first)
         elif self.random.random() < 0.3:
             self._complete()
         world.settle()

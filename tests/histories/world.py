@@ -22,7 +22,8 @@ from tests.histories.line import Line, Name
 from tests.model.scenes import an_offer
 from tests.support import GRACE, HOUR, MINUTE, NOON, PATIENCE, a_start
 
-TENANT = Tenant.model_validate({"tenant": "acme", "queues": {"cards": {}, "second": {}, "third": {}}})
+KEEPS = {"keeps_place": True}
+TENANT = Tenant.model_validate({"tenant": "acme", "queues": {"cards": KEEPS, "second": KEEPS, "third": KEEPS}})
 WAITS = an_offer({"queue": "cards"})
 RINGS = {"alerting", "consulted", "transferred"}
 BRINGS = ("answered", "held", "retrieved", "conferenced", "transferred")

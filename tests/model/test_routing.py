@@ -123,6 +123,32 @@ class TestWhoMay:
         found = route([waiting(f"h{n}") for n in range(9)], agents, QUEUES, NOON)
         assert sorted(choice.agent_id or "" for choice in found) == ["ann", "ann", "bob", "bob"]
 
+    @pytest.mark.parametrize(
+        ("has", "asked"),
+        [
+            ({"h9": "voice"}, True),
+            (dict.fromkeys(("h6", "h7", "h8", "h9"), "chat"), True),
+            ({"h9": "voice", "h8": "chat"}, False),
+        ],
+    )
+    def test_whoever_has_this_very_customer_in_another_channel_may_have_one_too_many(
+        self, has: dict[str, str], asked: bool
+    ) -> None:
+        ann, bob = an_agent("ann", capacity={"chat": 4, "voice": 1}, work=has), an_agent("bob", idle=HOUR)
+        hers: dict[str, Any] = {"served": {"ann": Served(NOON, is_now=True)}, "with_now": "ann"}
+        assert chosen(waiting(**hers), ann, bob) == ("ann" if asked else "bob")
+        assert chosen(waiting(**hers | {"with_now": None}), ann, bob) == "bob"
+        assert chosen(waiting(**hers), replace(ann, capacity={"chat": 0}), bob) == "bob"
+        both = [waiting("h1", **hers), waiting("h2", **hers)]
+        assert sorted(choice.agent_id or "" for choice in route(both, [ann], QUEUES, NOON)) == ["ann"] * asked
+
+    def test_that_goes_on_ringing_there_and_is_said(self) -> None:
+        hers = waiting(with_now="ann", suggestion=ringing("ann"))
+        ann = an_agent("ann", work={"h9": "voice", "h1": "chat"})
+        assert route([hers], [ann], QUEUES, NOON) == []
+        [choice] = route([hers._replace(suggestion=None)], [ann], QUEUES, NOON)
+        assert [reason.why for reason in choice.reasons] == ["beyond_capacity"]
+
     def test_skills_and_language_are_a_must_until_the_queue_no_longer_insists(self) -> None:
         ann = an_agent("ann", languages={"en"})
         for waits in ({"wanted": {"loans"}}, {"language": "zh"}):
@@ -303,6 +329,7 @@ def test_what_is_found_the_short_way_is_what_trying_all_pairs_finds(
             queue=data.draw(st.sampled_from(["cards", "loans"])), channel=data.draw(st.sampled_from(["chat", "voice"])),
             passed=data.draw(st.frozensets(names, max_size=2)),
             served={name: Served(NOON - HOUR) for name in data.draw(st.lists(names, max_size=2))},
+            with_now=data.draw(st.one_of(st.none(), names)),
             suggestion=data.draw(st.one_of(st.none(), st.builds(ringing, names, st.just(MINUTE)))),
         )
         for one in plain

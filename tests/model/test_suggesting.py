@@ -12,11 +12,12 @@ from ctxhub.model import handoff as handoffs
 from ctxhub.model.context import Context
 from ctxhub.model.event import Change
 from ctxhub.model.handoff import OfferRequest
+from ctxhub.model.lapsing import end
 from ctxhub.model.routing import Choice
 from ctxhub.model.suggesting import suggest, waits
 from ctxhub.model.tenant import QueueSpec
 from ctxhub.store.indexes import entries
-from tests.support import GRACE, HOUR, LEASE, NOON, SECOND, with_one
+from tests.support import GRACE, HOUR, LEASE, NOON, SECOND, started, with_one
 
 LATER = NOON + 20 * SECOND
 SPEC = QueueSpec.model_validate({"weights": {}, "skills": ["cards"], "languages": ["en", "zh"]})
@@ -105,6 +106,21 @@ def test_what_the_queue_asks_for_is_a_must_and_what_the_handoff_asks_for_is_want
     context = offered(skills=["cards", "loans"], priority=7)
     found = waits(context, context.handoffs["ho_1"], SPEC, NOON)
     assert (found.must, found.wanted, found.priority) == (frozenset({"cards"}), frozenset({"loans"}), 7)
+
+
+def test_who_has_the_customer_in_another_channel_is_named_until_that_is_over() -> None:
+    here = handoffs.accept(offered(), "ho_1", "ann", NOON, LEASE).context
+    request = {"customer_id": "c42", "interaction_id": "in_2", "reason": "help", "to": {"queue": "cards"}}
+    both = handoffs.offer(
+        started(here, "in_2", 1, channel="chat"), OfferRequest.model_validate(request), "ho_2", NOON, GRACE, ()
+    ).context
+    assert waits(both, both.handoffs["ho_2"], SPEC, NOON).with_now == "ann"
+    over = end(both, "in_1", NOON).context
+    assert waits(over, over.handoffs["ho_2"], SPEC, NOON).with_now is None
+    given_on = handoffs.offer(
+        here, OfferRequest.model_validate(request | {"interaction_id": "in_1"}), "ho_2", NOON, GRACE, ()
+    ).context
+    assert waits(given_on, given_on.handoffs["ho_2"], SPEC, NOON).with_now is None
 
 
 def test_who_served_a_customer_is_forgotten_after_a_month() -> None:

@@ -11,7 +11,7 @@ import yaml
 from tests.acd.scenes import Switch, ref_of
 from tests.adapters.ivr.calling import Caller as Telephone
 from tests.api.living import ADMIN_KEY, Clock
-from tests.api.scenes import Caller, Scene, begin, fresh, ok
+from tests.api.scenes import Caller, Scene, begin, fresh, ok, problem
 
 #: By tenant: what each bank declares of the queues in which callers wait.
 ROUTINGS = {"hub": "hub", "acd": "external"}
@@ -127,6 +127,12 @@ class Bank:
         """An agent takes the customer; what the desk shows."""
         return await self._takes(agent, handoff)
 
+    async def connects(self, agent: str, call: Call, handoff: dict[str, Any]) -> bool:
+        """Who routes gives an agent a call that has gone on elsewhere; False where that can't be any more."""
+        path, body = f"/v1/handoffs/{handoff['handoff_id']}/accept", {"agent_id": agent}
+        problem(await self.staff(agent).post(path, body), 409, "wrong_state")
+        return False
+
     async def consults(self, agent: str, call: Call, other: str) -> None:
         """An agent asks another one, while the customer holds the line."""
         asked = await self.offers(call, {"agent": other}, mode="consult")
@@ -219,6 +225,13 @@ class BankWithAcd(Bank):
         await self.switch.tell(call.leg, "alerting", agent)
         await self.switch.tell(call.leg, "answered", agent)
         return await self._takes(agent, await self.stands(handoff["handoff_id"]))
+
+    async def connects(self, agent: str, call: Call, handoff: dict[str, Any]) -> bool:
+        """The telephone system, which knows nothing of any chat, connects the call all the same."""
+        await self._on_the_switch(call)
+        await self.switch.tell(call.leg, "alerting", agent)
+        await self.switch.tell(call.leg, "answered", agent)
+        return True
 
     async def consults(self, agent: str, call: Call, other: str) -> None:
         """An agent asks another one, while the customer is on hold."""

@@ -17,8 +17,8 @@ from tests.acd.listening import listening, switched_on
 from tests.adapters.ivr.calling import a_number
 from tests.adapters.ivr.serving import AUTH_TOKEN, PUBLIC_URL
 from tests.api.living import Clock, settings_for
-from tests.api.scenes import begin, fresh, known, ok, problem, redeem
-from tests.stories.telephone import ROUTINGS, Bank, BankWithAcd, Staff, declared
+from tests.api.scenes import Scene, begin, fresh, known, ok, problem, redeem
+from tests.stories.telephone import ROUTINGS, Bank, BankWithAcd, Call, Staff, declared
 
 pytestmark = pytest.mark.parametrize("routing", list(ROUTINGS))
 SOON = timedelta(milliseconds=100)
@@ -265,18 +265,23 @@ async def test_second_line_and_back_to_the_bot_which_goes_on_at_the_step_with_th
     assert (await bank.states(call.scene))[1:] == ["transferred", "returned", "accepted"]
 
 
+async def linked(bank: Bank, call: Call) -> Scene:
+    """The chat to which a waiting caller goes by the link that was sent, with the place in the line."""
+    await call.telephone.follow(call.telephone.now.the("Enqueue").attrib["waitUrl"])
+    heard = await call.telephone.press("2")
+    assert "When you go on there, you keep your place." in heard.says
+    chat = await redeem(bank.staff.adapter, str(heard.the("Sms").text).partition("#")[2])
+    assert chat.started["place_kept"] is True
+    return chat
+
+
 async def test_phone_queue_to_chat_keeps_the_place_and_all_that_was_said(bank: Bank, clock: Clock) -> None:
     call = await bank.rings()
     await call.scene.tell(call.scene.fact("bank", "the bank at the corner"))
     first = await bank.in_line(call)
     clock.move(minutes=4)
     other = await bank.in_line(await bank.rings())
-    await call.telephone.follow(call.telephone.now.the("Enqueue").attrib["waitUrl"])
-    heard = await call.telephone.press("2")
-    assert "When you go on there, you keep your place." in heard.says
-    token = str(heard.the("Sms").text).partition("#")[2]
-    chat = await redeem(bank.staff.adapter, token)
-    assert chat.started["place_kept"] is True
+    chat = await linked(bank, call)
     place = chat.started["place"]
     assert (place["waiting_since"], place["to"]) == (first["waiting_since"], {"queue": "chats"})
     assert [one["handoff_id"] for one in await bank.line("chats")].count(place["handoff_id"]) == 1
@@ -288,6 +293,27 @@ async def test_phone_queue_to_chat_keeps_the_place_and_all_that_was_said(bank: B
     assert taken["context"]["facts"]["bank"]["value"] == "the bank at the corner"
     assert (await chat.asks("bank"))["bank"]["verdict"] == "known"
     assert await bank.states(chat) == ["left", "accepted", "accepted"]
+
+
+async def test_phone_queue_to_chat_and_the_call_is_connected_all_the_same_yet_nobody_waits_twice(
+    bank: Bank, clock: Clock
+) -> None:
+    call = await bank.rings()
+    first = await bank.in_line(call)
+    clock.move(minutes=4)
+    chat = await linked(bank, call)
+    place = chat.started["place"]
+    connected = await bank.connects("ann", call, first)
+    waiting = [one["handoff_id"] for one in await bank.line("chats")]
+    assert (place["handoff_id"] in waiting) is not connected
+    assert (await bank.floor(call) == {"party": "agent", "id": "ann"}) is connected
+    if connected:
+        told = [event["data"] for event in await chat.all_told(bank.staff.admin) if event["type"] == "handoff.left"]
+        assert [data["handoff_id"] for data in told] == [first["handoff_id"], place["handoff_id"]]
+        answered = await bank.stands(told[-1]["went_on_as"])
+        assert (answered["agent_id"], answered["waiting_since"]) == ("ann", first["waiting_since"])
+    await bank.hangs_up(call)
+    assert ((await bank.stands(place["handoff_id"]))["state"] == "left") is connected
 
 
 async def test_card_number_spoken_reaches_nobody_but_by_its_last_four_digits(bank: Bank) -> None:

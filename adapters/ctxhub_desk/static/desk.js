@@ -74,7 +74,7 @@ export function desk() {
     }
   };
 
-  const side = new Waiting({ open: show, choose });
+  const side = new Waiting({ open: show, choose, look });
   side.element.append(lookUp(look));
   const changed = ({ detail }) => detail === state.work?.handoff.handoff_id && open?.refresh();
   const keys = (event) => press(event, side, () => open);
@@ -97,6 +97,7 @@ export function desk() {
     removeEventListener("keydown", keys);
     removeEventListener("hashchange", goTo);
     state.held.clear();
+    state.calls.clear();
     state.offers = [];
   };
   return { element: h("div", { class: "desk" }, side.element, place), stop };

@@ -8,6 +8,7 @@ export const state = {
   agent: null, // {agent_id, queue}
   offers: [],
   held: new Map(), // handoff_id -> {card, fence}
+  calls: new Map(), // interaction_id -> a call of this agent's
   work: null, // the open work view
   link: "connecting", // live, connecting, lost, away
   seenAt: null, // when the hub was last heard of: how old is what stands here

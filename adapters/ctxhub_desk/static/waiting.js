@@ -7,7 +7,7 @@ import { renewDue } from "./held.js";
 import { explain, lost, notice, notify, setLink, state } from "./state.js";
 import { channelChip, channelName, lang, t, time } from "./words.js";
 
-// A stream is silent both when nothing happens and when nobody is there: so the queue is asked for now and then.
+// A stream is silent when nothing happens and when nobody is there: so the queue is asked for now and then.
 const EVERY = 10_000;
 const SOON = 2000;
 // Who stands further back is told of as they come forward.
@@ -22,8 +22,7 @@ export class Waiting {
   #nobody = h("p", { class: "empty" }, t("nobody_waits"));
   #mine = h("section", { hidden: true }, h("h2", { id: "held-title" }, t("my_work")), this.#held);
   #declined = new Set(); // still on offer to others, so shown last
-  #ringing = new Set(); // interactions whose calls ring at this agent's phone: they come first
-  #told = new Map(); // handoff_id -> the customer told in one line, in the language of the page
+  #told = new Map(); // handoff_id and language -> the customer told in one line
   #asked = Date.now();
   #routing = null; // what only a queue needs that suggests to agents
   #once = null; // what only callbacks need
@@ -31,10 +30,11 @@ export class Waiting {
   #unfollow;
   #tending;
 
-  /** Draw the side; `open(work)` shows what was accepted, `choose(handoffId)` what is held already. */
-  constructor({ open, choose }) {
+  /** Draw the side; `open(work)` shows what was accepted, `choose(handoffId)` what is held, `look` a customer. */
+  constructor({ open, choose, look }) {
     this.#open = open;
     this.#choose = choose;
+    this.look = look;
     const title = h("h2", { id: "waiting-title" }, t("waiting"), " ", this.#count);
     this.element = h(
       "aside",
@@ -71,7 +71,7 @@ export class Waiting {
       ...offer,
       once: Boolean(this.#once),
       declined: this.#declined.has(offer.handoff_id),
-      rings: this.#ringing.has(offer.interaction_id),
+      rings: state.calls.get(offer.interaction_id)?.state === "ringing",
       told: this.#told.get(offer.handoff_id + lang) ?? "",
       mine: Boolean(this.#routing?.ringsHere(offer)),
     }));
@@ -86,6 +86,7 @@ export class Waiting {
     );
     const current = state.work?.handoff.handoff_id;
     const held = [...state.held.values()].map(({ card }) => ({ ...card, current: card.handoff_id === current }));
+    this.drawn?.();
     this.#mine.hidden = held.length === 0;
     show(
       this.#held,
@@ -150,8 +151,8 @@ export class Waiting {
     if (name === "away") return setLink("away");
     if (name === "bye") return setLink("lost");
     setLink("live");
+    if (name === "call") return part("calls").then(({ hear }) => hear(data, this), notice);
     if (!data.offers) return undefined;
-    if (name === "alerting" && data.agent_id === state.agent?.agent_id) this.#ringing.add(data.interaction_id);
     announce(data.offers);
     state.offers = data.offers;
     if (!this.#once && data.offers.some(({ callback }) => callback)) this.#fetch();

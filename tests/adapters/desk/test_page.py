@@ -120,6 +120,31 @@ async def test_the_offer_whose_call_rings_at_my_phone_stands_first(
     await expect(page.locator("[data-offer]").first).to_contain_text("rings at your phone")
 
 
+async def test_a_call_that_rings_at_my_phone_without_an_offer_shows_a_card_that_opens_who_calls(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("bob", "another-queue")
+
+    async def happens(verb: str, agent: str) -> None:
+        report = told(f"call.{verb}", interaction_id=customer.interaction.interaction_id, agent_id=agent)
+        await channels.events.tell(customer.customer_id, report)
+
+    card = page.locator(f"[data-call='{customer.interaction.interaction_id}']")
+    await happens("answered", "ann")
+    await happens("consulted", "bob")
+    await expect(card).to_contain_text("rings at your phone")
+    await expect(card).to_contain_text("asked for your advice")
+    await happens("answered", "bob")
+    await expect(card).to_contain_text("you are on the line")
+    await card.get_by_role("button", name="Open").click()
+    await expect(page.locator(f"main[data-customer='{customer.customer_id}']")).to_be_visible()
+    await expect(fact(page, "from_city").locator(".value")).to_have_text("San Diego")
+    await happens("ended", "bob")
+    await expect(card).to_have_count(0)
+    await expect(page.get_by_text("Calls at your phone")).to_be_hidden()
+
+
 async def test_a_card_that_changes_under_a_pressed_button_still_gets_the_click(opens: Opens, comes: Comes) -> None:
     page = await opens("ann", "pressed-queue")
     pressed = asyncio.Event()

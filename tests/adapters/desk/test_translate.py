@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ctxhub_desk.translate import all_askable, beside, entry, offers, spoken_by, told_before, work
+from ctxhub_desk.translate import all_askable, beside, call, entry, offers, spoken_by, told_before, work
 
 from ctxhub.client import (
     Answer,
@@ -262,3 +262,25 @@ def test_everything_declared_can_be_asked_for_once() -> None:
 )
 def test_a_sentence_is_found_in_the_nearest_language(language: str, words: str) -> None:
     assert spoken_by({"zh": "城", "en": "city", "zh-TW": "台"}, language, "name") == words
+
+
+@pytest.mark.parametrize(
+    ("verb", "data", "state"),
+    [
+        ("alerting", {"agent_id": "bob"}, "ringing"),
+        ("consulted", {"agent_id": "bob", "holder": "ann", "role": "consulted"}, "ringing"),
+        ("transferred", {"agent_id": "bob", "legs": [{"agent_id": "ann"}]}, "ringing"),
+        ("transferred", {"agent_id": "bob", "holder": "bob", "role": "holder"}, "talking"),
+        ("answered", {"agent_id": "bob", "holder": "ann"}, "talking"),
+        ("conferenced", {"agent_id": "bob", "holder": "ann"}, "talking"),
+        ("transferred", {"agent_id": "cat", "legs": [{"agent_id": "bob"}]}, "over"),
+        ("ended", {"agent_id": "bob"}, "over"),
+        ("ended", {"legs": [{"agent_id": "bob"}]}, "over"),
+    ],
+)
+def test_a_report_says_whether_the_call_rings_at_an_agent_or_is_over_for_him(
+    verb: str, data: dict[str, Any], state: str
+) -> None:
+    event = Event(event_id="e1", type=f"call.{verb}", at=NOON, interaction_id="in_1", customer_id="c42", data=data)
+    shown = call(event, "bob")
+    assert (shown.state, shown.role, shown.customer_id) == (state, data.get("role"), "c42")
