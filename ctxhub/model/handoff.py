@@ -25,7 +25,7 @@ from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.elsewhere import Preference
 from ctxhub.model.event import Change, Event
 from ctxhub.model.hop import Hop, by, carried, landed, place
-from ctxhub.model.interaction import Holder, Interaction, find, with_floor
+from ctxhub.model.interaction import Holder, Interaction, find, must_have_floor, with_floor
 from ctxhub.model.journey import AGENT
 from ctxhub.model.routing import Suggestion
 from ctxhub.model.trace import Span
@@ -764,6 +764,7 @@ def give_back(
     handoff = _at_rest(context, handoff_id)
     _must_be_held(handoff, agent_id, fence)
     interaction = context.interaction(handoff.interaction_id)
+    must_have_floor(interaction, agent_id)
     _refuse_offer(context, interaction, None)
     return _placed(at_step(context, back.journey_id, back.step, now), back, interaction, now)
 
