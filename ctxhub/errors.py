@@ -151,7 +151,7 @@ class NotTheHolder(Refused):
 
     code = "not_the_holder"
     title = "Somebody else has the floor"
-    remedy = "Stay silent, or send the present fence; report what was already said with `delivered: true`."
+    remedy = "Leave it to the holder, or send the present fence; report what was already said with `delivered: true`."
 
 
 class OnHold(Refused):

@@ -210,7 +210,8 @@ class Settings(BaseModel):
     )
     audit_keep: Span = Field(default=timedelta(days=400), description="How long the audit trail is kept.")
     lease: Span = Field(
-        default=timedelta(minutes=15), description="How long an accepted handoff is held without a sign of life."
+        default=timedelta(minutes=15),
+        description="How long an accepted handoff is held without a sign of life; a phone call as long as it goes on.",
     )
     grace: Span = Field(
         default=timedelta(minutes=10), description="How long a customer who left while waiting may come back."

@@ -146,7 +146,8 @@ async def end(
 ) -> Response:
     """End an interaction; whoever waited in a queue for a human has left."""
     who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
-    view, version = await hub.interactions.end(who, interaction_id, body.outcome, body.disposition, conditions)
+    said = (body.outcome, body.disposition)
+    view, version = await hub.interactions.end(who, interaction_id, *said, conditions, caller.agent)
     return _found(who, view, version)
 
 

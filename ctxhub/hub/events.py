@@ -69,12 +69,24 @@ class Events:
         self, who: Who, told: Prints, now: datetime, request: Request, caller: Principal | None
     ) -> dict[str, Any]:
         """Append where that is enough, else decide; what is sealed needs the key that stands beside the context."""
-        if request.if_match is None and all(event.commutes and not is_secret(event) for event, _ in told):
+        alone = request.if_match is None and all(event.commutes and not is_secret(event) for event, _ in told)
+        if alone and await self._has_floor(who, told, caller):
             try:
                 return await self._append_watched(who, told, now, request, caller)
             except NotOpen:
                 pass  # only the context tells whether silence closed it, or it happened before the end
         return await self._decide(who, told, request, caller)
+
+    async def _has_floor(self, who: Who, told: Prints, caller: Principal | None) -> bool:
+        """Tell whether an agent's key has the fences it speaks with; which of them stand is for the script to judge.
+
+        The script knows fences, not whose they are. Each is one holder's for ever, so that looking before is enough.
+        """
+        spoken = [event for event, _ in told if _speaks(event)] if caller is not None and caller.agent else []
+        if caller is None or not spoken:
+            return True
+        context = (await self._changes.contexts.load(who)).context
+        return context is not None and all(_has_fence(context, event, caller.agent) for event in spoken)
 
     async def _told_there(self, who: Who, told: Prints, was: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return, of what was told to those who are this customer now, the result of the first time."""
@@ -131,7 +143,7 @@ class Events:
             new = [(_found(context, event, led), print_) for event, print_ in seen.told]
             _must_speak(caller, context, new)
             new = [(_by_holder(caller, context, event), print_) for event, print_ in new]
-            scene = Scene(tenant, present.now, self._reported.handoff_ids(who))
+            scene = Scene(tenant, present.now, self._reported.handoff_ids(who), caller.agent if caller else None)
             change = tell(context, [event for event, _ in new], scene)
             prints = {event.event_id: print_ for event, print_ in new}
             events = [(event, prints[event.event_id]) if event.event_id in prints else own([event])[0]
@@ -265,11 +277,21 @@ def _must_name(telling: Telling, pointer: str) -> None:
         raise Invalid.field(f"{pointer}/interaction_id", f"{telling.type} needs the interaction it is about")
 
 
+def _speaks(event: Event) -> bool:
+    """Tell whether an event needs the floor: somebody other than the customer says something."""
+    return event.type == "message.sent" and event.party in ("bot", "agent") and event.interaction_id is not None
+
+
+def _has_fence(context: Context, event: Event, agent_id: str | None) -> bool:
+    """Tell whether the fence that an event brings is the present one, and an agent's."""
+    interaction = context.interactions.get(event.interaction_id or "")
+    return interaction is not None and event.data.get("fence") == interaction.fence and interaction.is_held_by(agent_id)
+
+
 def _appended(event: Event, print_: str) -> Appended:
     """Return an event to append, with what the script must know of it."""
-    speaks = event.type == "message.sent" and event.party in ("bot", "agent") and event.interaction_id is not None
     fence = event.data.get("fence")
-    spoken = ("" if fence is None else str(fence)) if speaks else "-"
+    spoken = ("" if fence is None else str(fence)) if _speaks(event) else "-"
     level = level_without_interaction(event.party) if event.interaction_id is None else 0
     return Appended(event, print_, spoken, bool(event.data.get("delivered")), level)
 

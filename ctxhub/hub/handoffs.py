@@ -85,6 +85,7 @@ class Handoffs:
 
         def decide(present: Present) -> Decision:
             principal.must_speak_in(present.known, offer.interaction_id)
+            principal.must_hold(present.known, offer.interaction_id)
             bound = self.bound(present.known)
             grace = self._changes.patience.grace
             change = handoffs.offer(present.known, offer, handoff_id, present.now, grace, bound, tenant)

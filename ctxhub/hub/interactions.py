@@ -570,13 +570,18 @@ class Interactions:
         return interactions.view(committed.context.interaction(interaction_id), self._changes.clock())
 
     async def end(
-        self, who: Who, interaction_id: str, outcome: Outcome | None, disposition: str | None, request: Request = PLAIN
-    ) -> tuple[InteractionView, int]:
-        """End an interaction; again changes nothing. While an agent holds it, by one of the codes of the queue."""
+        self, who: Who, interaction_id: str, outcome: Outcome | None, disposition: str | None, request: Request = PLAIN,
+        agent_id: str | None = None,
+    ) -> tuple[InteractionView, int]:  # fmt: skip
+        """End an interaction; again changes nothing. While an agent holds it, by one of the codes of the queue.
+
+        `agent_id` is who ends it, where an agent does: not what another one holds.
+        """
         disposition = self._never_kept.of(who.tenant, disposition)
         tenant = self._tenants.of(who.tenant)
 
         def decide(present: Present) -> Decision:
+            interactions.must_not_be_anothers(interactions.find(present.known, interaction_id), agent_id)
             held = present.known.held_handoff(interaction_id)
             if held is not None and held.agent_id is not None and present.known.interaction(interaction_id).is_open:
                 handoffs.must_be_allowed(disposition, tenant.dispositions(handoffs.queue_behind(present.known, held)))

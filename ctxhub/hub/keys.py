@@ -16,6 +16,7 @@ from ctxhub.errors import Forbidden, Invalid, KeyUnknown, Unauthenticated
 from ctxhub.model.clearance import ReadingFor
 from ctxhub.model.context import Context
 from ctxhub.model.disclosure import Reader, Role
+from ctxhub.model.interaction import must_have_floor
 from ctxhub.model.scope import Scope, is_within, scope_of
 from ctxhub.model.value import Channel, Id, Instant, Level, Name, TenantId, Value
 from ctxhub.store.keyring import Keyring
@@ -88,6 +89,12 @@ class Principal(Value):
         interaction = context.interactions.get(interaction_id or "")
         if interaction is not None:
             self.must_speak_on(interaction.channel)
+
+    def must_hold(self, context: Context, interaction_id: str) -> None:
+        """Refuse a key bound to an agent what only the holder of an interaction may do, while that is somebody else."""
+        interaction = context.interactions.get(interaction_id)
+        if interaction is not None:
+            must_have_floor(interaction, self.agent)
 
     def must_reach(self, route: str) -> None:
         """Refuse a key whose scopes leave out a route."""

@@ -20,12 +20,12 @@ from ctxhub.errors import (
     WrongState,
 )
 from ctxhub.model.callback import AskedCallback, Callback, must_be_due, settled
-from ctxhub.model.dialling import Dial
+from ctxhub.model.dialling import SPOKEN, Dial
 from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.elsewhere import Preference
 from ctxhub.model.event import Change, Event
 from ctxhub.model.hop import Hop, by, carried, landed, place
-from ctxhub.model.interaction import Holder, Interaction, find, with_floor
+from ctxhub.model.interaction import Holder, Interaction, find, must_have_floor, with_floor
 from ctxhub.model.journey import AGENT
 from ctxhub.model.routing import Suggestion
 from ctxhub.model.trace import Span
@@ -786,6 +786,7 @@ def give_back(
     handoff = _at_rest(context, handoff_id)
     _must_be_held(handoff, agent_id, fence)
     interaction = context.interaction(handoff.interaction_id)
+    must_have_floor(interaction, agent_id)
     _refuse_offer(context, interaction, None)
     return _placed(at_step(context, back.journey_id, back.step, now), back, interaction, now)
 
@@ -919,8 +920,21 @@ def interaction_over(context: Context, interaction_id: str, now: datetime) -> Ch
             context, more = _finished(context, handoff, state, now)
             events += more
         elif handoff.interaction_id == interaction_id and handoff.state == "accepted" and handoff.agent_id:
-            context = context.with_handoff(wrapping_up(handoff, now))
+            rested = handoff.but(lease_ends=None) if _is_of_a_call(context, handoff) else handoff
+            context = context.with_handoff(handoff if handoff.wrap_up_since else wrapping_up(rested, now))
     return Change(context, events)
+
+
+def _is_of_a_call(context: Context, handoff: Handoff) -> bool:
+    """Tell whether a handoff is of a customer on the telephone."""
+    interaction = context.interactions.get(handoff.interaction_id)
+    return handoff.kind == "live" and interaction is not None and interaction.channel in SPOKEN
+
+
+def lives_as_its_call(context: Context, handoff: Handoff) -> bool:
+    """Tell whether somebody holds a call that goes on: as long as it does no lease ends, whoever routed it."""
+    is_held = handoff.state == "accepted" and handoff.mode != "consult"
+    return is_held and _is_of_a_call(context, handoff) and context.interaction(handoff.interaction_id).is_open
 
 
 def wrapping_up(handoff: Handoff, now: datetime) -> Handoff:
@@ -956,7 +970,9 @@ def _lapsed(context: Context, handoff: Handoff, now: datetime) -> Change:
     """Let one offer expire or one lease end, where its time has come."""
     if handoff.state == "offered" and handoff.expires_at is not None and now >= handoff.expires_at:
         return _expired(context, handoff, handoff.expires_at)
-    if handoff.state == "accepted" and handoff.lease_ends is not None and now >= handoff.lease_ends:
+    is_over = handoff.state == "accepted" and handoff.lease_ends is not None and now >= handoff.lease_ends
+    if is_over and not lives_as_its_call(context, handoff):
+        assert handoff.lease_ends is not None
         return _lease_over(context, handoff, handoff.lease_ends)
     return Change(context, [])
 

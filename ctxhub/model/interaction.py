@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ctxhub.errors import Moved, Unavailable
+from ctxhub.errors import Moved, NotTheHolder, Unavailable
 from ctxhub.model.call import Call, Leg, Recording
 from ctxhub.model.consent import is_refused
 from ctxhub.model.customer import NOBODY, Assurance, AssuranceClaim, Identifier
@@ -99,6 +99,10 @@ class Interaction(Value):
     def is_open(self) -> bool:
         """Tell whether it goes on."""
         return self.state == "open"
+
+    def is_held_by(self, agent_id: str | None) -> bool:
+        """Tell whether an agent may have the floor: also where none is named, or none by name holds it."""
+        return agent_id is None or (self.holder.party == "agent" and self.holder.id in (None, agent_id))
 
     def level(self, now: datetime) -> Level:
         """Return how surely the customer is known in it at an instant, as far as no warning caps that."""
@@ -318,6 +322,25 @@ def arrive(context: Context, interaction_id: str, source: Interaction, now: date
 def beginning(interaction_id: str) -> str:
     """Return the id of the event that tells of an interaction's beginning."""
     return f"{interaction_id}:started"
+
+
+def must_have_floor(interaction: Interaction, agent_id: str | None) -> None:
+    """Refuse an agent what only the holder may do, while somebody else has the floor; nobody named is not refused."""
+    if not interaction.is_held_by(agent_id):
+        raise not_the_holder(interaction, f"{agent_id} does not have the floor")
+
+
+def must_not_be_anothers(interaction: Interaction, agent_id: str | None) -> None:
+    """Refuse an agent what would cut off another one who has the floor."""
+    if interaction.is_open and interaction.holder.party == "agent":
+        must_have_floor(interaction, agent_id)
+
+
+def not_the_holder(interaction: Interaction, why: str) -> NotTheHolder:
+    """Return the refusal of whoever does not have the floor, with who has it."""
+    return NotTheHolder(
+        why, interaction_id=interaction.interaction_id, fence=interaction.fence, holder=interaction.holder.model_dump()
+    )
 
 
 def happened(interaction: Interaction, verb: str, event_id: str, at: datetime, data: dict[str, Any]) -> Event:

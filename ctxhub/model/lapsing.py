@@ -54,6 +54,7 @@ def lapse(context: Context, activities: Activities, patience: Patience, now: dat
     if context.frozen or context.is_undoing:
         return Change(context, [])
     events: list[Event] = []
+    context = _held_on(context, activities, patience, now)
     for handoff_id in [h.handoff_id for h in context.handoffs.values() if h.interaction_id not in context.moves]:
         context, more = handoffs.lapse(context, handoff_id, now)
         events += more
@@ -68,6 +69,16 @@ def lapse(context: Context, activities: Activities, patience: Patience, now: dat
         context, more = commitments.lapse(context, commitment_id, now)
         events += more
     return Change(context.pruned(now), events)
+
+
+def _held_on(context: Context, activities: Activities, patience: Patience, now: datetime) -> Context:
+    """Return the context with the leases that a call has outlived: they end as it would, were nobody heard of it."""
+    for handoff in context.handoffs.values():
+        if handoff.lease_ends is None or now < handoff.lease_ends or not handoffs.lives_as_its_call(context, handoff):
+            continue
+        ends = _silent_at(context, context.interaction(handoff.interaction_id), activities, patience)
+        context = context.with_handoff(handoff.but(lease_ends=max(ends, handoff.lease_ends)))
+    return context
 
 
 def _heard(activities: Activities) -> dict[str, datetime]:
@@ -121,7 +132,8 @@ def next_due(context: Context, activities: Activities, patience: Patience) -> da
         return None
     here = [h for h in context.handoffs.values() if h.interaction_id not in context.moves]
     offered = [h.expires_at for h in here if h.state == "offered" and h.expires_at]
-    leased = [h.lease_ends for h in here if h.state == "accepted" and h.lease_ends]
+    held = [h for h in here if h.state == "accepted" and not handoffs.lives_as_its_call(context, h)]
+    leased = [h.lease_ends for h in held if h.lease_ends]
     open_ = [i for i in context.interactions.values() if i.is_open and i.interaction_id not in context.moves]
     silent = [_silent_at(context, interaction, activities, patience) for interaction in open_]
     moving = [move.at for move in context.moves.values()]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotTheHolder, WrongState
+from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, WrongState
 from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, head, report
 from ctxhub.model.claiming import must_be_its_worker
 from ctxhub.model.commitment import Commitment, told_of, warn_at
@@ -19,7 +19,7 @@ from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_o
 from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
 from ctxhub.model.hop import asked_again, looked_again
-from ctxhub.model.interaction import Intent, Interaction, find, reopen
+from ctxhub.model.interaction import Intent, Interaction, find, must_have_floor, not_the_holder, reopen
 from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
 from ctxhub.model.risk import cleared, concerned, flagged, must_concern
 from ctxhub.model.tenant import Step, Tenant
@@ -39,11 +39,15 @@ def _plain_ids(words: str) -> str:
 
 
 class Scene(NamedTuple):
-    """Where and when events are told: the tenant's declarations, the clock, and how handoffs get their ids."""
+    """Where and when events are told: the tenant's declarations, the clock, and how handoffs get their ids.
+
+    `agent` is the one to whom the teller's key is bound, if it is bound to one.
+    """
 
     tenant: Tenant
     now: datetime
     handoff_ids: HandoffIds = _plain_ids
+    agent: str | None = None
 
 
 def tell(context: Context, events: list[Event], scene: Scene) -> Change:
@@ -143,17 +147,13 @@ def _message(context: Context, event: Event, scene: Scene) -> Change:
     if event.type != "message.sent" or event.party not in ("bot", "agent") or event.interaction_id is None:
         return Change(context, [event])
     interaction = context.interaction(event.interaction_id)
-    fence = event.data.get("fence")
-    if fence == interaction.fence:
+    fence, holds = event.data.get("fence"), interaction.is_held_by(scene.agent)
+    if fence == interaction.fence and holds:
         return Change(context, [event])
     if not event.data.get("delivered"):
-        raise NotTheHolder(
-            f"fence {fence} is not the present one",
-            interaction_id=event.interaction_id,
-            fence=interaction.fence,
-            holder=interaction.holder.model_dump(),
-        )
-    in_turn = fence is None and event.party == interaction.holder.party
+        must_have_floor(interaction, scene.agent)
+        raise not_the_holder(interaction, f"fence {fence} is not the present one")
+    in_turn = fence is None and event.party == interaction.holder.party and holds
     return Change(context, [event if in_turn else event.but(marks=[*event.marks, OUT_OF_TURN])])
 
 

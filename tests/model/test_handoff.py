@@ -391,7 +391,7 @@ class TestLeases:
             handoffs.complete(context, "ho_1", "ann", 2, None, NOON + LEASE)
 
     def test_lapsed_long_ago_it_has_expired_by_now(self) -> None:
-        context = lapsed(held(with_one(channel="voice")), NOON + LEASE + timedelta(seconds=300))
+        context = lapsed(held(with_one()), NOON + LEASE + timedelta(seconds=300))
         assert state(context) == "expired"
 
     def test_where_the_customer_has_gone_a_lapsed_lease_completes_it(self) -> None:

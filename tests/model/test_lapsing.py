@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from ctxhub.model import lapsing, moving
 from ctxhub.model.context import Context
 from ctxhub.model.lapsing import Activities, Activity
@@ -25,7 +27,37 @@ def test_the_earliest_thing_is_due_first() -> None:
     context = with_one(channel="voice")
     assert due(context) == NOON + 4 * HOUR
     assert due(offered(context, expires_in=60)) == NOON + MINUTE
-    assert due(held(context)) == NOON + LEASE
+    assert due(held(context)) == NOON + 4 * HOUR
+    assert due(held(with_one())) == NOON + LEASE
+
+
+@pytest.mark.parametrize("channel", ["ivr", "voice"])
+def test_a_lease_that_runs_out_on_the_telephone_ends_with_the_call(channel: str) -> None:
+    heard = {"in_1": Activity(NOON + MINUTE)}
+    context = held(with_one(channel=channel))
+    going_on = lapsing.lapse(context, heard, PATIENCE, NOON + HOUR)
+    assert (state(going_on.context), going_on.events) == ("accepted", [])
+    assert (the(going_on.context).agent_id, the(going_on.context).lease_ends) == ("ann", NOON + MINUTE + 4 * HOUR)
+    assert an_interaction(going_on.context).holder.id == "ann"
+    over = lapsing.lapse(going_on.context, heard, PATIENCE, NOON + MINUTE + 4 * HOUR)
+    assert [event.type for event in over.events] == ["interaction.ended"]
+    assert the(over.context).wrap_up_since == NOON + MINUTE + 4 * HOUR
+    assert due(over.context) == NOON + 31 * MINUTE + 4 * HOUR
+    done = lapsing.lapse(over.context, heard, PATIENCE, NOON + 31 * MINUTE + 4 * HOUR)
+    assert (state(done.context), the(done.context).outcome) == ("completed", "lease lapsed")
+
+
+def test_who_hangs_up_after_the_lease_is_wrapped_up_in_peace() -> None:
+    gone = lapsing.end(held(with_one(channel="voice")), "in_1", NOON + HOUR).context
+    assert (state(gone), the(gone).lease_ends) == ("accepted", NOON + HOUR + 30 * MINUTE)
+    again = lapsing.end(gone, "in_1", NOON + HOUR + MINUTE).context
+    assert the(again).lease_ends == NOON + HOUR + 30 * MINUTE
+
+
+def test_what_somebody_else_waits_for_on_the_telephone_is_offered_until_he_has_it() -> None:
+    given = offered(held(with_one(channel="voice")), handoff_id="ho_2", expires_in=86_400)
+    later = lapsing.lapse(given, {}, PATIENCE, NOON + HOUR).context
+    assert (state(later), state(later, "ho_2"), an_interaction(later).holder.id) == ("accepted", "offered", "ann")
 
 
 def test_what_was_heard_since_delays_silence() -> None:

@@ -92,8 +92,6 @@ class Bank:
 
     staff: Staff
     clock: Clock
-    #: So long an agent may be gone before the customer is offered to others.
-    patience: dict[str, float] = field(default_factory=lambda: {"seconds": 50})
 
     async def rings(self, phone: str | None = None, customer_id: str | None = None, **signalled: str) -> Call:
         """Somebody calls, and hears the welcome."""

@@ -61,7 +61,7 @@ async def banks(url: str, clock: Clock) -> AsyncIterator[dict[str, Bank]]:
         async with switched_on(url, with_acd.adapter.key, clock) as switch:
             yield {
                 "hub": Bank(plain, clock),
-                "acd": BankWithAcd(with_acd, clock, {"hours": 2}, switch=switch),
+                "acd": BankWithAcd(with_acd, clock, switch=switch),
             }
 
 
@@ -400,7 +400,7 @@ async def test_agents_browser_crashes_mid_call_and_floor_and_draft_are_there_whe
     path = f"/v1/handoffs/{taken['handoff']['handoff_id']}"
     draft = {"agent_id": "ann", "fence": taken["fence"], "draft": {"text": "wants a letter"}}
     ok(await bank.staff.ann.call("PUT", f"{path}/draft", json=draft))
-    clock.move(**bank.patience)
+    clock.move(hours=2)
     assert await bank.floor(call) == {"party": "agent", "id": "ann"}
     problem(await bank.staff.bob.post(f"{path}/accept", {"agent_id": "bob"}), 409, "held_by_another")
     back = ok(await bank.staff.ann.post(f"{path}/accept", {"agent_id": "ann"}))

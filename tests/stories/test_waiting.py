@@ -145,7 +145,7 @@ async def test_what_has_expired_is_not_listed_accepted_or_redeemed_even_before_i
 async def test_a_return_after_the_lease_has_lapsed_is_refused_with_the_present_state(
     callers: Callers, adapter: Caller, clock: Clock
 ) -> None:
-    handoff = await (await known(adapter)).offer({"queue": "billing"})
+    handoff = await (await known(adapter, "chat")).offer({"queue": "billing"})
     fence = (await accept(callers.ann, handoff["handoff_id"], "ann"))["fence"]
     clock.move(minutes=16)
     path = f"/v1/handoffs/{handoff['handoff_id']}/return"
