@@ -88,7 +88,6 @@ WITHOUT_A_LINE: frozenset[tuple[str, str]] = frozenset(
 SEARCHES = {
     ("POST", "/v1/context/lookup"),
     ("POST", "/v1/customers/lookup"),
-    ("POST", "/v1/customers/{customer_id}/interactions/{interaction_id}/identify"),
 }
 
 #: Of what is told, these families change how surely somebody is known, or what may be shown or kept of him.

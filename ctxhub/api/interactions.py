@@ -9,10 +9,8 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_in
-from ctxhub.errors import Ambiguous, CustomerUnknown
 from ctxhub.hub import asserting
-from ctxhub.hub.hub import Hub
-from ctxhub.hub.keys import Principal
+from ctxhub.hub.interactions import NOT_THIS_CUSTOMER
 from ctxhub.model.context import Started
 from ctxhub.model.customer import AssuranceClaim, Identifier
 from ctxhub.model.event import Ref
@@ -69,7 +67,7 @@ class EndBody(Value):
 
 
 class IdentifyBody(Value):
-    """Who it really is."""
+    """Who it really is; `not_this_customer` alone where all that is known is who it is not."""
 
     customer_id: CustomerId | None = None
     identifiers: Annotated[list[Identifier], Field(max_length=64)] | None = None
@@ -79,8 +77,8 @@ class IdentifyBody(Value):
     @model_validator(mode="after")
     def _names_somebody(self) -> IdentifyBody:
         """Refuse a request that names nobody."""
-        if self.customer_id is None and not self.identifiers:
-            raise ValueError("name a customer_id or identifiers")
+        if self.customer_id is None and not self.identifiers and self.reason != NOT_THIS_CUSTOMER:
+            raise ValueError("name a customer_id or identifiers, or say not_this_customer")
         return self
 
 
@@ -155,24 +153,18 @@ async def end(
 async def identify(
     customer_id: str, interaction_id: str, body: IdentifyBody, request: Request, hub: HubHere, caller: Worker
 ) -> Response:
-    """Move an interaction, with what belongs to it and nothing else, to whom it really is."""
+    """Move an interaction, with what belongs to it and nothing else, to whom it really is, be it somebody new."""
     body = hub.never_kept.said(caller.tenant, body)
-    asserting.claim(caller, body.assurance)
-    asserting.identifiers(caller, body.identifiers or [])
+    named, claim, identifiers = body.customer_id, body.assurance, body.identifiers or []
+    asserting.claim(caller, claim)
+    asserting.identifiers(caller, identifiers)
     who, conditions = await worked_in(request, caller, customer_id), await conditions_of(request, caller)
-    to = body.customer_id or await _whom(hub, caller, body.identifiers or [])
-    return _found(*await hub.interactions.identify(who, interaction_id, to, body.assurance, conditions))
-
-
-async def _whom(hub: Hub, caller: Principal, identifiers: list[Identifier]) -> str:
-    """Return the one customer to whom identifiers lead; a look-up like any other."""
-    await hub.limits.count_lookup(caller)
-    found = await hub.identity.find(caller.tenant, hub.identity.in_order(caller.tenant, identifiers))
-    if found.ambiguous:
-        raise Ambiguous("the identifiers lead to several customers")
-    if found.customer_id is None:
-        raise CustomerUnknown("the identifiers lead to nobody")
-    return found.customer_id
+    if identifiers and named is None:
+        await hub.limits.count_lookup(caller)
+    found = await hub.interactions.identify_as(
+        who, interaction_id, named, identifiers, claim, body.reason, conditions
+    )  # fmt: skip
+    return _found(*found)
 
 
 def _found(who: tuple[str, str], view: InteractionView, version: int) -> Response:

@@ -93,7 +93,10 @@ class Interactions:
         assurance: AssuranceClaim | None = None,
         reason: Literal["verified", "not_this_customer"] = "verified",
     ) -> MovedInteraction:
-        """Move an interaction to whom it really is: a customer by id, or by identifiers; its fence stays good."""
+        """Move an interaction to whom it really is: a customer by id, or by identifiers; its fence stays good.
+
+        Without either, for the reason `not_this_customer`, that is somebody new.
+        """
         path = f"{_path(customer_id, interaction_id)}/identify"
         body = {"customer_id": to, "identifiers": identifiers, "assurance": assurance, "reason": reason}
         return read(MovedInteraction, await self._transport.change("POST", path, given(body)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ctxhub.errors import (
     AlreadyUsed,
+    Ambiguous,
     CtxhubError,
     CustomerUnknown,
     HandoffUnknown,
@@ -56,6 +57,7 @@ from ctxhub.store.lists import Lists
 from ctxhub.store.lookups import Lookups
 
 _RESUME = "\x1e"  # no fact's name begins like that, so that an offer and a saved question never count as one
+NOT_THIS_CUSTOMER = "not_this_customer"
 _NOT_THEIRS = "the {} stands for no handoff of this customer"
 
 
@@ -604,10 +606,52 @@ class Interactions:
             if context is not None and key in context.interactions
         ]
 
+    async def identify_as(
+        self, who: Who, interaction_id: str, named: str | None, identifiers: Sequence[Identifier],
+        claim: AssuranceClaim | None, reason: str, request: Request = PLAIN,
+    ) -> tuple[Who, InteractionView, int]:  # fmt: skip
+        """Move an interaction to whom it is said to be: by name, by identifiers, or just not this customer.
+
+        Who is not this customer, or proven to be one nobody has heard of, is somebody new.
+        """
+        if named is not None:
+            return await self.identify(who, interaction_id, named, claim, request, reason)
+        surely = claim is not None and claim.level >= SHARED_FROM
+        verified = any(identifier.strength == "verified" for identifier in identifiers)
+        may_be_new = reason == NOT_THIS_CUSTOMER or surely or verified
+        to, newcomer = await self._whom(who, interaction_id, identifiers, may_be_new)
+        return await self.identify(who, interaction_id, to, claim, request, reason, newcomer)
+
+    async def _whom(
+        self, who: Who, interaction_id: str, identifiers: Sequence[Identifier], may_be_new: bool
+    ) -> tuple[str, Sequence[Identifier] | None]:
+        """Return the one customer to whom identifiers lead; a new one where they lead to nobody, with what leads there.
+
+        The same interaction that is not the same customer's is always the same new one's.
+        """
+        tenant, identifiers = who.tenant, self._identity.in_order(who.tenant, identifiers)
+        ours = self._secrets.provisional_id(tenant, f"not {who.customer_id}", interaction_id)
+        found = await self._identity.find(tenant, identifiers)
+        if found.ambiguous:
+            raise Ambiguous("the identifiers lead to several customers")
+        if found.customer_id not in (None, ours):
+            return found.customer_id, None
+        if not may_be_new:
+            raise CustomerUnknown("the identifiers lead to nobody")
+        _, context = await self._changes.contexts.existing(who)
+        if interaction_id not in context.interactions and context.moved.get(interaction_id) != ours:
+            interactions.find(context, interaction_id)  # for one that is not there nothing leads to anybody
+        settled = await self._identity.settle(tenant, identifiers, None, ours)
+        return settled.customer_id or ours, settled.linked if settled.customer_id == ours else None
+
     async def identify(
-        self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None, request: Request = PLAIN
-    ) -> tuple[Who, InteractionView, int]:
-        """Move an interaction to whom it really is; killed at any step, it is completed when it is next due."""
+        self, who: Who, interaction_id: str, to: str, claim: AssuranceClaim | None, request: Request = PLAIN,
+        reason: str | None = None, newcomer: Sequence[Identifier] | None = None,
+    ) -> tuple[Who, InteractionView, int]:  # fmt: skip
+        """Move an interaction to whom it really is; killed at any step, it is completed when it is next due.
+
+        A `newcomer` is somebody nobody knows yet, with what leads there.
+        """
         to = (await self._changes.contexts.home(Who(who.tenant, to), at_hand=True)).customer_id
         now = self._changes.clock()
         if to == who.customer_id:
@@ -620,7 +664,7 @@ class Interactions:
                 return Decision(present.known)
             context, events = present.known, []
             for one in _whole_call(context, interaction_id):
-                context, more = moving.depart(context, one, to, present.now, assurance)
+                context, more = moving.depart(context, one, to, present.now, assurance, newcomer, reason)
                 events += more
             return Decision(context, own(events))
 
@@ -770,7 +814,7 @@ def _adopting(home: Who, moved: moving.Bundle, move: Any, source: str) -> Callab
     """Return the decision by which the new home takes an interaction in."""
 
     def decide(present: Present) -> Decision:
-        context = present.context or Context(customer_id=home.customer_id, known=True, created_at=present.now)
+        context = present.context or Context(customer_id=home.customer_id, known=move.known, created_at=present.now)
         if present.seen[0] is not None:
             return Decision(context)
         change = moving.adopt(context, moved, move, source, present.now)

@@ -24,12 +24,18 @@ MOST_ENDED = 100
 
 
 class Move(Value):
-    """An interaction on its way to another customer; kept until both sides have it."""
+    """An interaction on its way to another customer; kept until both sides have it.
+
+    Where nobody knows yet who that is (`known`), `identifiers` are what leads there from now on.
+    """
 
     interaction_id: str
     to: CustomerId
     at: Instant
     assurance: Assurance | None = None
+    known: bool = True
+    identifiers: tuple[Identifier, ...] = ()
+    reason: Name | None = None
 
 
 class Hold(Value):

@@ -54,7 +54,8 @@ class Interaction(Value):
     and `told_at` the customers on whose timelines its events stand that were told before it came; those in `taken_for`
     turned out to be somebody else. Of one that is `unkept` no words are kept. `ani` is the number calling, under a key.
     `call` is what the telephone system reported; where only that says that it is over, it goes on again as soon as a
-    later report says otherwise. `span` is that of its start, where spans are made.
+    later report says otherwise. `span` is that of its start, where spans are made. What was proven before `revoked_at`
+    counts no more, whenever it is told.
     """
 
     interaction_id: Id
@@ -76,6 +77,7 @@ class Interaction(Value):
     repeats: tuple[str, ...] = ()
     hop: Hop | None = None
     assurance: Assurance = NOBODY
+    revoked_at: Instant | None = None
     risks: tuple[Risk, ...] = ()
     handoff_id: Id | None = None
     lineage: tuple[Id, ...] = ()

@@ -9,6 +9,7 @@ known, the interaction is a claim at its new home: it shows nothing, and what it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial, reduce
 
@@ -42,13 +43,22 @@ class Bundle(Value):
     identifiers: tuple[Identifier, ...] = ()
 
 
-def depart(context: Context, interaction_id: str, to: str, now: datetime, assurance: Assurance | None) -> Change:
-    """Let go of an interaction: from now on nobody writes to it here; while it moves it can't move elsewhere."""
+def depart(
+    context: Context, interaction_id: str, to: str, now: datetime, assurance: Assurance | None,
+    newcomer: Sequence[Identifier] | None = None, reason: str | None = None,
+) -> Change:  # fmt: skip
+    """Let go of an interaction: from now on nobody writes to it here; while it moves it can't move elsewhere.
+
+    A `newcomer` is somebody nobody knows yet, named by what leads there.
+    """
     under_way = context.moves.get(interaction_id)
     if under_way is not None and under_way.to == to:
         return Change(context, [])
     find(context, interaction_id)
-    move = Move(interaction_id=interaction_id, to=to, at=now, assurance=assurance)
+    move = Move(
+        interaction_id=interaction_id, to=to, at=now, assurance=assurance, reason=reason,
+        known=newcomer is None, identifiers=tuple(newcomer or ()),
+    )  # fmt: skip
     return Change(context.but(moves=context.moves | {interaction_id: move}), [])
 
 
@@ -93,10 +103,10 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         handoffs=context.handoffs | {k: _carrying(h, level) for k, h in moved.handoffs.items()},
         commitments=context.commitments | {k: c.but(origin=there(c.origin)) for k, c in moved.commitments.items()},
         consents=reduce(said, [c.but(origin=there(c.origin)) for c in moved.consents], context.consents),
-        identifiers=with_identifiers(context.identifiers, list(moved.identifiers)),
+        identifiers=with_identifiers(context.identifiers, [*moved.identifiers, *_named(interaction, move, now)]),
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
-    event = happened(interaction, "moved", arrival(moved), now, _told(source, context.customer_id))
+    event = happened(interaction, "moved", arrival(moved), now, _told(move, source, context.customer_id))
     return Change(shared(home, interaction_id, level), [event])
 
 
@@ -130,9 +140,14 @@ def _carrying(handoff: Handoff, level: Level) -> Handoff:
     return handoff.but(offered_level=min(handoff.offered_level, level))
 
 
-def _told(source: str, to: str) -> dict[str, str]:
+def _named(interaction: Interaction, move: Move, now: datetime) -> list[Identifier]:
+    """Return what leads to somebody nobody knows, as seen in the interaction that brings them."""
+    return [one.seen(f"{interaction.channel}/{interaction.system}", now) for one in move.identifiers]
+
+
+def _told(move: Move, source: str, to: str) -> dict[str, str | None]:
     """Return what both sides tell of a move."""
-    return {"from": source, "to": to}
+    return {"from": source, "to": to, "reason": move.reason}
 
 
 def arrival(moved: Bundle) -> str:
@@ -163,6 +178,6 @@ def release(context: Context, interaction_id: str, now: datetime) -> Change:
         moved=context.moved | {interaction_id: move.to},
     )
     event_id = f"{interaction_id}:left:{gone.interaction.moves + 1}"
-    data = _told(context.customer_id, move.to)
+    data = _told(move, context.customer_id, move.to)
     settled = interaction_over(left, interaction_id, now)
     return Change(settled.context, [happened(gone.interaction, "moved", event_id, now, data), *settled.events])

@@ -406,17 +406,25 @@ def _assurance(context: Context, event: Event, scene: Scene) -> Change:
         raise Invalid.field("/interaction_id", f"{event.type} needs the interaction it is about")
     interaction = context.interaction(event.interaction_id)
     if event.type == "assurance.revoked":
-        return Change(context.with_interaction(interaction.but(assurance=NOBODY)), [event])
+        return Change(context.with_interaction(_revoked(interaction, min(event.at, scene.now))), [event])
     until = event.at + timedelta(seconds=event.data.get("expires_in", 1800))
     raised = Assurance(
         level=event.data["level"], method=event.data["method"], channel=interaction.channel, until=until,
         raised_at=min(event.at, scene.now),
     )  # fmt: skip
+    if interaction.revoked_at is not None and min(event.at, scene.now) < interaction.revoked_at:
+        return Change(context, [event])
     if not raised.outlasts(interaction.assurance, scene.now):
         return Change(context.with_interaction(_proven_again(interaction, raised, scene.now)), [event])
     context, arrival = _surer(context.with_interaction(interaction.but(assurance=raised)), event.interaction_id, scene)
     level = context.interaction(event.interaction_id).proven
     return Change(context, [event.but(assurance=level, data=event.data | arrival)])
+
+
+def _revoked(interaction: Interaction, at: datetime) -> Interaction:
+    """Return an interaction whose customer is known no more, however late it is told what was proven before."""
+    before = interaction.revoked_at
+    return interaction.but(assurance=NOBODY, revoked_at=at if before is None else max(before, at))
 
 
 def _proven_again(interaction: Interaction, raised: Assurance, now: datetime) -> Interaction:

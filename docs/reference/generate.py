@@ -41,7 +41,7 @@ OWN = {
     "interaction.reopened": "one that silence, or a report that was not the last, had closed goes on",
     "interaction.referred": "it got more names of other systems",
     "interaction.identified": "the customer is now known more surely in it",
-    "interaction.moved": "it went to whom it really belongs: told at both places, with `from` and `to`",
+    "interaction.moved": "it went to whom it really belongs: told at both places, with `from`, `to` and `reason`",
     "event.forgotten": "told of an interaction that went on to a customer who has been forgotten since",
     "event.redacted": "a card number told in parts was taken out of the events `of`; `kind`, `last4`",
     "handoff.offered": "an interaction is on offer",

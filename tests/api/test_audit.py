@@ -134,7 +134,6 @@ async def test_a_look_up_that_finds_nobody_leaves_a_line(callers: Callers) -> No
     tries = {
         "customer.looked_up": await callers.ann.post("/v1/customers/lookup", {"identifier": phone()}),
         "context.read": await callers.ann.post("/v1/context/lookup", {"identifier": phone()}),
-        "interaction.identified": await callers.ann.post(f"{scene.place}/identify", {"identifiers": [phone()]}),
     }
     for action, response in tries.items():
         problem(response, 404, "customer_unknown")

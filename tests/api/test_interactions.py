@@ -327,6 +327,22 @@ async def test_identify_finds_the_customer_by_identifiers_too(adapter: Caller) -
     assert pointers(await adapter.post(f"{(await begin(adapter)).place}/identify", {})) == [""]
 
 
+async def test_who_is_not_the_customer_is_somebody_new(adapter: Caller) -> None:
+    mine = phone()
+    owner = await known(adapter, "app", identifiers=[mine | {"strength": "verified"}])
+    call = await begin(adapter, identifiers=[mine])
+    assert call.customer_id == owner.customer_id
+    moved = ok(await adapter.post(f"{call.place}/identify", {"reason": "not_this_customer"}))
+    there = await Scene(adapter, moved).context()
+    assert (there["known"], there["identifiers"], moved["interaction"]["assurance"]["level"]) == (False, [], 0)
+    assert moved["customer_id"] != owner.customer_id
+    account = {"type": "account", "value": fresh("A")}
+    unheard = {"reason": "not_this_customer", "identifiers": [account]}
+    again = ok(await adapter.post(f"{Scene(adapter, moved).place}/identify", unheard))
+    found = ok(await adapter.post("/v1/customers/lookup", {"identifier": account}))
+    assert found["customer_id"] == again["customer_id"] != moved["customer_id"]
+
+
 async def test_the_next_call_of_a_number_finds_whom_it_was_identified_as(adapter: Caller) -> None:
     mine = phone()
     scene = await begin(adapter, identifiers=[mine])

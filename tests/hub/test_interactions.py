@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ctxhub.errors import HandoffUnknown, InteractionUnknown, Lapsed, Moved, Unavailable
+from ctxhub.errors import CustomerUnknown, HandoffUnknown, InteractionUnknown, Lapsed, Moved, Unavailable
 from ctxhub.hub.hub import Hub
+from ctxhub.hub.interactions import NOT_THIS_CUSTOMER
 from ctxhub.model import context as contexts
 from ctxhub.model.customer import AssuranceClaim, Identifier
 from ctxhub.model.disclosure import Reader
@@ -357,6 +358,95 @@ class TestIdentifying:
         token = HandoffHint(token=handoff["token"])
         answer, _ = await hub.interactions.redeem(ADAPTER, a_start("w1", handoff=token))
         assert (answer["customer_id"], answer["interaction"]["assurance"]["level"]) == ("c42", 1)
+
+
+class TestSomebodyNew:
+    """Where one is registered and another calls whom nobody has heard of."""
+
+    async def called(self, hub: Hub) -> tuple[Who, str]:
+        """A call from the number of c1, in which somebody else has said something."""
+        await begin(hub, "a1", 2, customer_id="c1", identifiers=[a_phone(strength="verified")])
+        call = (await hub.interactions.start(ADAPTER, a_stranger("CA1", a_phone())))[0]
+        at = str(call["interaction"]["interaction_id"])
+        await tell(hub, "fact.stated", at, "e1", Who(ACME, "c1"), name="city", value="Harbin")
+        return Who(ACME, "c1"), at
+
+    def account(self, strength: Any = "claimed") -> list[Identifier]:
+        return [Identifier(type="account", value="A-new", strength=strength)]
+
+    async def is_not(
+        self, hub: Hub, who: Who, at: str, *identifiers: Identifier, level: int | None = None,
+        reason: str = NOT_THIS_CUSTOMER,
+    ) -> Who:  # fmt: skip
+        claim = AssuranceClaim(level=level, method="pin") if level is not None else None
+        return (await hub.interactions.identify_as(who, at, None, identifiers, claim, reason))[0]
+
+    async def test_just_not_this_customer_it_is_that_of_somebody_new_with_nothing_else(self, hub: Hub) -> None:
+        who, at = await self.called(hub)
+        before = await context_of(hub, who)
+        new = await self.is_not(hub, who, at)
+        there, here = await context_of(hub, new), await context_of(hub, who)
+        assert (there.known, there.identifiers, list(there.interactions)) == (False, (), [at])
+        assert [fact.value for fact in there.facts] == ["Harbin"]
+        assert (here.identifiers, at in here.interactions) == (before.identifiers, False)
+        assert await hub.identity.must_find(ACME, a_phone()) == who
+        moves = [
+            event["data"] for place in (who, new) for event in await hub.changes.contexts.timeline(place, 0, None, 100)
+            if event["type"] == "interaction.moved"
+        ]  # fmt: skip
+        assert moves == [{"from": "c1", "to": new.customer_id, "reason": NOT_THIS_CUSTOMER}] * 2
+
+    async def test_what_nobody_has_leads_to_them_from_now_on(self, hub: Hub) -> None:
+        who, at = await self.called(hub)
+        new = await self.is_not(hub, who, at, *self.account())
+        (held,) = (await context_of(hub, new)).identifiers
+        assert (held.value, held.strength, held.source) == ("A-new", "claimed", "chat/chat")
+        assert (await begin(hub, "CA2", customer_id=None, identifiers=self.account()))["customer_id"] == new.customer_id
+
+    async def test_asked_again_it_is_the_same(self, hub: Hub) -> None:
+        who, at = await self.called(hub)
+        for identifiers in ([], self.account()):
+            assert await self.is_not(hub, who, at, *identifiers) == await self.is_not(hub, who, at, *identifiers)
+        assert (await told_of(hub, who)).count("interaction.moved") == 1
+
+    @pytest.mark.parametrize("call", [1, 2, 3])
+    async def test_killed_on_the_way_and_asked_again_it_is_whole(self, hub: Hub, call: int) -> None:
+        who, at = await self.called(hub)
+        mend = crashing_at(hub.changes.contexts, "commit", call)
+        await killed(self.is_not(hub, who, at, *self.account()))
+        mend()
+        new = await self.is_not(hub, who, at, *self.account())
+        there = await context_of(hub, new)
+        assert (there.known, [one.value for one in there.identifiers], list(there.interactions)) == (
+            False, ["A-new"], [at]
+        )  # fmt: skip
+
+    async def test_whom_somebody_is_found_by_is_found(self, hub: Hub) -> None:
+        who, at = await self.called(hub)
+        await begin(hub, "a2", 2, customer_id="c2", identifiers=self.account("verified"))
+        assert (await self.is_not(hub, who, at, *self.account())).customer_id == "c2"
+
+    @pytest.mark.parametrize(("strength", "level"), [("verified", None), ("claimed", 2)])
+    async def test_proven_to_be_nobody_known_it_is_somebody_new_too(
+        self, hub: Hub, strength: str, level: int | None
+    ) -> None:
+        who, at = await self.called(hub)
+        new = await self.is_not(hub, who, at, *self.account(strength), level=level, reason="verified")
+        there = await context_of(hub, new)
+        assert (there.known, there.interactions[at].level(there.created_at)) == (False, level or 0)
+
+    async def test_a_mere_claim_of_what_nobody_has_moves_nothing(self, hub: Hub) -> None:
+        who, at = await self.called(hub)
+        for level in (None, 1):
+            with pytest.raises(CustomerUnknown):
+                await self.is_not(hub, who, at, *self.account(), level=level, reason="verified")
+        assert at in (await context_of(hub, who)).interactions
+
+    async def test_for_an_interaction_that_is_not_there_nothing_leads_to_anybody(self, hub: Hub) -> None:
+        who, _ = await self.called(hub)
+        with pytest.raises(InteractionUnknown):
+            await self.is_not(hub, who, "in_none", *self.account())
+        assert (await hub.identity.owners(ACME, self.account()[0])) == {}
 
 
 class TestTwoPeople:

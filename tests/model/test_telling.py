@@ -111,6 +111,25 @@ class TestAssurance:
     def test_revoked_nobody_is_known(self) -> None:
         assert level(after(with_one(3), an_event("assurance.revoked"))) == 0
 
+    def test_what_was_proven_before_it_was_revoked_counts_no_more_however_late_it_is_told(self) -> None:
+        revoked = after(with_one(2), an_event("assurance.revoked", at=NOON + MINUTE))
+        late = self.raised(revoked, 3, at=SECOND)
+        assert level(late, 2 * MINUTE) == 0
+        assert telling(revoked, an_event("assurance.raised", level=2, method="pin")).events[0].assurance == 0
+        assert level(self.raised(late, 2, at=2 * MINUTE), 2 * MINUTE) == 2
+
+    def test_revoked_twice_the_later_counts_whichever_is_told_first(self) -> None:
+        for first, then in ((MINUTE, 3 * MINUTE), (3 * MINUTE, MINUTE)):
+            context = with_one(2)
+            for at in (first, then):
+                context = after(context, an_event("assurance.revoked", at=NOON + at), now=NOON + 4 * MINUTE)
+            assert level(self.raised(context, 2, at=2 * MINUTE), 4 * MINUTE) == 0
+            assert level(self.raised(context, 2, at=3 * MINUTE), 4 * MINUTE) == 2
+
+    def test_revoked_ahead_of_time_it_is_revoked_now(self) -> None:
+        context = after(with_one(2), an_event("assurance.revoked", at=NOON + 5 * MINUTE), now=NOON)
+        assert level(self.raised(context, 2, at=MINUTE), MINUTE) == 2
+
     def test_the_event_of_a_verification_is_seen_by_those_it_lets_in(self) -> None:
         assert telling(with_one(), an_event("assurance.raised", level=2, method="pin")).events[0].assurance == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctxhub.model.value import rfc3339
 from tests.api.living import Callers, Clock
 from tests.api.scenes import Caller, Scene, accept, begin, fresh, ok, phone, redeem
 
@@ -159,3 +160,15 @@ async def test_what_a_stranger_proved_of_themselves_opens_nobody_elses_door(
         assert SECRET not in str(seen)
     here = await owner.context()
     assert ("bank" in here["facts"], here["identifiers"]) == (False, before)
+
+
+async def test_a_proof_told_late_undoes_no_revocation(adapter: Caller, clock: Clock) -> None:
+    owner = await owner_with_a_secret(adapter, phone())
+    call = await begin(adapter, "ivr", customer_id=owner.customer_id, assurance={"level": 2, "method": "pin"})
+    kept = call.event("assurance.raised", {"level": 2, "method": "pin"}, at=rfc3339(clock()))
+    clock.move(minutes=1)
+    await call.tell(call.event("assurance.revoked", {"reason": "stolen phone"}))
+    await call.tell(kept)
+    assert SECRET not in str(await call.context())
+    await call.raised()
+    assert SECRET in str(await call.context())
