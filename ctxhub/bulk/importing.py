@@ -129,7 +129,8 @@ class Importer:
             unchanged = before is not None and change.context == before
             return Decision(before if before is not None and unchanged else change.context, own(change.events))
 
-        committed = await self._hub.changes.change(Who(self._tenant, customer_id), decide, Request(event_ids=ids))
+        once = Request(event_ids=ids, led=identifiers)
+        committed = await self._hub.changes.change(Who(self._tenant, customer_id), decide, once)
         if named is not None:
             noted = {identifier.what for identifier in committed.context.identifiers}
             held = [identifier for identifier in identifiers if identifier.what in noted]
@@ -142,7 +143,9 @@ class Importer:
     async def _found(self, outcome: Outcome, identifiers: list[Identifier]) -> str | None:
         """Return the one customer of identifiers, ours for somebody not yet known; several are a fault."""
         ours = self._secrets.provisional_id(self._tenant, f"import {self._source}", "\n".join(identifiers[0].what))
-        found = await self._hub.identity.settle(self._tenant, identifiers, None, ours)
+        found = await self._hub.identity.settle(
+            self._tenant, identifiers, None, ours, self._hub.changes.known, surely=True
+        )
         if found.ambiguous:
             outcome.faults = [_several()]
         return found.customer_id

@@ -145,7 +145,9 @@ class Hub:
         secrets_ = Secrets(ways.master_key, server.keys)
         identity = Identity(lookups, self.tenants, Cards(ways.master_key))
         keeping = ways.keeping if archive else None
-        self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing)
+        self.changes = Changes(
+            kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing, identity.follow
+        )
         self.access = Access(self.changes, self.tenants, lookups)
         self.contexts = Contexts(self.changes, self.tenants, Timelines(kept), self.access)
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)

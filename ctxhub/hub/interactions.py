@@ -40,13 +40,14 @@ from ctxhub.model import interaction as interactions
 from ctxhub.model.calling import arrived, call_of, head, legs_of, meant
 from ctxhub.model.context import Context
 from ctxhub.model.continuing import Rules
-from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, has_room, with_identifiers
+from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
 from ctxhub.model.dialling import SPOKEN
 from ctxhub.model.event import Event, Ref
 from ctxhub.model.fact import SHARED_FROM
 from ctxhub.model.handoff import Handoff
 from ctxhub.model.identifier import PHONE
 from ctxhub.model.interaction import InteractionView, Outcome, Start
+from ctxhub.model.introducing import doubted, introduced
 from ctxhub.model.journey import Offer
 from ctxhub.model.telling import shared
 from ctxhub.model.tenant import CALLS, LEG
@@ -275,7 +276,8 @@ class Interactions:
         customer_id, interaction_id = await self._lookups.claim_external(tenant, system, external_id, *proposed)
         who = Who(tenant, customer_id)
         decide = self._starting(who, request, interaction_id, [] if found.ambiguous else list(found.linked), arrival)
-        once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
+        led = _led(found, request, arrival)
+        once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)], led=led)
         try:
             who, committed = await self._changes.change_at_home(who, decide, once)
         except (AlreadyUsed, Lapsed, HandoffUnknown):
@@ -299,8 +301,9 @@ class Interactions:
     ) -> Found:
         """Say who it is: by the handoff, by name, by identifiers, or nobody yet."""
         if arrival is not None:
-            return Found(arrival.who.customer_id, False, () if arrival.by_number else identifiers)
-        return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
+            brought = () if arrival.by_number else [doubted(identifier, leads=False) for identifier in identifiers]
+            return Found(arrival.who.customer_id, False, brought)
+        return await self._identity.settle(tenant, identifiers, request.customer_id, ours, self._changes.known)
 
     async def _known(
         self,
@@ -349,7 +352,6 @@ class Interactions:
             _must_be_here(context, interaction_id, arrival)
             if interaction_id not in context.interactions:
                 _must_be_new(present, interaction_id, linked)
-            context = _introduced(context, request, linked or [], present.now)
             via = arrival.of(context, policies.code_level, present.now) if arrival else None
             brings = None if arrival is None or arrival.by_number else via
             events: list[Event] = []
@@ -362,6 +364,7 @@ class Interactions:
                 context = self._calling(context, request, interaction_id)
             elif brings is not None:
                 context, brought = _joined(context, interaction_id, brings, present.now)
+            context = introduced(context, request, linked or [], interaction_id, present.now)
             if via is not None and not _came_before(via, context, interaction_id):
                 context, more = handoffs.redeem(
                     context, via.handoff_id, context.interactions[interaction_id], present.now
@@ -562,20 +565,22 @@ class Interactions:
                 continue
             once = Request(event_ids=[moving.arrival(moved)])
             adopting = _adopting(home, moved, move, who.customer_id)
-            home, _ = await self._changes.change_at_home(home, adopting, once)
-            await self._repoint(who, home, moved)
+            home, adopted = await self._changes.change_at_home(home, adopting, once)
+            await self._repoint(who, home, moved, adopted.context)
             await self._changes.change(who, _releasing(move.interaction_id))
 
-    async def _repoint(self, who: Who, home: Who, moved: moving.Bundle) -> None:
+    async def _repoint(self, who: Who, home: Who, moved: moving.Bundle, adopted: Context) -> None:
         """Let everything that led to the old place lead to the new home."""
         interaction = moved.interaction
         place = (home.customer_id, interaction.interaction_id)
         await self._lookups.set_external(who.tenant, interaction.system, interaction.external_id, *place)
         await self._lookups.set_refs(who.tenant, _names(interaction.refs), *place)
         await self._lookups.repoint_handoffs(home, list(moved.handoffs))
+        leading = {identifier.what: identifier for identifier in adopted.leading}
         for identifier in moved.identifiers:
             await self._lookups.unlink(who.tenant, identifier, who.customer_id)
-            await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+            if identifier.what in leading:
+                await self._lookups.link(who.tenant, leading[identifier.what], home.customer_id, first=False)
 
 
 def _whole_call(context: Context, interaction_id: str) -> list[str]:
@@ -591,6 +596,14 @@ def _whole_call(context: Context, interaction_id: str) -> list[str]:
 
 class _NotBegun(Exception):
     """A system's id leads to an interaction that is not there."""
+
+
+def _led(found: Found, request: Start, arrival: Arrival | None) -> list[Identifier]:
+    """Return what leads to whom it was found to be as surely as it should; what comes with a handoff leads nowhere."""
+    if arrival is not None:
+        return list(found.linked)
+    sure = request.assurance is not None and request.assurance.level >= SHARED_FROM
+    return [one for one in found.linked if one.strength == "verified" or (one.leads and not sure)]
 
 
 def _must_be_here(context: Context, interaction_id: str, arrival: Arrival | None) -> None:
@@ -610,18 +623,6 @@ def _must_be_new(present: Present, interaction_id: str, linked: list[Identifier]
 def _began(committed: Committed) -> bool:
     """Tell whether a change was the one that began its interaction."""
     return any(event.type == "interaction.started" for event in committed.events)
-
-
-def _introduced(context: Context, request: Start, linked: list[Identifier], now: datetime) -> Context:
-    """Return the context with who it is and what leads there; what it knows already stays as it is."""
-    merged = {held.what for merge in context.merges.values() for held in merge.identifiers}
-    source = f"{request.channel}/{request.of_system}"
-    fresh = [one.seen(source, now) for one in linked if one.what not in merged and has_room(context.identifiers, one)]
-    identifiers = with_identifiers(context.identifiers, fresh)
-    known = context.known or request.customer_id == context.customer_id
-    if known == context.known and identifiers == context.identifiers:
-        return context
-    return context.but(identifiers=identifiers, known=known)
 
 
 def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) -> tuple[Context, dict[str, Any]]:

@@ -12,11 +12,12 @@ from functools import reduce
 from ctxhub.model.commitment import Commitment
 from ctxhub.model.consent import Consent, said
 from ctxhub.model.context import Context, Move
-from ctxhub.model.customer import Assurance, Identifier, with_identifiers
+from ctxhub.model.customer import Assurance, Identifier, with_room
 from ctxhub.model.event import Change
 from ctxhub.model.fact import Fact, Origin, told
 from ctxhub.model.handoff import Handoff, interaction_over
 from ctxhub.model.interaction import Interaction, find, happened
+from ctxhub.model.introducing import come_to
 from ctxhub.model.journey import Journey
 from ctxhub.model.telling import shared
 from ctxhub.model.value import Value
@@ -77,7 +78,7 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         handoffs=context.handoffs | moved.handoffs,
         commitments=context.commitments | {k: c.but(origin=_for_good(c.origin)) for k, c in moved.commitments.items()},
         consents=reduce(said, [c.but(origin=_for_good(c.origin)) for c in moved.consents], context.consents),
-        identifiers=with_identifiers(context.identifiers, list(moved.identifiers)),
+        identifiers=with_room(context.identifiers, [come_to(context, identifier) for identifier in moved.identifiers]),
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
     data = {"from": source, "to": context.customer_id}
