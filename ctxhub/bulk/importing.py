@@ -92,7 +92,8 @@ class Importer:
     ) -> None:
         """Bring one customer in, or note why not."""
         now = self._hub.ways.clock()
-        outcome.faults = [fault for fault in map(misshapen, identifiers) if fault is not None]
+        takes = self._hub.tenants.of(self._tenant).takes
+        outcome.faults = [fault for one in identifiers if (fault := misshapen(one, takes(one.type))) is not None]
         outcome.faults += out_of_time(incoming, self._at, now + AHEAD, now)
         if incoming.customer_id is None and not outcome.faults:
             outcome.faults = _undecided(owners) if identifiers else [_all_blocked()]

@@ -68,7 +68,7 @@ class Customers:
         self, who: Who, identifier: Identifier, request: Request = PLAIN
     ) -> tuple[list[Identifier], int]:
         """Let an identifier no longer lead to a customer."""
-        normal = self._identity.normal(who.tenant, identifier)
+        normal = self._identity.normal(who.tenant, identifier, of_any_type=True)
 
         def rest(context: Context, now: datetime) -> tuple[Identifier, ...]:
             return tuple(held for held in context.identifiers if held.what != normal.what)

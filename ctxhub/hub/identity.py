@@ -45,9 +45,15 @@ class Identity:
         self._lookups = lookups
         self._tenants = tenants
 
-    def normal(self, tenant: str, identifier: Identifier, pointer: str = "") -> Identifier:
-        """Return an identifier in its normal form, a card's without its number; `Invalid` for none of its type."""
-        region = self._tenants.of(tenant).default_region
+    def normal(self, tenant: str, identifier: Identifier, pointer: str = "", of_any_type: bool = False) -> Identifier:
+        """Return an identifier in its normal form, a card's without its number; `Invalid` for none of its type.
+
+        So it is for one of a type that the tenant, who declares types, does not; unless it may be `of_any_type`.
+        """
+        declared = self._tenants.of(tenant)
+        if not (of_any_type or declared.takes(identifier.type)):
+            raise Invalid.field(f"{pointer}/type", f"{identifier.type!r} is none of the types that the tenant declares")
+        region = declared.default_region
         identifier = identifier.but(unsure=None)
         try:
             if is_card(identifier):
@@ -118,7 +124,7 @@ class Identity:
 
         Whoever only claims it below level 2 counts for others who do the same.
         """
-        if not self.in_order(who.tenant, [identifier]):
+        if not self._unblocked(who.tenant, [identifier]):
             return False
         (owners,) = await self._lookups.owners(who.tenant, [identifier])
         counted = owners if identifier.standing == "whispered" else _surest(owners)

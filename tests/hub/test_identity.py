@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ctxhub.errors import Ambiguous, CustomerUnknown, Invalid
+from ctxhub.hub.changes import Decision
 from ctxhub.hub.hub import Hub
 from ctxhub.model.context import KEEP_ENDED
 from ctxhub.model.customer import MOST_IDENTIFIERS, AssuranceClaim, Identifier, Unsure
@@ -24,6 +25,7 @@ DECLARED = {
     "types": {
         "phone": {"most": 3},
         "account": {},
+        "club": {},
         "visitor": {"alone": False},
         "device": {"alone": False},
     },
@@ -75,6 +77,36 @@ class TestBlocked:
         for blocked in (a_phone(DESK_NUMBER), of("account", "0000")):
             with pytest.raises(CustomerUnknown):
                 await hub.customers.lookup(ACME, blocked)
+
+
+class TestUndeclared:
+    """Where a tenant declares types, a free one that it does not declare is most likely a typing error."""
+
+    async def test_it_is_refused_wherever_it_is_named(self, hub: Hub) -> None:
+        typo = of("acount", "A-1")
+        started = await begin(hub, "a", customer_id="c1", identifiers=[a_phone()])
+        refusals = [
+            (calls(hub, "b", a_phone(), typo), "/identifiers/1/type"),
+            (hub.customers.add_identifier(Who(ACME, "c1"), typo), "/type"),
+            (hub.customers.lookup(ACME, typo), "/identifier/type"),
+        ]
+        for refused, pointer in refusals:
+            with pytest.raises(Invalid) as caught:
+                await refused
+            assert [error["pointer"] for error in caught.value.ids["errors"]] == [pointer]
+        assert started["customer_id"] == "c1"
+
+    @pytest.mark.parametrize("type_", ["email", "wechat", "unionid", "bsuid", "card_ref"])
+    async def test_types_that_the_hub_knows_need_no_declaration(self, hub: Hub, type_: str) -> None:
+        first = await calls(hub, "a", of(type_, "who@else.example"))
+        assert (await calls(hub, "b", of(type_, "who@else.example")))["customer_id"] == first["customer_id"]
+
+    async def test_what_is_held_of_a_type_declared_no_more_can_be_taken_away(self, hub: Hub) -> None:
+        await begin(hub, "a", customer_id="c1", identifiers=[a_phone()])
+        who, old = Who(ACME, "c1"), of("loyalty", "L-1")
+        held = (await context_of(hub, who)).but(identifiers=(old,))
+        await hub.changes.change(who, lambda present: Decision(held, heard={"none": "t"}))
+        assert await hub.customers.remove_identifier(who, old) == ([], 2)
 
 
 class TestTooMany:
@@ -165,7 +197,7 @@ class TestSharedLine:
     async def test_it_says_how_to_find_out_the_same_whoever_it_is(self, hub: Hub) -> None:
         await self.family(hub)
         shared = await calls(hub, "CA-1", a_phone())
-        assert shared["find_out"] == ["phone", "account", "code"]
+        assert shared["find_out"] == ["phone", "account", "club", "code"]
         assert (await begin(hub, "c1", 2, customer_id="c1"))["find_out"] == []
 
     async def test_what_it_turns_out_to_be_takes_this_call_and_nothing_else(self, hub: Hub) -> None:
