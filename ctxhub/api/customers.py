@@ -19,7 +19,7 @@ from ctxhub.api.calls import (
 from ctxhub.hub import asserting
 from ctxhub.model.customer import Identifier
 from ctxhub.model.tenant import Tenant
-from ctxhub.model.value import CustomerId, Value
+from ctxhub.model.value import CustomerId, Id, Value
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=Route)
 
@@ -28,6 +28,12 @@ class IdentifierBody(Value):
     """One identifier."""
 
     identifier: Identifier
+
+
+class Linked(Identifier):
+    """An identifier, and the interaction in which the customer claims it; without one it is the company's own word."""
+
+    interaction_id: Id | None = None
 
 
 class Customer(Value):
@@ -50,13 +56,13 @@ async def lookup(body: IdentifierBody, hub: HubHere, caller: SearchingWorker) ->
 
 
 @router.post("/customers/{customer_id}/identifiers", response_model=Identifiers)
-async def add_identifier(
-    customer_id: str, body: Identifier, request: Request, hub: HubHere, caller: Worker
-) -> Response:
-    """Let an identifier lead to a customer."""
+async def add_identifier(customer_id: str, body: Linked, request: Request, hub: HubHere, caller: Worker) -> Response:
+    """Let an identifier lead to a customer; one that is claimed below level 2 stays its interaction's own."""
     asserting.identifiers(caller, [body])
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
-    held, version = await hub.customers.add_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
+    body = hub.never_kept.said(caller.tenant, body)
+    named = Identifier(type=body.type, value=body.value, strength=body.strength, index=body.index, ref=body.ref)
+    held, version = await hub.customers.add_identifier(who, named, conditions, body.interaction_id, caller)
     return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
 
 

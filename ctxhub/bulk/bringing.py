@@ -11,7 +11,7 @@ import orjson
 
 from ctxhub.bulk.record import IncomingFact
 from ctxhub.model.context import Context
-from ctxhub.model.customer import Identifier, with_identifiers
+from ctxhub.model.customer import Identifier, with_room
 from ctxhub.model.event import Change, Event
 from ctxhub.model.fact import Fact, higher
 from ctxhub.model.telling import Scene, tell
@@ -80,7 +80,7 @@ def brought(context: Context | None, person: Brought, told: Told, known: Collect
     present = context or Context(customer_id=person.customer_id, created_at=scene.now)
     introduced_before = told.introduction.event_id in known
     new = [not introduced_before and event.event_id not in known for event in told.links]
-    held = with_identifiers(present.identifiers, list(compress(person.identifiers, new)))
+    held = with_room(present.identifiers, list(compress(person.identifiers, new)))
     strengths = {i.what: i.strength for i in present.identifiers}
     gains = {i.what for i in held if strengths.get(i.what) != i.strength}
     gained = [is_new and i.what in gains for i, is_new in zip(person.identifiers, new, strict=True)]

@@ -101,7 +101,8 @@ class Importer:
     ) -> None:
         """Bring one customer in, or note why not."""
         now = self._hub.ways.clock()
-        outcome.faults = [fault for fault in map(misshapen, identifiers) if fault is not None]
+        takes = self._hub.tenants.of(self._tenant).takes
+        outcome.faults = [fault for one in identifiers if (fault := misshapen(one, takes(one.type))) is not None]
         outcome.faults += out_of_time(incoming, self._at, now + AHEAD, now)
         if incoming.customer_id is None and not outcome.faults:
             outcome.faults = _undecided(owners) if identifiers else [_all_blocked()]
@@ -138,7 +139,8 @@ class Importer:
             unchanged = before is not None and change.context == before
             return Decision(before if before is not None and unchanged else change.context, own(change.events))
 
-        committed = await self._hub.changes.change(Who(self._tenant, customer_id), decide, Request(event_ids=ids))
+        once = Request(event_ids=ids, led=identifiers)
+        committed = await self._hub.changes.change(Who(self._tenant, customer_id), decide, once)
         if named is not None:
             noted = {identifier.what for identifier in committed.context.identifiers}
             held = [identifier for identifier in identifiers if identifier.what in noted]
@@ -151,7 +153,9 @@ class Importer:
     async def _found(self, outcome: Outcome, identifiers: list[Identifier]) -> str | None:
         """Return the one customer of identifiers, ours for somebody not yet known; several are a fault."""
         ours = self._secrets.provisional_id(self._tenant, f"import {self._source}", "\n".join(identifiers[0].what))
-        found = await self._hub.identity.settle(self._tenant, identifiers, None, ours)
+        found = await self._hub.identity.settle(
+            self._tenant, identifiers, None, ours, self._hub.changes.known, surely=True
+        )
         if found.ambiguous:
             outcome.faults = [_several()]
         return found.customer_id

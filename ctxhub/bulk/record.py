@@ -94,8 +94,11 @@ def _unfit(fact: IncomingFact) -> list[Fault]:
     return []
 
 
-def misshapen(identifier: Identifier) -> Fault | None:
+def misshapen(identifier: Identifier, is_declared: bool) -> Fault | None:
     """Say what is wrong with an identifier in its normal form, if anything is."""
+    if not is_declared:
+        remedy = "mend its type, or declare it under `identifiers` in the tenant's file"
+        return Fault(identifier.type, "the tenant declares no such type of identifiers", remedy)
     if identifier.type == "phone" and not _E164.match(identifier.value):
         remedy = "write it with its country code, or set `default_region` in the tenant's file"
         return Fault("phone", "that is no phone number", remedy)

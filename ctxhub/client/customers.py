@@ -46,9 +46,12 @@ class Customers:
         """Return whom an identifier leads to; `Ambiguous` where that is several, `CustomerUnknown` where nobody."""
         return read(CustomerFound, await self._transport.ask("/v1/customers/lookup", {"identifier": what(identifier)}))
 
-    async def add_identifier(self, customer_id: str, identifier: Identifier) -> None:
-        """Let an identifier lead to a customer."""
-        await self._transport.change("POST", _path(customer_id), identifier)
+    async def add_identifier(
+        self, customer_id: str, identifier: Identifier, *, interaction_id: str | None = None
+    ) -> None:
+        """Let an identifier lead to a customer; one claimed in an interaction below level 2 stays that one's own."""
+        told_in = {"interaction_id": interaction_id} if interaction_id else {}
+        await self._transport.change("POST", _path(customer_id), identifier.model_dump(mode="json") | told_in)
 
     async def remove_identifier(self, customer_id: str, identifier: Identifier) -> None:
         """Let an identifier no longer lead to a customer."""

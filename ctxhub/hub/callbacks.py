@@ -48,7 +48,8 @@ class Callbacks:
         """Make a callback of an offer that asks for one."""
         if asked is None:
             return offered
-        number = self._number(tenant, present.known, asked.number)
+        interaction_id = offered.context.handoff(handoff_id).interaction_id
+        number = self._number(tenant, present.known, interaction_id, asked.number)
         return calling_back.promised(offered, handoff_id, asked, number, self._scene(tenant, offered.context, present))
 
     def _scene(self, tenant: str, context: Context, present: Present) -> Scene:
@@ -60,9 +61,9 @@ class Callbacks:
         """Return the reference of a number, which tells nobody what it is."""
         return self._secrets.bound(*phone.what)
 
-    def _number(self, tenant: str, context: Context, asked: AskedNumber | None) -> Number:
+    def _number(self, tenant: str, context: Context, interaction_id: str, asked: AskedNumber | None) -> Number:
         """Return which of the customer's own numbers is meant: a verified one before others unless one is named."""
-        phones = sorted(_phones(context), key=lambda phone: phone.strength != "verified")
+        phones = sorted(_phones(context, interaction_id), key=lambda phone: phone.strength != "verified")
         if asked is not None and asked.value is not None:
             named = Identifier(type=PHONE, value=asked.value)
             wanted = self._ref(self._identity.normal(tenant, named, "/callback/number"))
@@ -183,9 +184,10 @@ class Callbacks:
         return handoffs.view(handoff, who.customer_id, channel, committed.version).model_dump(mode="json")
 
 
-def _phones(context: Context) -> list[Identifier]:
-    """Return the customer's own telephone numbers."""
-    return [identifier for identifier in context.leading if identifier.type == PHONE]
+def _phones(context: Context, interaction_id: str | None = None) -> list[Identifier]:
+    """Return the customer's own telephone numbers: all, or those of which an interaction may go by."""
+    phones = [identifier for identifier in context.named_by if identifier.type == PHONE]
+    return [one for one in phones if interaction_id is None or one.leads or one.is_told_in(interaction_id)]
 
 
 def _said(told: AttemptSaid, principal: Principal) -> Said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,7 @@ import orjson
 
 from ctxhub.errors import Changed, CustomerUnknown, Lapsed, Merged, OutcomeUnknown, Unavailable
 from ctxhub.model.context import Context
+from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
 from ctxhub.model.lease import Keeping, lease_ends
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
 
 Clock = Callable[[], datetime]
+#: What leads to a customer follows a change, by what it was and what it is; the last are those that lead there already.
+Follow = Callable[[Who, Context | None, Context, Sequence[Identifier]], Awaitable[None]]
 OWN = "hub"
 #: The fingerprint of an event whose content is not kept: any is taken for the same.
 NOT_KEPT = "*"
@@ -84,6 +87,7 @@ class Committed(NamedTuple):
     replayed: dict[str, Any] | None
     seen: list[tuple[int, str] | None]
     events: list[Event]
+    before: Context | None = None
 
     def version_of(self, event_id: str) -> int:
         """Return the version that an event of this change got."""
@@ -97,7 +101,7 @@ class Request:
 
     A `joining` one is a step of a merge: it may change one who is another customer now, or whose merge is being undone.
     A decision that wants to know the newest events, as many as `recent`, holds only if none came after them; one of a
-    router only while its fence stands.
+    router only while its fence stands. Identifiers that were `led` to the customer before are not linked once more.
     """
 
     if_match: int | None = None
@@ -106,6 +110,7 @@ class Request:
     joining: bool = False
     recent: int = 0
     router_fence: int | None = None
+    led: Sequence[Identifier] = ()
 
 
 PLAIN = Request()
@@ -117,9 +122,11 @@ class Changes:
     def __init__(
         self, contexts: Contexts, clock: Clock, patience: Patience, deadline: timedelta, keeping: Keeping | None = None,
         retention: Callable[[str], Retention] = lambda _: KEPT_FOR_EVER, tracing: Tracing | None = None,
+        follow: Follow | None = None,
     ) -> None:  # fmt: skip
         self.contexts = contexts
         self._tracing = tracing
+        self._follow = follow
         self._retention = retention
         self._keeping = keeping
         self.clock = clock
@@ -130,10 +137,13 @@ class Changes:
         """Apply a decision to a customer's context; nothing is written where it refuses or changes nothing."""
         try:
             async with asyncio.timeout(self._deadline), self.contexts.turn(who):
-                return await self._until_committed(who, decide, request)
+                committed = await self._until_committed(who, decide, request)
         except TimeoutError as error:
             # It may have struck while a commit was under way.
             raise OutcomeUnknown("too many write to this customer at once", customer_id=who.customer_id) from error
+        if self._follow is not None and committed.events:
+            await self._follow(who, committed.before, committed.context, request.led)
+        return committed
 
     async def change_at_home(
         self, who: Who, decide: Callable[[Present], Decision], request: Request = PLAIN
@@ -143,6 +153,10 @@ class Changes:
             return who, await self.change(who, decide, request)
         except Merged as merged:
             return await self.change_at_home(Who(who.tenant, merged.ids["customer_id"]), decide, request)
+
+    async def known(self, who: Who) -> Context | None:
+        """Return the context of a customer, or of the one it is now; None for somebody new."""
+        return (await self.contexts.load(await self.contexts.home(who))).context
 
     async def _until_committed(self, who: Who, decide: Callable[[Present], Decision], request: Request) -> Committed:
         """Load, decide and commit until nobody came between."""
@@ -181,7 +195,7 @@ class Changes:
         told = [event for event, _ in events]
         if versions and self._tracing is not None:
             self._tracing.follow(came_from(before, decision.context))
-        return Committed(decision.context, *versions, None, loaded.seen, told) if versions else None
+        return Committed(decision.context, *versions, None, loaded.seen, told, loaded.context) if versions else None
 
     def _traced(self, before: Context | None, decision: Decision) -> Decision:
         """Return a decision whose new interactions and handoffs name the present span, if there is one."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from ctxhub.errors import Invalid
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.forgetting import Forgetting
 from ctxhub.hub.identity import Identity
-from ctxhub.model.customer import MOST_IDENTIFIERS, Identifier, has_room, with_identifiers
+from ctxhub.hub.keys import Principal
+from ctxhub.model import interaction as interactions
+from ctxhub.model.context import Context
+from ctxhub.model.customer import MOST_IDENTIFIERS, Identifier, with_room
 from ctxhub.model.event import Event
+from ctxhub.model.fact import SHARED_FROM
+from ctxhub.model.introducing import doubted, told_in
 from ctxhub.store.contexts import Who
 from ctxhub.store.lookups import Lookups
+
+Held = tuple[Identifier, ...]
 
 
 class Customers:
@@ -28,40 +37,57 @@ class Customers:
         return await self._identity.must_find(tenant, identifier)
 
     async def add_identifier(
-        self, who: Who, identifier: Identifier, request: Request = PLAIN
-    ) -> tuple[list[Identifier], int]:
-        """Let an identifier lead to a customer, beside whoever else it leads to; a blocked value changes nothing."""
+        self, who: Who, identifier: Identifier, request: Request = PLAIN, interaction_id: str | None = None,
+        caller: Principal | None = None,
+    ) -> tuple[list[Identifier], int]:  # fmt: skip
+        """Let an identifier lead to a customer, beside whoever else it leads to; a blocked value changes nothing.
+
+        What is claimed in an interaction below level 2 stays that interaction's. Outside of any it is the company's
+        word, which a key bound to channels, with their customers at the other end, does not have.
+        """
+        if identifier.strength == "claimed" and interaction_id is None and caller is not None and caller.channels:
+            raise Invalid.field("/interaction_id", "name the interaction in which the customer claims it")
         normal = self._identity.normal(who.tenant, identifier)
         if not await self._identity.may_link(who, normal):
             loaded, context = await self._changes.contexts.existing(who)
             return list(context.identifiers), loaded.version
-        committed = await self._with(who, normal, True, request)
-        if committed.replayed is None:
-            await self._lookups.link(who.tenant, normal, who.customer_id, first=False)
+
+        def added(context: Context, now: datetime) -> tuple[Identifier, ...]:
+            if caller is not None:
+                caller.must_speak_in(context, interaction_id)
+            told = normal if interaction_id is None else _claimed_in(context, normal, interaction_id, now)
+            held = with_room(context.identifiers, [told])
+            if told.what not in {one.what for one in held}:
+                raise Invalid.field("/value", f"a customer has at most {MOST_IDENTIFIERS} identifiers")
+            return held
+
+        committed = await self._with(who, normal, "linked", added, request)
         return list(committed.context.identifiers), committed.version
 
     async def remove_identifier(
         self, who: Who, identifier: Identifier, request: Request = PLAIN
     ) -> tuple[list[Identifier], int]:
         """Let an identifier no longer lead to a customer."""
-        normal = self._identity.normal(who.tenant, identifier)
-        committed = await self._with(who, normal, False, request)
+        normal = self._identity.normal(who.tenant, identifier, of_any_type=True)
+
+        def rest(context: Context, now: datetime) -> tuple[Identifier, ...]:
+            return tuple(held for held in context.identifiers if held.what != normal.what)
+
+        committed = await self._with(who, normal, "unlinked", rest, request)
         if committed.replayed is None:
             await self._lookups.unlink(who.tenant, normal, who.customer_id)
         return list(committed.context.identifiers), committed.version
 
-    async def _with(self, who: Who, identifier: Identifier, add: bool, request: Request) -> Committed:
+    async def _with(
+        self, who: Who, identifier: Identifier, verb: str, change: Callable[[Context, datetime], Held], request: Request
+    ) -> Committed:
         """Note in the context what leads there; what it says already changes nothing."""
 
         def decide(present: Present) -> Decision:
             context = present.known
-            if add and not has_room(context.identifiers, identifier):
-                raise Invalid.field("/value", f"a customer has at most {MOST_IDENTIFIERS} identifiers")
-            rest = tuple(held for held in context.identifiers if held.what != identifier.what)
-            now_held = with_identifiers(context.identifiers, [identifier]) if add else rest
+            now_held = change(context, present.now)
             if now_held == context.identifiers:
                 return Decision(context)
-            verb = "linked" if add else "unlinked"
             changed = context.but(identifiers=now_held)
             return Decision(changed, own([_event(verb, identifier, present)]))
 
@@ -70,6 +96,13 @@ class Customers:
     async def forget(self, who: Who, request: Request = PLAIN) -> dict[str, Any]:
         """Erase a customer: context, timeline, and whatever leads there; the receipt says what was erased."""
         return await self._forgetting.forget(who, request)
+
+
+def _claimed_in(context: Context, identifier: Identifier, interaction_id: str, now: datetime) -> Identifier:
+    """Return an identifier as it was told in an interaction: below level 2 it is unsure."""
+    if interactions.find(context, interaction_id).level(now) >= SHARED_FROM:
+        return identifier
+    return told_in(doubted(identifier, leads=not context.is_proven), interaction_id)
 
 
 def _event(verb: str, identifier: Identifier, present: Present) -> Event:

@@ -98,7 +98,7 @@ class Dialling:
             )  # fmt: skip
         lasts, now = timedelta(seconds=spec.announced_for), self._changes.clock()
         given = context.leading if identifiers is None else identifiers
-        phones = [one for one in self._identity.in_order(who.tenant, given) if one.type == PHONE]
+        phones = self._identity.in_order(who.tenant, [one for one in given if one.type == PHONE])
         for phone in phones if not is_suspect(context, handoff) else ():
             if await self._is_theirs(who, phone):
                 await self._dialled.announce(who.tenant, phone, handoff.handoff_id, now, lasts)

@@ -146,7 +146,9 @@ class Hub:
         cards = Cards(ways.master_key)
         identity = Identity(lookups, self.tenants, cards)
         keeping = ways.keeping if archive else None
-        self.changes = Changes(kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing)
+        self.changes = Changes(
+            kept, ways.clock, ways.patience, ways.deadline, keeping, self._retention, ways.tracing, identity.follow
+        )
         self.access = Access(self.changes, self.tenants, lookups)
         self.timelines = Timelines(kept)
         self.contexts = Contexts(self.changes, self.tenants, self.timelines, self.access)

@@ -41,13 +41,14 @@ from ctxhub.model import interaction as interactions
 from ctxhub.model.calling import arrived, call_of, head, legs_of, meant
 from ctxhub.model.context import Context
 from ctxhub.model.continuing import Rules
-from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, has_room, with_identifiers
+from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
 from ctxhub.model.dialling import SPOKEN
 from ctxhub.model.event import Event, Ref
 from ctxhub.model.fact import SHARED_FROM
 from ctxhub.model.handoff import Handoff
 from ctxhub.model.identifier import PHONE
 from ctxhub.model.interaction import InteractionView, Outcome, Start
+from ctxhub.model.introducing import doubted, introduced
 from ctxhub.model.journey import Offer
 from ctxhub.model.telling import shared
 from ctxhub.model.tenant import CALLS, LEG
@@ -292,7 +293,8 @@ class Interactions:
         customer_id, interaction_id = await self._lookups.claim_external(tenant, system, external_id, *proposed)
         who = Who(tenant, customer_id)
         decide = self._starting(who, request, interaction_id, [] if found.ambiguous else list(found.linked), arrival)
-        once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)])
+        led = _led(found, request, arrival)
+        once = Request(conditions.if_match, event_ids=[interactions.beginning(interaction_id)], led=led)
         try:
             who, committed = await self._changes.change_at_home(who, decide, once)
         except (AlreadyUsed, Lapsed, HandoffUnknown):
@@ -360,11 +362,10 @@ class Interactions:
             return Found(arrival.who.customer_id, False)
         if arrival is not None:
             owners = await self._lookups.owners(tenant, identifiers) if identifiers else []
-            theirs = [
-                one for one, led in zip(identifiers, owners, strict=True) if not led or arrival.who.customer_id in led
-            ]
+            told = zip(identifiers, owners, strict=True)
+            theirs = [doubted(one, leads=False) for one, led in told if not led or arrival.who.customer_id in led]
             return Found(arrival.who.customer_id, False, theirs)
-        return await self._identity.settle(tenant, identifiers, request.customer_id, ours)
+        return await self._identity.settle(tenant, identifiers, request.customer_id, ours, self._changes.known)
 
     async def _known(
         self,
@@ -423,7 +424,6 @@ class Interactions:
             _must_be_here(context, interaction_id, arrival)
             if interaction_id not in context.interactions:
                 _must_be_new(present, interaction_id, linked)
-            context = _introduced(context, request, linked or [], present.now)
             via = arrival.of(context, policies.code_level, present.now) if arrival else None
             brings = None if arrival is None or arrival.by_number else via
             events: list[Event] = []
@@ -436,6 +436,7 @@ class Interactions:
                 context = self._calling(context, request, interaction_id)
             elif brings is not None:
                 context, brought = _joined(context, interaction_id, brings, present.now)
+            context = introduced(context, request, linked or [], interaction_id, present.now)
             if via is not None and not _came_before(via, context, interaction_id):
                 context, more = handoffs.redeem(
                     context, via.handoff_id, context.interactions[interaction_id], present.now
@@ -619,11 +620,11 @@ class Interactions:
         surely = claim is not None and claim.level >= SHARED_FROM
         verified = any(identifier.strength == "verified" for identifier in identifiers)
         may_be_new = reason == NOT_THIS_CUSTOMER or surely or verified
-        to, newcomer = await self._whom(who, interaction_id, identifiers, may_be_new)
+        to, newcomer = await self._whom(who, interaction_id, identifiers, may_be_new, surely)
         return await self.identify(who, interaction_id, to, claim, request, reason, newcomer)
 
     async def _whom(
-        self, who: Who, interaction_id: str, identifiers: Sequence[Identifier], may_be_new: bool
+        self, who: Who, interaction_id: str, identifiers: Sequence[Identifier], may_be_new: bool, surely: bool
     ) -> tuple[str, Sequence[Identifier] | None]:
         """Return the one customer to whom identifiers lead; a new one where they lead to nobody, with what leads there.
 
@@ -641,7 +642,7 @@ class Interactions:
         _, context = await self._changes.contexts.existing(who)
         if interaction_id not in context.interactions and context.moved.get(interaction_id) != ours:
             interactions.find(context, interaction_id)  # for one that is not there nothing leads to anybody
-        settled = await self._identity.settle(tenant, identifiers, None, ours)
+        settled = await self._identity.settle(tenant, identifiers, None, ours, self._changes.known, surely)
         return settled.customer_id or ours, settled.linked if settled.customer_id == ours else None
 
     async def identify(
@@ -683,20 +684,22 @@ class Interactions:
                 continue
             once = Request(event_ids=[moving.arrival(moved)])
             adopting = _adopting(home, moved, move, who.customer_id)
-            home, _ = await self._changes.change_at_home(home, adopting, once)
-            await self._repoint(who, home, moved)
+            home, adopted = await self._changes.change_at_home(home, adopting, once)
+            await self._repoint(who, home, moved, adopted.context)
             await self._changes.change(who, _releasing(move.interaction_id))
 
-    async def _repoint(self, who: Who, home: Who, moved: moving.Bundle) -> None:
+    async def _repoint(self, who: Who, home: Who, moved: moving.Bundle, adopted: Context) -> None:
         """Let everything that led to the old place lead to the new home."""
         interaction = moved.interaction
         place = (home.customer_id, interaction.interaction_id)
         await self._lookups.set_external(who.tenant, interaction.system, interaction.external_id, *place)
         await self._lookups.set_refs(who.tenant, _names(interaction.refs), *place)
         await self._lookups.repoint_handoffs(home, list(moved.handoffs))
+        leading = {identifier.what: identifier for identifier in adopted.leading}
         for identifier in moved.identifiers:
             await self._lookups.unlink(who.tenant, identifier, who.customer_id)
-            await self._lookups.link(who.tenant, identifier, home.customer_id, first=False)
+            if identifier.what in leading:
+                await self._lookups.link(who.tenant, leading[identifier.what], home.customer_id, first=False)
 
 
 def _whole_call(context: Context, interaction_id: str) -> list[str]:
@@ -720,6 +723,14 @@ def _as_claimed(request: Start) -> Start:
     return request.but(assurance=claim, identifiers=[one.but(strength="claimed") for one in request.identifiers])
 
 
+def _led(found: Found, request: Start, arrival: Arrival | None) -> list[Identifier]:
+    """Return what leads to whom it was found to be as surely as it should; what comes with a handoff leads nowhere."""
+    if arrival is not None:
+        return list(found.linked)
+    sure = request.assurance is not None and request.assurance.level >= SHARED_FROM
+    return [one for one in found.linked if one.strength == "verified" or (one.leads and not sure)]
+
+
 def _must_be_here(context: Context, interaction_id: str, arrival: Arrival | None) -> None:
     """Refuse an interaction that went to another customer, or is on its way there and wants to change."""
     if interaction_id in context.moved or (arrival is not None and interaction_id in context.moves):
@@ -737,18 +748,6 @@ def _must_be_new(present: Present, interaction_id: str, linked: list[Identifier]
 def _began(committed: Committed) -> bool:
     """Tell whether a change was the one that began its interaction."""
     return any(event.type == "interaction.started" for event in committed.events)
-
-
-def _introduced(context: Context, request: Start, linked: list[Identifier], now: datetime) -> Context:
-    """Return the context with who it is and what leads there; what it knows already stays as it is."""
-    merged = {held.what for merge in context.merges.values() for held in merge.identifiers}
-    source = f"{request.channel}/{request.of_system}"
-    fresh = [one.seen(source, now) for one in linked if one.what not in merged and has_room(context.identifiers, one)]
-    identifiers = with_identifiers(context.identifiers, fresh)
-    known = context.known or request.customer_id == context.customer_id
-    if known == context.known and identifiers == context.identifiers:
-        return context
-    return context.but(identifiers=identifiers, known=known)
 
 
 def _joined(context: Context, interaction_id: str, via: Handoff, now: datetime) -> tuple[Context, dict[str, Any]]:

@@ -162,7 +162,8 @@ class Sources:
         _, context = await self._changes.contexts.existing(asks.who)
         if asks.spec.by == "customer_id" and not context.known:
             return None
-        content = question(asks.spec, asks.who.customer_id, context.identifiers, keys[0])
+        named = [one for one in context.identifiers if one.leads or one.is_told_in(asks.interaction_id)]
+        content = question(asks.spec, asks.who.customer_id, named, keys[0])
         if content is None:
             return None
         return await self._answer(asks, asked_id, content, keys)

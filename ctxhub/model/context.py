@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from ctxhub.model.commitment import Commitment
 from ctxhub.model.consent import Consent, ConsentView
 from ctxhub.model.customer import Assurance, Identifier, with_identifiers
 from ctxhub.model.event import Event
-from ctxhub.model.fact import Fact, FactView
+from ctxhub.model.fact import SHARED_FROM, Fact, FactView
 from ctxhub.model.handoff import Handoff, HandoffView
 from ctxhub.model.interaction import Intent, Interaction, InteractionView
 from ctxhub.model.journey import Journey, JourneyView, Offer
@@ -101,10 +101,24 @@ class Context(Value):
     frozen: Frozen | None = None
 
     @property
-    def leading(self) -> tuple[Identifier, ...]:
-        """What leads here: its own identifiers, and those of the customers merged into it."""
+    def named_by(self) -> tuple[Identifier, ...]:
+        """All by which it was ever named: its own identifiers, and those of the customers merged into it."""
         merged = [identifier for merge in self.merges.values() for identifier in merge.identifiers]
         return with_identifiers(self.identifiers, merged) if merged else self.identifiers
+
+    @property
+    def leading(self) -> tuple[Identifier, ...]:
+        """What leads here: all by which it was named, but what was only claimed below level 2 of somebody known."""
+        return tuple(identifier for identifier in self.named_by if identifier.leads)
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether anything is known of it that somebody told at level 2 or more."""
+        return (
+            any(interaction.proven >= SHARED_FROM for interaction in self.interactions.values())
+            or any(identifier.unsure is None for identifier in self.named_by)
+            or any(fact.origin.assurance >= SHARED_FROM for fact in self.facts)
+        )
 
     @property
     def is_joining(self) -> bool:
@@ -184,12 +198,21 @@ class Context(Value):
             consents=tuple(c for c in self.consents if c.lives(now) and c.origin.scope not in gone),
             interactions={k: i for k, i in self.interactions.items() if k not in gone},
             handoffs={k: h for k, h in self.handoffs.items() if k not in over},
+            identifiers=tuple(
+                i for i in self.identifiers if i.leads or _is_told_in(i, self.interactions.keys() - gone)
+            ),
             served=_last_served(self.served, [self.handoffs[k] for k in over]),
         )
 
     def _with(self, **changes: Any) -> Context:
         """Return the context with some fields changed."""
         return self.but(**changes)
+
+
+def _is_told_in(identifier: Identifier, left: Collection[str]) -> bool:
+    """Tell whether an identifier was claimed outside interactions, or in one of those that are left."""
+    told_in = identifier.unsure.told_in if identifier.unsure else ()
+    return not told_in or any(interaction_id in left for interaction_id in told_in)
 
 
 def _last_served(before: LastServed | None, over: list[Handoff]) -> LastServed | None:

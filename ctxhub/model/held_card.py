@@ -15,7 +15,7 @@ _LAST4 = {"card_last4", "last4", "card_last_four"}
 
 def with_cards(answers: list[Answer], context: Context, seen: Sight) -> list[Answer]:
     """Return answers in which a card that the customer is known by is not asked for; one of several is confirmed."""
-    shown = [held.value for held in context.identifiers if held.type == CARD]
+    shown = [held.value for held in context.identifiers if held.type == CARD and held.unsure is None]
     if not shown or not (seen.everything or seen.level >= SHARED_FROM):
         return answers
     return [_answered(answer, shown) if answer.verdict == "ask" else answer for answer in answers]

@@ -16,11 +16,12 @@ from functools import partial, reduce
 from ctxhub.model.commitment import Commitment
 from ctxhub.model.consent import Consent, said
 from ctxhub.model.context import Context, Move
-from ctxhub.model.customer import Assurance, Identifier, with_identifiers
+from ctxhub.model.customer import Assurance, Identifier, with_room
 from ctxhub.model.event import Change
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, told
 from ctxhub.model.handoff import Handoff, interaction_over
 from ctxhub.model.interaction import Intent, Interaction, find, happened
+from ctxhub.model.introducing import come_to, told_in
 from ctxhub.model.journey import Journey
 from ctxhub.model.telling import shared
 from ctxhub.model.value import Level, Value
@@ -94,6 +95,7 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         intent=_wanted(interaction.intent, level), shared_intent=None,
     )  # fmt: skip
     there = partial(_there, interaction_id, level)
+    led = (*moved.identifiers, *_named(interaction, move, now))
     facts = context.facts
     for fact in moved.facts:
         facts = told(facts, fact.but(origin=there(fact.origin)))
@@ -103,7 +105,7 @@ def adopt(context: Context, moved: Bundle, move: Move, source: str, now: datetim
         handoffs=context.handoffs | {k: _carrying(h, level) for k, h in moved.handoffs.items()},
         commitments=context.commitments | {k: c.but(origin=there(c.origin)) for k, c in moved.commitments.items()},
         consents=reduce(said, [c.but(origin=there(c.origin)) for c in moved.consents], context.consents),
-        identifiers=with_identifiers(context.identifiers, [*moved.identifiers, *_named(interaction, move, now)]),
+        identifiers=with_room(context.identifiers, [come_to(context, identifier) for identifier in led]),
         moved={k: v for k, v in context.moved.items() if k != interaction_id},
     )
     event = happened(interaction, "moved", arrival(moved), now, _told(move, source, context.customer_id))
@@ -142,7 +144,8 @@ def _carrying(handoff: Handoff, level: Level) -> Handoff:
 
 def _named(interaction: Interaction, move: Move, now: datetime) -> list[Identifier]:
     """Return what leads to somebody nobody knows, as seen in the interaction that brings them."""
-    return [one.seen(f"{interaction.channel}/{interaction.system}", now) for one in move.identifiers]
+    source = f"{interaction.channel}/{interaction.system}"
+    return [told_in(one, interaction.interaction_id).seen(source, now) for one in move.identifiers]
 
 
 def _told(move: Move, source: str, to: str) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from ctxhub.model.commitment import Commitment, told_of, warn_at
 from ctxhub.model.consent import Consent, said
 from ctxhub.model.consent import promoted as promoted_consents
 from ctxhub.model.context import Context
-from ctxhub.model.customer import NOBODY, Assurance
+from ctxhub.model.customer import NOBODY, Assurance, made_sure
 from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable, under
 from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
@@ -465,7 +465,8 @@ def shared(context: Context, interaction_id: str, level: Level) -> Context:
     promises = {k: c.but(origin=_lifted(c.origin, interaction_id, level)) for k, c in context.commitments.items()}
     facts = promoted(context.facts, interaction_id, level)
     consents = promoted_consents(context.consents, interaction_id, level)
-    return context.but(journeys=journeys, commitments=promises, facts=facts, consents=consents)
+    sure = made_sure(context.identifiers, interaction_id)
+    return context.but(journeys=journeys, commitments=promises, facts=facts, consents=consents, identifiers=sure)
 
 
 def _lifted(origin: Origin, interaction_id: str, level: Level) -> Origin:

@@ -169,6 +169,8 @@ class Identifiers(Value):
 
 _PLAIN_QUEUE = QueueSpec()
 _PLAIN_SPEC = IdentifierSpec()
+#: The types that every tenant has, declared or not.
+_BUILT_IN = {"phone", "email", "account", "device", "visitor", "wechat", "unionid", "bsuid", "card", "card_ref"}
 #: What decides who it is where a tenant declares nothing: something that is only one person's.
 _DECIDES = "account"
 
@@ -233,6 +235,11 @@ class Tenant(Value):
     def identifier(self, type_: str) -> IdentifierSpec:
         """Return what identifiers of a type are good for; those of a type that is not declared are good alone."""
         return self.identifiers.types.get(type_, _PLAIN_SPEC)
+
+    def takes(self, type_: str) -> bool:
+        """Tell whether an identifier may be of a type: a free one only where it is declared, or none is."""
+        declared = self.identifiers.types
+        return not declared or type_ in declared or type_ in _BUILT_IN
 
     def shown(self, colleague: bool) -> Tenant:
         """Return the declarations as a caller may read them: who works here is for colleagues."""

@@ -57,10 +57,10 @@ def context_view(
 
 
 def _identifiers(context: Context, seen: Sight) -> list[Identifier]:
-    """Show what leads to the customer; where from, and when it was seen, only to who sees everything."""
+    """Show what leads to the customer; where from, when it was seen, and what is unsure only to who sees everything."""
     if seen.everything:
-        return list(context.leading)
-    return [identifier.plain for identifier in context.leading] if seen.level >= SHARED else []
+        return list(context.named_by)
+    return [one.plain for one in context.named_by if one.unsure is None] if seen.level >= SHARED else []
 
 
 def _sees_promise(promise: Commitment, seen: Sight) -> bool:

@@ -9,21 +9,22 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from ctxhub.errors import IdempotencyKeyReused, TooMany
-from ctxhub.model.customer import Identifier, Strength
+from ctxhub.model.customer import Identifier, Standing
 from ctxhub.store.contexts import LOOKUP_LIVES, OPERATION_LIVES, Operation, Who
 from ctxhub.store.keys import partition_in
 from ctxhub.store.redis import Server
 
-Owners = dict[str, Strength]
+Owners = dict[str, Standing]
+_SUREST_LAST = get_args(Standing)
 NOBODY_LIVES = timedelta(seconds=60)
 ARCHIVED_LIVES = timedelta(days=400)
 
 
 class Lead(NamedTuple):
-    """Where a look-up leads: to a customer, and there to an interaction, or with a strength."""
+    """Where a look-up leads: to a customer, and there to an interaction, or how surely."""
 
     digest: str
     kind: str
@@ -137,7 +138,7 @@ class Lookups:
     async def link(self, tenant: str, identifier: Identifier, customer_id: str, first: bool) -> Owners:
         """Link an identifier to a customer: only if nobody has it (`first`), or beside whoever has."""
         key = self._key(tenant, "identifier", *identifier.what)
-        args = [customer_id, identifier.strength, "first" if first else "beside", self._keep, self._mode]
+        args = [customer_id, identifier.standing, "first" if first else "beside", self._keep, self._mode]
         held = await self._server.run("link", [key], args)
         while held is None:
             await self.owners(tenant, [identifier])
@@ -162,9 +163,9 @@ class Lookups:
             return []
         found = []
         merged = [held for merge in document.get("merges", {}).values() for held in merge.get("identifiers", ())]
-        for held in _strongest([*document.get("identifiers", ()), *merged]):
-            what, strength = (held["type"], held.get("index") or held["value"]), held.get("strength", "claimed")
-            found.append(Lead(self.sealed(tenant, "identifier", *what), "identifier", customer_id, strength))
+        for held in _strongest([one for one in [*document.get("identifiers", ()), *merged] if _leads(one)]):
+            what = (held["type"], held.get("index") or held["value"])
+            found.append(Lead(self.sealed(tenant, "identifier", *what), "identifier", customer_id, _standing(held)))
         for interaction_id, interaction in document.get("interactions", {}).items():
             names: list[tuple[str, tuple[str, ...]]] = [
                 ("external", (interaction["system"], interaction["external_id"]))
@@ -316,9 +317,19 @@ class Lookups:
             raise TooMany(f"agent {agent_id} reads more customers than work explains", retry_after=seconds)
 
 
+def _leads(held: dict[str, Any]) -> bool:
+    """Tell whether an identifier leads to its customer, as it is kept."""
+    return "unsure" not in held or bool(held["unsure"].get("leads"))
+
+
+def _standing(held: dict[str, Any]) -> str:
+    """Return how surely an identifier leads to its customer, as it is kept."""
+    return "whispered" if "unsure" in held else held.get("strength", "claimed")
+
+
 def _strongest(held: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return identifiers, each once: verified where it is that anywhere."""
-    ordered = sorted(held, key=lambda one: str(one.get("strength", "claimed")))
+    """Return identifiers, each once: as sure as it is anywhere."""
+    ordered = sorted(held, key=lambda one: _SUREST_LAST.index(_standing(one)))
     return list({(one["type"], one.get("index") or one["value"]): one for one in ordered}.values())
 
 

@@ -193,7 +193,7 @@ async def test_a_context_is_found_by_identifier_too(adapter: Caller) -> None:
     assert ok(response)["facts"]["a"]["value"] == 1
     assert response.headers["etag"]
     problem(await adapter.post("/v1/context/lookup", {"identifier": phone()}), 404, "customer_unknown")
-    other = await begin(adapter, customer_id=fresh("c"), identifiers=[mine])
+    other = await known(adapter, identifiers=[mine])
     refused = await adapter.post("/v1/context/lookup", {"identifier": mine})
     problem(refused, 409, "ambiguous")
     assert scene.customer_id not in refused.text

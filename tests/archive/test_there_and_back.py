@@ -134,7 +134,7 @@ class TestFound:
     async def test_a_number_of_two_people_stays_ambiguous(self, hub: Hub, clock: Clock) -> None:
         other = Who(ACME, "c43")
         await a_talk(hub, identifiers=[a_phone()])
-        await in_one(hub, "x2", customer_id="c43", identifiers=[a_phone()])
+        await in_one(hub, "x2", 2, customer_id="c43", identifiers=[a_phone()])
         await forgotten(hub, clock, WHO, other)
         answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("x9", a_phone()))
         assert answer["ambiguous"]
@@ -142,7 +142,7 @@ class TestFound:
     async def test_a_second_person_links_beside_the_one_who_is_forgotten(self, hub: Hub, clock: Clock) -> None:
         await a_talk(hub, identifiers=[a_phone()])
         await forgotten(hub, clock)
-        await in_one(hub, "x2", customer_id="c43", identifiers=[a_phone()])
+        await in_one(hub, "x2", 2, customer_id="c43", identifiers=[a_phone()])
         assert (await hub.identity.find(ACME, [a_phone()])).ambiguous
 
     async def test_an_identifier_taken_away_leads_nowhere_at_once(self, hub: Hub, clock: Clock) -> None:

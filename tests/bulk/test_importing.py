@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from ctxhub.bulk.lines import Source
+from ctxhub.bulk.record import misshapen
 from ctxhub.bulk.run import Import
 from ctxhub.errors import CustomerUnknown
 from ctxhub.hub.changes import PLAIN
 from ctxhub.hub.hub import Hub
+from ctxhub.model.customer import Identifier
 from ctxhub.model.disclosure import Reader
 from ctxhub.model.event import Telling
 from ctxhub.settings import CannotStart
@@ -186,6 +188,12 @@ class TestWhoItIs:
         counts = await bringing.table(CRM.replace("gold", "iron"), TIER, told_at=NOON + timedelta(minutes=1))
         assert counts.refused == 1
         assert bringing.told()[0]["problem"] == "it has moved: it is c2 now"
+
+
+def test_a_type_of_identifiers_that_the_tenant_does_not_declare_is_a_fault_of_the_line() -> None:
+    fault = misshapen(Identifier(type="acount", value="A-1"), is_declared=False)
+    assert fault is not None
+    assert (fault.column, fault.problem) == ("acount", "the tenant declares no such type of identifiers")
 
 
 BAD_CELLS = [

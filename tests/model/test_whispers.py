@@ -13,16 +13,22 @@ from ctxhub.errors import CtxhubError
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import telling as rules
 from ctxhub.model.context import Context
+from ctxhub.model.customer import Identifier
 from ctxhub.model.disclosure import Reader, answers, sight
 from ctxhub.model.event import Event
 from ctxhub.model.fact import Fact
 from ctxhub.model.handoff import OfferRequest
+from ctxhub.model.held_card import with_cards
+from ctxhub.model.interaction import Start
+from ctxhub.model.introducing import doubted, introduced
 from ctxhub.model.telling import Scene, tell
 from ctxhub.model.view import context_view, offers
 from tests.support import GRACE, NOON, SECOND, TENANT, a_context, a_fact, a_phone, after, an_event, started
 
 STATES = ("stated", "observed", "inferred", "confirmed", "verified", "rejected")
 NAMES = ("order_id", "bank", "card_number", "mood")
+ASKED = [*NAMES, "card", "card_last4"]
+NAMED = "named"
 Told = tuple[str, dict[str, Any], str | None]
 
 
@@ -45,10 +51,10 @@ def as_others_read(context: Context) -> list[Any]:
         seen = sight(context, Reader(interaction_id=interaction_id), TENANT, now)
         view = context_view(context, seen, TENANT, now, interaction_id)
         asked = [answer.model_dump() for journey in (None, "jr_1") for answer in
-                 answers(context, seen, list(NAMES), journey, now)]  # fmt: skip
+                 with_cards(answers(context, seen, ASKED, journey, now), context, seen)]  # fmt: skip
         resume = offers(context, seen, context.interaction(interaction_id), TENANT, now)
         read.append((view.model_dump(), asked, [offer.model_dump() for offer in resume]))
-    return read
+    return [*read, [(identifier.what, identifier.standing) for identifier in context.leading]]
 
 
 names = st.sampled_from(NAMES)
@@ -85,12 +91,35 @@ others = st.sampled_from(
         ("input.collected", {"prompt": "bank", "value": "other", "mode": "speech"}, None),
     ]
 )
-whispers = st.lists(st.one_of(facts, others), min_size=1, max_size=12)
+free = st.sampled_from(
+    [
+        ("consent.granted", {"purpose": "sensitive"}, None),
+        ("consent.denied", {"purpose": "profiling"}, None),
+        ("consent.denied", {"purpose": "keeping"}, None),
+        ("consent.withdrawn", {"purpose": "marketing"}, None),
+        ("x.seen", {"name": "bank", "value": "other"}, None),
+        ("x.noted", {"anything": [1, {"at": "all"}]}, "jr_1"),
+    ]
+)
+identifiers = st.one_of(
+    st.builds(Identifier, type=st.sampled_from(["phone", "email", "account"]), value=st.sampled_from("abc")),
+    st.builds(
+        Identifier, type=st.just("card"), value=st.just("•••• 1111"), index=st.sampled_from(["1" * 32, "2" * 32])
+    ),
+    st.just(a_phone()),
+)
+named = st.lists(identifiers, min_size=1, max_size=3).map(lambda found: (NAMED, {"identifiers": found}, None))
+whispers = st.lists(st.one_of(facts, others, free, named), min_size=1, max_size=12)
 
 
 def whispered(context: Context, said: list[Told]) -> Context:
     """The context after a caller at level 1 has told all that she is allowed to."""
+    start = Start(channel="ivr", external_id="x-low")
     for number, (type_, data, journey_id) in enumerate(said):
+        if type_ == NAMED:
+            linked = [doubted(identifier, leads=not context.is_proven) for identifier in data["identifiers"]]
+            context = introduced(context, start, linked, "in_low", NOON)
+            continue
         event: Event = an_event(
             type_, "in_low", NOON + timedelta(milliseconds=number), event_id=f"w{number}", journey_id=journey_id, **data
         )
@@ -120,4 +149,12 @@ def test_the_property_finds_facts_that_are_shared_too_early(monkeypatch: pytest.
     monkeypatch.setattr(rules, "told", eager)
     before = a_customer()
     said: list[Told] = [("fact.stated", {"name": "bank", "value": "other"}, None)]
+    assert as_others_read(whispered(before, said)) != as_others_read(before)
+
+
+def test_the_property_finds_identifiers_that_are_shared_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.model.test_whispers.doubted", lambda identifier, leads: identifier)
+    before = a_customer()
+    card = Identifier(type="card", value="•••• 1111", index="1" * 32)
+    said: list[Told] = [(NAMED, {"identifiers": [card]}, None)]
     assert as_others_read(whispered(before, said)) != as_others_read(before)

@@ -1,6 +1,6 @@
 -- Bring back from the archive what an identifier leads to, unless somebody was faster.
 --
--- KEYS  1 identifier   hash: customer -> claimed or verified; '' -> nobody
+-- KEYS  1 identifier   hash: customer -> whispered, claimed or verified; '' -> nobody
 -- ARGV  1 lifetime, ms   2 lifetime of "nobody", ms   3.. flat pairs of customer and strength
 -- Returns all that it leads to, as flat pairs.
 local identifier = KEYS[1]

@@ -1,6 +1,6 @@
 -- Let an identifier no longer lead to a customer; where an archive is kept, what leads to nobody says so.
 --
--- KEYS  1 identifier   hash: customer -> claimed or verified; '' -> nobody
+-- KEYS  1 identifier   hash: customer -> whispered, claimed or verified; '' -> nobody
 -- ARGV  1 customer   2 lifetime, ms   3 "recalled" where an archive is kept
 -- Returns how many it still leads to.
 local identifier = KEYS[1]
