@@ -17,6 +17,7 @@ from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
 from ctxhub.model.lease import Keeping, lease_ends
 from ctxhub.model.retention import KEPT_FOR_EVER, Retention, with_review
+from ctxhub.model.telling import without_words
 from ctxhub.model.trace import came_from, noted
 from ctxhub.store.contexts import (
     LEFT_ALONE,
@@ -181,6 +182,7 @@ class Changes:
         _match(who, request, loaded)
         decision = decide(Present(before, loaded.version, loaded.seen, now, loaded.has_lapsed, loaded.recent))
         events = [*((event, OWN) for event in lapsed), *decision.events]
+        events = [(_as_kept(decision.context, event, print_), print_) for event, print_ in events]
         told_now = (event for event, _ in events)
         decision = decision._replace(context=with_review(decision.context, told_now, self._retention(who.tenant)))
         decision = self._traced(before, decision)
@@ -259,6 +261,11 @@ def _match(who: Who, request: Request, loaded: Loaded) -> None:
             version=loaded.version,
             document_version=loaded.document_version,
         )
+
+
+def _as_kept(context: Context, event: Event, print_: str) -> Event:
+    """Return an event of the hub's own without words where none are to be kept; what was told was judged as told."""
+    return without_words(context, event) if print_ == OWN else event
 
 
 def own(events: Sequence[Event]) -> list[tuple[Event, str]]:

@@ -16,6 +16,9 @@ _MOST_SINGLE = 64
 #: First digits of issuers. What begins otherwise is a card number only where it is called one.
 _ISSUED = re.compile(r"[34568]\d|9\d|220[0-5]|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720")
 _USUAL = ((re.compile("3[47]"), 15), (re.compile("3[0689]"), 14), (re.compile("62|9558"), 19), (re.compile(""), 16))
+#: Issuers of whose numbers it is known how long they are: the first digits, the length, and how long a code is.
+_GLUED = ((re.compile("4|5[1-5]|35|6011|65|2[2-6]"), 16, 3), (re.compile("3[47]"), 15, 4))
+_MONTH = re.compile("0[1-9]|1[0-2]")
 _EXPIRES = re.compile(r"(?:0[1-9]|1[0-2])\d\d(?:\d{3,4})?")
 _SHOWN = re.compile(rf"{HIDDEN} \d{{4}}")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -53,6 +56,11 @@ def is_issued(digits: str) -> bool:
     return _ISSUED.match(digits) is not None
 
 
+def is_usual(digits: str) -> bool:
+    """Tell whether a number is as long as most of its issuer's are."""
+    return len(digits) == next(length for begin, length in _USUAL if begin.match(digits))
+
+
 def number_in(text: str) -> str | None:
     """Return the digits of a text that is one card number and nothing else."""
     found = runs(text)
@@ -83,7 +91,7 @@ class _Window(NamedTuple):
     @property
     def is_usual(self) -> bool:
         """Tell whether it is as long as its issuer's numbers are."""
-        return len(self.digits) == next(length for begin, length in _USUAL if begin.match(self.digits))
+        return is_usual(self.digits)
 
 
 def _windows(run: Run, digits: str, is_called_card: bool) -> Iterator[_Window]:
@@ -101,6 +109,10 @@ def _windows(run: Run, digits: str, is_called_card: bool) -> Iterator[_Window]:
                 yield _Window(first, behind, digits[start:end])
         if len(run[first].digits) > LONGEST and _begins_with_card(run[first].digits):
             yield _Window(first, first + 1, run[first].digits[:16])
+        elif (glued := _before_its_code(run[first].digits)) is not None:
+            yield _Window(first, first + 1, glued)
+        elif _ends_in_month(run, first):
+            yield _Window(first, first + 2, run[first].digits[:-2])
 
 
 def _sums(digits: str) -> tuple[list[int], list[int]]:
@@ -115,6 +127,25 @@ def _begins_with_card(digits: str) -> bool:
     """Tell whether a long number is a card number with its expiry, and perhaps its code, right behind it."""
     lengths = (length for length in range(SHORTEST, LONGEST + 1) if _EXPIRES.fullmatch(digits, length))
     return any(passes_luhn(digits[:length]) for length in lengths)
+
+
+def _before_its_code(digits: str) -> str | None:
+    """Return the card number in digits that are no longer than the longest, but are one with its code behind."""
+    if len(digits) != LONGEST or passes_luhn(digits):
+        return None
+    for begin, length, code in _GLUED:
+        if begin.match(digits) and length + code == LONGEST and passes_luhn(digits[:length]):
+            return digits[:length]
+    return None
+
+
+def _ends_in_month(run: Run, first: int) -> bool:
+    """Tell whether digits are a card number with the month of its expiry right behind it, and the year behind that."""
+    digits = run[first].digits
+    behind = run[first + 1] if len(digits) == _GLUED[0][1] + 2 and first + 1 < len(run) else None
+    if behind is None or len(behind.digits) not in (2, 4) or behind.start - run[first].end != 1:
+        return False
+    return _GLUED[0][0].match(digits) is not None and bool(_MONTH.fullmatch(digits[-2:])) and passes_luhn(digits[:-2])
 
 
 def _merged(windows: Sequence[_Window]) -> list[Found]:

@@ -38,6 +38,8 @@ _PLAIN = re.compile("[0-9]")
 _PLAIN_RUN = re.compile("[0-9]+")
 _ANY = re.compile(f"[\\d{_ODD}]|[{_HAN}][{_BETWEEN}]{{0,3}}[{_HAN}][{_BETWEEN}]{{0,3}}[{_HAN}]")
 _FEWEST_WORDS = 3
+_SHORT = 40
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 class Group(NamedTuple):
@@ -67,6 +69,22 @@ def speaks_digits(text: str) -> bool:
     """Tell whether a text holds three English number words or more."""
     words = text.lower().replace(",", " ").replace("-", " ").replace(".", " ").split()
     return not _SPOKEN.isdisjoint(words) and sum(word in _SPOKEN for word in words) >= _FEWEST_WORDS
+
+
+def speaks_only_digits(text: str) -> bool:
+    """Tell whether a text is a few number words and nothing else, as somebody says them one by one."""
+    if len(text) > _SHORT:
+        return False
+    words = _LETTERS.findall(text.lower())
+    return bool(words) and not _PLAIN.search(text) and all(word in _SPOKEN or word in _TIMES for word in words)
+
+
+def said(text: str) -> list[list[Group]]:
+    """Return the digits of a text as `runs` does, of one or two number words alone too."""
+    if not speaks_only_digits(text):
+        return runs(text)
+    groups = [Group(_heard(match), *match.span()) for match in _SAID.finditer(text)]
+    return [groups] if groups else []
 
 
 def runs(text: str) -> list[list[Group]]:

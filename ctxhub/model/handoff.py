@@ -684,7 +684,8 @@ def _offered_on(
 def _finished(context: Context, handoff: Handoff, state: HandoffState, now: datetime, **told: Any) -> Change:
     """Bring a handoff to its one final state."""
     interaction = context.interaction(handoff.interaction_id)
-    final = handoff.but(state=state, final_at=now, draft=None)
+    wordless = {"note": None, "say": None, "outcome": None} if interaction.unkept else {}
+    final = handoff.but(state=state, final_at=now, draft=None, **wordless)
     event = _event(final, interaction, state, state, now, **_handled(final, now) | told)
     promise = settled(context.with_handoff(final), final, interaction, now)
     return Change(promise.context, [event, *promise.events])

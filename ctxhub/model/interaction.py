@@ -398,6 +398,7 @@ def end(
     data = {"by": by, "outcome": outcome, "disposition": disposition}
     if interaction.unkept:
         context = context.with_facts(f for f in context.facts if f.origin.interaction_id != interaction_id)
+        ended = ended.but(intent=None, shared_intent=None)
     return Change(context.with_interaction(ended), [happened(interaction, "ended", event_id, now, data)])
 
 

@@ -9,6 +9,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from ctxhub.errors import Invalid
@@ -37,10 +38,18 @@ _TRACK = re.compile(
     r"%?B\d{13,19}\^[^\^\n]{2,40}\^\d{4}[^?\s]{0,60}\??|;?\d{13,19}[=D]\d{4,40}\??", re.IGNORECASE
 )  # fmt: skip
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_OURS = re.compile(r"(?<![0-9A-Za-z])(?:in|ho|pc|jr|cm|ev|rv)_[0-9A-Za-z]{16,}")
+_OURS = re.compile(r"(?<![0-9A-Za-z])(?:in|ho|pc|jr|cm|ev|rv)_[0-9A-Za-z]{20,}")
 _HEX = re.compile(r"(?=[0-9]*[a-f])(?<![0-9A-Za-z])(?:[A-Z]{2})?[0-9a-f]{16,64}(?![0-9A-Za-z])", re.IGNORECASE)
+#: So many characters more than a card number's digits an id of a machine has at least.
+_HEX_BESIDE = 8
+#: The longest telephone number.
+_E164 = 15
 _DATE = re.compile(r"(?:19|20)\d\d[-/.年](?:0?[1-9]|1[0-2])[-/.月](?:[0-2]?\d|3[01])")
 _LANDLINE = re.compile(r"(?<!\d)0\d{2,3}-\d{7,8}(?!\d)")
+#: How long the blocks are that follow one another on a card, and what may be between them that joins nothing else.
+_BLOCKS = ((4, 4), (4, 6), (6, 5))
+_WIDE_GAP = re.compile(r"[:;=+：；＝＋]|[\]>})】]\s?[\[<{(【]|\s{0,3}[-–—*|/]{1,4}\s{0,3}|\s{1,8}")
+_SPELT_SPACE = re.compile("%20|&nbsp;|&#160;")
 _MONEY_BEFORE = re.compile(r"(?:[$¥¥€£₹]|rmb|cny|usd|eur|hkd|amount|order|订单)[\s:：]{0,2}$", re.IGNORECASE)
 _UNIT_BEHIND = re.compile(
     rf"\s?(?:元|块|圆|人|个|张|点|%|:|：|eur|(?:dollars?|yuan|usd|rmb|cny|people|tickets?|[ap]\.?m){_E})",
@@ -59,7 +68,7 @@ class _Secret(NamedTuple):
 
 _SECRETS = (
     _Secret("security_code", 3, 4, re.compile(
-        rf"{_B}(?:cvv2?|cvc2?|cvn2?|csc|security code|card verification (?:code|value)){_E}"
+        rf"{_B}(?:cvv2?|ccv2?|cvc2?|cvn2?|csc|security code|card verification (?:code|value)){_E}"
         r"|安全码|安全碼|背面.{0,6}[三3]位")),
     _Secret("one_time_code", 4, 8, re.compile(
         r"(?:verification|one[- ]time|authenti?cation|authori[sz]ation|sms|log-?in|access)[- ](?:code|password|passcode"
@@ -81,6 +90,13 @@ _PASSWORD = re.compile(
     r"(?P<zh>\s*(?:是|为|:|：|=)\s*)(?P<word>[!-~]{2,128})",
     re.IGNORECASE,
 )
+_DIGIT = re.compile("[0-9]")
+#: A password without a word between: letters and digits in one.
+_MIXED = re.compile(
+    rf"(?:密码|密碼|口令|{_B}(?:password|passwd|pwd)(?=\s))\s*"
+    r"((?=[!-~]{0,60}[a-z])(?=[!-~]{0,60}\d)[!-~]{5,128})",
+    re.IGNORECASE,
+)
 #: What follows "password is" without being one.
 _NO_PASSWORD = frozenset(re.findall(
     "[a-z]+", "a an the not no my your being asked accepted wrong incorrect invalid right correct ok okay expired "
@@ -97,7 +113,7 @@ def _by_name(kind: Kind, names: str) -> dict[str, Kind]:
 
 #: Names whose values are never kept, without spaces and signs.
 _NAMED = (
-    _by_name("security_code", "cvv cvv2 cvc cvc2 cvn csc cardcvv cardcvc securitycode cardsecuritycode 安全码")
+    _by_name("security_code", "cvv cvv2 ccv ccv2 cvc cvc2 cvn csc cardcvv cardcvc securitycode cardsecuritycode 安全码")
     | _by_name("pin", "pin pinnumber pinblock cardpin atmpin tpin 交易密码 支付密码 取款密码")
     | _by_name("one_time_code", "otp otpcode onetimecode onetimepassword onetimepin verificationcode smscode 验证码")
     | _by_name("password", "password passwd pwd passphrase passcode 密码")
@@ -314,6 +330,8 @@ def _passwords(text: str, lower: str) -> Iterator[Cut]:
         plain = match[group].lower().strip(".!?\"'")
         if plain and plain not in _NO_PASSWORD and match[group] != NOTHING_LEFT:
             yield Cut(*match.span(group), NOTHING_LEFT, Finding("password"))
+    if _DIGIT.search(text):
+        yield from (Cut(*match.span(1), NOTHING_LEFT, Finding("password")) for match in _MIXED.finditer(text))
 
 
 def _tracks(text: str) -> Iterator[Cut]:
@@ -324,7 +342,9 @@ def _tracks(text: str) -> Iterator[Cut]:
 
 def _numbers(text: str, lower: str, formats: Formats) -> Iterator[Cut]:
     """Yield card numbers, what stands near them, and the digits that a word gives away."""
-    found = runs(text)
+    if "%" in text or "&" in text:
+        text = _SPELT_SPACE.sub(lambda match: " " * len(match[0]), text)
+    found = _linked(text, runs(text), formats)
     cards: list[Cut] = []
     rest: list[Run] = []
     for run in found:
@@ -342,6 +362,33 @@ def _numbers(text: str, lower: str, formats: Formats) -> Iterator[Cut]:
         yield from (cut for secret in _SECRETS for cut in _given_away(text, lower, secret, rest))
 
 
+def _linked(text: str, found: list[list[Group]], formats: Formats) -> list[list[Group]]:
+    """Return runs, and as one those that make a card number in the blocks it has on the card, whatever is between."""
+    joins = [_are_blocks(text, before[-1], run[0]) for before, run in pairwise(found)]
+    if not any(joins):
+        return found
+    chains = [[found[0]]]
+    for joined, run in zip(joins, found[1:], strict=True):
+        if joined:
+            chains[-1].append(run)
+        else:
+            chains.append([run])
+    return [run for chain in chains for run in _whole(text, chain, formats)]
+
+
+def _are_blocks(text: str, before: Group, group: Group) -> bool:
+    """Tell whether digits follow one another as blocks do on a card, apart as nothing else is joined."""
+    if (len(before.digits), len(group.digits)) not in _BLOCKS:
+        return False
+    return _WIDE_GAP.fullmatch(text, before.end, group.start) is not None
+
+
+def _whole(text: str, chain: list[list[Group]], formats: Formats) -> list[list[Group]]:
+    """Return runs as one where a card number is in them together."""
+    together = [group for run in chain for group in run]
+    return [together] if len(chain) > 1 and _cards(text, together, formats) else chain
+
+
 def _is_shown(text: str, group: Group) -> bool:
     """Tell whether digits are the last four of a card that is shown by them."""
     return len(group.digits) == 4 and text[max(0, group.start - len(HIDDEN) - 1) : group.start] == f"{HIDDEN} "
@@ -353,7 +400,7 @@ def _cards(text: str, run: Run, formats: Formats) -> list[Found]:
     return [
         found
         for found in cards_among(run, is_called)
-        if is_called or not _is_something_else(text, run[found.first].start, run[found.behind - 1].end, formats)
+        if is_called or not _is_something_else(text, run[found.first : found.behind], formats)
     ]
 
 
@@ -362,15 +409,28 @@ def _is_called_card(text: str, start: int) -> bool:
     return _CALLED_CARD.search(text[max(0, start - _CALLED) : start]) is not None
 
 
-def _is_something_else(text: str, start: int, end: int, formats: Formats) -> bool:
+def _is_phone(text: str, run: Run) -> bool:
+    """Tell whether a number is called a telephone number by its sign, and neither longer nor grouped like a card's."""
+    start, end = run[0].start, run[-1].end
+    if not text[max(0, start - 2) : start].rstrip("( ").endswith("+") or end - start > LONGEST + 4:
+        return False
+    is_longer = sum(len(group.digits) for group in run) > _E164
+    return not (is_longer and (len(run) == 1 or all(len(group.digits) == 4 for group in run[:-1])))
+
+
+def _is_something_else(text: str, run: Run, formats: Formats) -> bool:
     """Tell whether a number is a phone number, an id of ours or of a machine, or in a format of the tenant's."""
-    if text[max(0, start - 2) : start].rstrip("( ").endswith("+") and end - start <= LONGEST + 4:
+    if _is_phone(text, run):
         return True
+    start, end = run[0].start, run[-1].end
     low, high = max(0, start - 2 * LONGEST), end + 2 * LONGEST
     if any(match.start() < start < match.end() for match in _LANDLINE.finditer(text, low, high)):
         return True
-    others = (_UUID, _OURS, _HEX, *formats)
-    return any(m.start() <= start and end <= m.end() for other in others for m in other.finditer(text, low, high))
+    others = (_UUID, _OURS, *formats)
+    if any(m.start() <= start and end <= m.end() for other in others for m in other.finditer(text, low, high)):
+        return True
+    hexes = (m for m in _HEX.finditer(text, low, high) if m.start() <= start and end <= m.end())
+    return any(m.end() - m.start() - (end - start) >= _HEX_BESIDE for m in hexes)
 
 
 def is_shielded(text: str, run: Run, formats: Formats) -> bool:
@@ -378,7 +438,7 @@ def is_shielded(text: str, run: Run, formats: Formats) -> bool:
     start, end = run[0].start, run[-1].end
     near = _DATE.finditer(text, max(0, start - LONGEST), end + LONGEST)
     dated = any(match.start() <= start < match.end() for match in near)
-    return dated or _is_something_else(text, start, end, formats)
+    return dated or _is_something_else(text, run, formats)
 
 
 def _outside(run: Run, cards: Sequence[Found]) -> list[Run]:

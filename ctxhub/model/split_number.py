@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ctxhub.model.card import HIDDEN, LONGEST, cards_among, shown
-from ctxhub.model.digits import Group, holds_digits, runs
+from ctxhub.model.card import HIDDEN, LONGEST, Found, cards_among, is_usual, shown
+from ctxhub.model.digits import Group, holds_digits, runs, said, speaks_only_digits
 from ctxhub.model.never_kept import NOTHING_LEFT, Cut, Finding, cut_out, is_shielded
 from ctxhub.model.number_format import Formats
 
@@ -78,32 +78,51 @@ def _may_be_stated(value: Any) -> bool:
 
 def holds_some(text: str) -> bool:
     """Tell whether a text holds any digit, spoken ones among them."""
-    return holds_digits(text) or (not text.isascii() and bool(runs(text)))
+    return holds_digits(text) or speaks_only_digits(text) or (not text.isascii() and bool(runs(text)))
 
 
 def spread(before: Sequence[Heard], new: Heard, formats: Formats = ()) -> Spread | None:
     """Return the number whose last part is told just now, if the events before hold the others; oldest come first."""
-    parts = _parts(before, new, formats)
+    return (
+        _told_in(before, new, _parts(before, new, formats))
+        or _told_in(before, new, _parts(before, new, formats, apart=True), apart=True)
+        or _told_in(before, new, _message_and_fact(before, new, formats), apart=True)
+    )
+
+
+def _told_in(before: Sequence[Heard], new: Heard, parts: list[_Part], apart: bool = False) -> Spread | None:
+    """Return the number that parts make with the newest of them; of what stood apart only one as long as cards are."""
     if len(parts) < 2:
         return None
     groups, places = _chained(parts)
-    newest = len(parts) - 1
     for found in cards_among(groups):
         touched = sorted(set(places[found.first : found.behind]))
-        if newest in touched and len(touched) > 1 and _are_few(parts, touched):
-            cut = list(zip(groups, places, strict=True))[found.first : found.behind]
-            data = {parts[n].heard.event_id: _without(parts[n], [g for g, m in cut if m == n], n == newest, found.last4)
-                    for n in touched}  # fmt: skip
-            told = [parts[n] for n in touched]
-            return Spread(found.last4, data | _alike(before, told), frozenset(part.text for part in told))
+        if len(parts) - 1 not in touched or len(touched) == 1:
+            continue
+        is_usual_length = is_usual("".join(group.digits for group in groups[found.first : found.behind]))
+        if _are_few(parts, touched, is_usual_length) and (is_usual_length or not apart):
+            return _without_all(before, parts, groups, places, found)
     return None
+
+
+def _without_all(
+    before: Sequence[Heard], parts: Sequence[_Part], groups: Sequence[Group], places: Sequence[int], found: Found
+) -> Spread:
+    """Return the number with every event it stands in, without it."""
+    touched = sorted(set(places[found.first : found.behind]))
+    cut = list(zip(groups, places, strict=True))[found.first : found.behind]
+    newest = len(parts) - 1
+    data = {parts[n].heard.event_id: _without(parts[n], [g for g, m in cut if m == n], n == newest, found.last4)
+            for n in touched}  # fmt: skip
+    told = [parts[n] for n in touched]
+    return Spread(found.last4, data | _alike(before, told), frozenset(part.text for part in told))
 
 
 def code_alone(before: Sequence[Heard], new: Heard) -> dict[str, Any] | None:
     """Return an event's data without digits that are a code: asked for just before, or told right behind a card."""
     field = _SAID.get(new.type) or _STATED.get(new.type)
     text = _text_of(new.data.get(field)) if field else None
-    found = runs(text) if text else []
+    found = said(text) if text else []
     if field is None or text is None or len(found) != 1 or len(text) > _MOST_WORDS // 2:
         return None
     count = sum(len(group.digits) for group in found[0])
@@ -129,8 +148,11 @@ def repeats(before: Sequence[Heard], new: Heard, texts: frozenset[str] = frozens
     return {**new.data, "value": shown(digits[-4:])} if told or text in texts else None
 
 
-def _parts(before: Sequence[Heard], new: Heard, formats: Formats) -> list[_Part]:
-    """Return what may be parts of one number, the newest last, back to what can't be one."""
+def _parts(before: Sequence[Heard], new: Heard, formats: Formats, apart: bool = False) -> list[_Part]:
+    """Return what may be parts of one number, the newest last, back to what can't be one.
+
+    With `apart` what has few digits among words is passed over, and all others are digits alone.
+    """
     fields = _SAID if new.type in _SAID else _STATED
     parts, digits = [], 0
     for heard in [new, *reversed(before)]:
@@ -139,13 +161,61 @@ def _parts(before: Sequence[Heard], new: Heard, formats: Formats) -> list[_Part]
         if heard.type not in fields or heard.interaction_id != new.interaction_id or heard.party != "customer":
             continue
         part = _part(heard, fields[heard.type], formats)
-        if part is None or not _may_join(heard, new, part):
+        if part is None or not _may_join(heard, new, part) or (apart and _is_chatter(part)):
             continue
+        if apart and not _is_bare(part):
+            break
         parts.append(part)
         digits += sum(len(group.digits) for group in part.runs[-1])
         if heard is not new and len(part.runs) > 1:
             break  # its last digits may begin the number, those before them are of another
     return parts[::-1]
+
+
+def _is_chatter(part: _Part) -> bool:
+    """Tell whether a part is words that hold a few digits."""
+    return _count(part) <= min(_BLOCK, sum(sign.isalpha() for sign in part.text))
+
+
+def _is_bare(part: _Part) -> bool:
+    """Tell whether a part is digits and nothing else."""
+    return len(part.runs) == 1 and not any(
+        sign.isalnum() for sign in part.text[: part.runs[0][0].start] + part.text[part.runs[0][-1].end :]
+    )
+
+
+def _count(part: _Part) -> int:
+    """Return how many digits a part has."""
+    return sum(len(group.digits) for run in part.runs for group in run)
+
+
+def _message_and_fact(before: Sequence[Heard], new: Heard, formats: Formats) -> list[_Part]:
+    """Return what was said last and the fact that is stated where both are blocks of a card and neither is the other's.
+
+    A fact mostly says again what was said or keyed just before.
+    """
+    part = _part(new, _STATED[new.type], formats) if new.type in _STATED else None
+    if part is None or not _is_bare(part):
+        return []
+    recent = [
+        _part(heard, _SAID[heard.type], formats) for heard in before if heard.type in _SAID and _is_near(heard, new)
+    ]
+    said_ = [one for one in recent if one is not None]
+    if not said_ or any(_digits(part) in _digits(one) or _digits(one) in _digits(part) for one in said_):
+        return []
+    blocks = (said_[-1], part)
+    return [*blocks] if all(_is_bare(one) and _count(one) % _BLOCK == 0 for one in blocks) else []
+
+
+def _is_near(heard: Heard, new: Heard) -> bool:
+    """Tell whether an event is the customer's, of the same interaction and not long ago."""
+    is_here = heard.interaction_id == new.interaction_id and heard.party == "customer"
+    return is_here and new.at - heard.at <= WITHIN
+
+
+def _digits(part: _Part) -> str:
+    """Return all digits of a part."""
+    return "".join(group.digits for run in part.runs for group in run)
 
 
 def _may_join(heard: Heard, new: Heard, part: _Part) -> bool:
@@ -168,7 +238,7 @@ def _part(heard: Heard, field: str, formats: Formats) -> _Part | None:
     text = _text_of(heard.data.get(field))
     if text is None or (heard.type in _STATED and not _may_be_stated(heard.data.get(field))):
         return None
-    found = [run for run in runs(text) if not is_shielded(text, run, formats)]
+    found = [run for run in said(text) if not is_shielded(text, run, formats)]
     digits = sum(len(group.digits) for run in found for group in run)
     if not found or digits >= LONGEST or len(text) - digits > _MOST_WORDS + digits:
         return None
@@ -195,10 +265,11 @@ def _chained(parts: Sequence[_Part]) -> tuple[list[Group], list[int]]:
     return groups, places
 
 
-def _are_few(parts: Sequence[_Part], touched: Sequence[int]) -> bool:
-    """Tell whether as many parts make one number: a few, or any number of single key presses."""
-    keyed = all(sum(len(g.digits) for g in parts[n].runs[-1]) <= _FEW for n in touched)
-    return len(touched) <= (LONGEST if keyed else MOST_PARTS)
+def _are_few(parts: Sequence[_Part], touched: Sequence[int], is_usual_length: bool) -> bool:
+    """Tell whether as many parts make one number: a few, any number of single key presses, or equal ones and a rest."""
+    lengths = [sum(len(g.digits) for g in parts[n].runs[-1]) for n in touched]
+    are_equal = len({*lengths[:-1]}) == 1 and lengths[-1] <= lengths[0] and all(_is_bare(parts[n]) for n in touched)
+    return len(touched) <= (LONGEST if max(lengths) <= _FEW or (are_equal and is_usual_length) else MOST_PARTS)
 
 
 def _without(part: _Part, groups: Sequence[Group], is_last: bool, last4: str) -> dict[str, Any]:

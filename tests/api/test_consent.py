@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from tests.api.living import Callers
-from tests.api.scenes import begin, known, ok
+from tests.api.scenes import accept, begin, known, ok
 
 
 async def test_a_consent_is_shown_with_who_said_it_where_and_when(callers: Callers) -> None:
@@ -53,6 +55,34 @@ async def test_of_a_customer_who_wants_nothing_kept_no_word_is_stored_from_then_
     await scene.end()
     context = ok(await callers.admin.get(f"{scene.base}/context"))
     assert "order_id" not in context["facts"]
+
+
+async def test_neither_are_words_in_other_events_but_the_work_goes_on(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    await scene.tell(scene.event("consent.denied", {"purpose": "keeping"}))
+    due_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    await scene.tell(
+        scene.event("intent.detected", {"name": "word-a"}),
+        scene.event("x.seen", {"page": "word-b", "deep": ["word-c"]}),
+        scene.event("commitment.made", {"what": "word-d", "owner": "billing", "due_at": due_at}),
+    )
+    handoff = await scene.offer({"queue": "billing"}, note="word-e", reason="a card is lost")
+    mine = await accept(callers.agent, handoff["handoff_id"], "ann")
+    assert (mine["handoff"]["note"], mine["handoff"]["reason"]) == ("word-e", "a card is lost")
+    assert [promise["what"] for promise in mine["context"]["commitments"]] == ["word-d"]
+    held, place = {"agent_id": "ann", "fence": mine["fence"]}, f"/v1/handoffs/{handoff['handoff_id']}"
+    ok(await callers.agent.call("PUT", f"{place}/draft", json=held | {"draft": {"text": "word-f"}}))
+    ok(await callers.agent.post(f"{place}/complete", held | {"outcome": "word-g", "disposition": "done"}))
+    kept = {event["type"]: event for event in await scene.all_told(callers.admin)}
+    assert not [letter for letter in "abcdefg" if f"word-{letter}" in str(kept)]
+    assert kept["handoff.offered"]["data"]["reason"] == "a card is lost"
+    assert kept["handoff.completed"]["data"]["disposition"] == "done"
+    assert (kept["x.seen"]["data"], kept["intent.detected"]["data"]["name"]) == ({}, "")
+    assert {"owner": "billing", "what": ""}.items() <= kept["commitment.made"]["data"].items()
+    assert all(kept[type_]["marks"] == ["unkept"] for type_ in ("x.seen", "commitment.made", "handoff.offered"))
+    await scene.end()
+    exported = ok(await callers.admin.get(f"{scene.base}/export"))
+    assert [letter for letter in "abcdefg" if f"word-{letter}" in str(exported)] == ["d"], "the promise is still open"
 
 
 async def test_a_later_interaction_is_not_kept_either_until_it_is_allowed_again(callers: Callers) -> None:

@@ -32,7 +32,7 @@ BRANDS = (
 _SCRIPTS = ("０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "０１２３４５６７８９")
 _CHINESE = "零一二三四五六七八九"
 _FORMAL = "零壹贰叁肆伍陆柒捌玖"
-_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SEPARATORS = (" ", "-", ".", "/", " - ", "\u00a0", "\u2013", "\u2009", "_", ", ", "\u200b", "·", "－", "\n")
 _AROUND = (
     "{}",
@@ -91,7 +91,7 @@ def written(random: Random, digits: str) -> str:
         script = random.choice((_CHINESE, _FORMAL))
         return "".join(script[int(digit)] for digit in digits)
     if way == 5:
-        return random.choice((" ", ", ", "-")).join(_ENGLISH[int(digit)] for digit in digits)
+        return random.choice((" ", ", ", "-")).join(DIGITS[int(digit)] for digit in digits)
     return " ".join(digits)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ctxhub.model.number_format import NumberFormat, compiled
 from ctxhub.model.split_number import MOST_PARTS, Heard, code_alone, may_be_part, spread
-from tests.model.cards import a_number, pieces
+from tests.model.cards import DIGITS, a_number, pieces
 from tests.support import NOON, SECOND
 
 CUT = 2_000
@@ -54,6 +54,8 @@ def test_of_2000_numbers_cut_into_two_to_five_parts_every_one_is_found() -> None
         heard(1, "wait a moment"),
         heard(1, "my order is A-123456"),
         heard(1, "call +8613800138000"),
+        heard(1, "wait 2 minutes"),
+        heard(1, "I am at 1204, third floor"),
     ],
 )
 def test_what_stands_between_the_parts_does_not_hide_them(between: Heard) -> None:
@@ -76,13 +78,48 @@ def test_what_is_no_part_makes_no_number(before: Heard) -> None:
     assert spread([before], heard(1, "12467731")) is None
 
 
-def test_six_messages_are_no_longer_one_number_but_sixteen_keys_are() -> None:
-    cut = ["492", "972", "481", "246", "773", "1"]
-    assert spread([heard(n, part) for n, part in enumerate(cut[:-1])], heard(5, cut[-1])) is None
-    keys = [heard(n, key, "input.collected") for n, key in enumerate("4929724812467731")]
-    found = spread(keys[:-1], keys[-1])
+def test_six_messages_are_one_number_only_where_they_are_as_long_as_each_other_but_for_the_last() -> None:
+    uneven = ["492", "9724", "81", "246", "773", "1"]
+    assert spread([heard(n, part) for n, part in enumerate(uneven[:-1])], heard(5, uneven[-1])) is None
+    even = ["492", "972", "481", "246", "773", "1"]
+    assert spread([heard(n, part) for n, part in enumerate(even[:-1])], heard(5, even[-1])) is not None
+    wordy = [heard(n, f"no {part}") for n, part in enumerate(even)]
+    assert spread(wordy[:-1], wordy[-1]) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [heard(n, key, "input.collected") for n, key in enumerate("4929724812467731")],
+        [heard(n, DIGITS[int(key)]) for n, key in enumerate("4929724812467731")],
+        [heard(n, "一二三四五六七八九"[int(key) - 1]) for n, key in enumerate("4929724812467731")],
+    ],
+)
+def test_sixteen_keys_or_words_are_one_number(said: list[Heard]) -> None:
+    found = spread(said[:-1], said[-1])
     assert found is not None
+    assert found.last4 == "7731"
     assert len(found.data) == 16
+
+
+def test_half_of_a_number_in_a_message_and_half_in_a_fact_are_one() -> None:
+    said = [heard(0, "4929 7248"), heard(1, "1246 7731", "fact.stated")]
+    found = spread(said[:1], said[1])
+    assert found is not None
+    assert found.data == {"e0": {"text": "••••"}, "e1": {"value": "•••• 7731"}}
+
+
+@pytest.mark.parametrize("value", ["49297248", "4929", "124677312", "12467730"])
+def test_a_fact_that_says_again_what_was_said_or_is_no_block_of_a_card_makes_none(value: str) -> None:
+    assert spread([heard(0, "4929 7248")], heard(1, value, "fact.stated")) is None
+
+
+def test_by_chance_a_message_and_a_fact_make_a_number_far_less_than_once_in_two_hundred_times() -> None:
+    random, found = Random(9), 0
+    for _ in range(CUT):
+        cut = [str(random.randrange(10 ** (n - 1), 10**n)) for n in (random.randint(4, 11), random.randint(4, 11))]
+        found += spread([heard(0, cut[0])], heard(1, cut[1], "fact.stated")) is not None
+    assert found < CUT / 200
 
 
 @pytest.mark.parametrize(
