@@ -95,7 +95,12 @@ SEARCHES = {
 _FAMILIES = ("assurance.", "risk.", "consent.", "fact.verified")
 _TOLD = tuple(f'"{family}'.encode() for family in _FAMILIES)
 #: Looking, which is bounded for each agent; what is taken out of a queue is work.
-_LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up"}
+_LOOKING = {
+    "context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up", "interaction.looked_up",
+    "interactions.listed",
+}  # fmt: skip
+#: Lists whose lines name to whom they lead. Who waits is left out: all who serve a queue follow that all the time.
+_LISTS = {"interactions.listed": "interactions", "handoffs.listed": "handoffs"}
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
 _MOST_REASON = 500
@@ -127,9 +132,10 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         return
     line = await _line(hub, request, caller, action, body, response)
     looked = None
-    if caller.role == "agent" and line["agent_id"] and line["customer"] and action in _LOOKING:
-        looked = line["agent_id"], line["customer"]
-        await hub.access.watch(caller.tenant, *looked)
+    if caller.role == "agent" and line["agent_id"] and action in _LOOKING:
+        for customer in line["about"].get("customers", [line["customer"]] if line["customer"] else []):
+            looked = line["agent_id"], customer
+            await hub.access.watch(caller.tenant, *looked)
     if isinstance(response, Noted):
         response.line, response.looked = Line.of(line), looked
     await hub.audit.note(caller.tenant, text_with(line))
@@ -143,6 +149,8 @@ async def note_refusal(hub: Hub, request: Request, caller: Principal | None, ref
         return
     line = await _line(hub, request, caller, AUDITED[route], b"", None)
     about = {"about": line["about"] | {"code": refusal.code}}
+    if line["customer"] is None and "customer_id" in refusal.ids:
+        about["customer"] = hub.audit.pseudonym(caller.tenant, refusal.ids["customer_id"])
     await hub.audit.note(caller.tenant, text_with(line | about | ({} if missed else {"outcome": "refused"})))
 
 
@@ -194,7 +202,7 @@ async def _line(
         "shown": shown,
         "masked": masked,
         "withheld": withheld,
-        "about": _about(request),
+        "about": _about(request) | _listed(hub, caller, request, action, answer),
         "reason": _text(said.get("reason")),
         "source": request.client.host if request.client else None,
     }
@@ -261,6 +269,15 @@ def _level(body: bytes) -> int | None:
 def _about(request: Request) -> dict[str, Any]:
     """Return what else a call names in its path: a key, a queue, a channel, a handoff."""
     return {name: part for name, part in request.path_params.items() if name not in ("customer_id", "interaction_id")}
+
+
+def _listed(hub: Hub, caller: Principal, request: Request, action: str, answer: Any) -> dict[str, Any]:
+    """Return the customers whom a list names to a person, by their pseudonyms."""
+    waits = action == "handoffs.listed" and request.query_params.get("state") != "accepted"
+    if action not in _LISTS or waits or caller.role not in _PEOPLE:
+        return {}
+    named = {hub.audit.pseudonym(caller.tenant, each["customer_id"]) for each in answer.get(_LISTS[action], ())}
+    return {"customers": sorted(named)} if named else {}
 
 
 def _text(value: Any) -> str | None:

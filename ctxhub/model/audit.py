@@ -50,6 +50,12 @@ class Entry(Value):
     source: str | None = None
     outcome: Outcome = "done"
 
+    @property
+    def customers(self) -> tuple[str, ...]:
+        """Whom it is about, by their pseudonyms; a list may name several."""
+        listed: list[str] = self.about.get("customers", [])
+        return (*listed,) if self.customer is None else (self.customer, *listed)
+
 
 class Linked(NamedTuple):
     """An entry in its place: its number in the chain, its link, and its text as it was chained."""
