@@ -271,7 +271,7 @@ class Desk:
             raise Unauthenticated("log in at the desk first")
         key = session.key.get_secret_value()
         mark = hashlib.sha256(f"{session.agent_id}\n{key}".encode()).hexdigest()
-        return Agent(self.hubs.with_key(key), session.agent_id, session.queue, mark)
+        return Agent(self.hubs.with_key(key, session.agent_id), session.agent_id, session.queue, mark)
 
     def seen(self, key: tuple[str, ...], shown: Work) -> Work:
         """Remember what an agent has just seen, for while the hub is away."""
@@ -352,7 +352,7 @@ async def show_file(request: Request, desk: AtDesk, name: str) -> Response:
 @api.post("/login")
 async def log_in(desk: AtDesk, body: Login, response: Response) -> dict[str, Any]:
     """Check the key against the hub and seal it into the cookie: from here on no script sees it."""
-    hub = desk.hubs.with_key(body.key.get_secret_value())
+    hub = desk.hubs.with_key(body.key.get_secret_value(), body.agent_id)
     await hub.handoffs.list(queue=body.queue)
     lasts = desk.settings.session_lasts
     session = Session(

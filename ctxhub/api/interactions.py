@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
-from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_for, worked_in
+from ctxhub.api.calls import Adapter, HubHere, Onlooker, Route, Worker, answer, conditions_of, worked_in
 from ctxhub.errors import Ambiguous, CustomerUnknown
 from ctxhub.hub import asserting
 from ctxhub.hub.hub import Hub
@@ -110,11 +110,12 @@ async def redeem(body: RedeemBody, request: Request, hub: HubHere, caller: Adapt
 
 
 @router.post("/interactions/lookup", response_model=Found)
-async def lookup(body: RefLookup, request: Request, hub: HubHere, caller: Worker) -> Response:
+async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
     """Find an interaction by another system's name; an agent one of a customer in his sight."""
     who, view, version = await hub.interactions.lookup(caller.tenant, body.ref)
     caller.must_speak_on(view.channel)
-    await worked_for(request, caller, who.customer_id)
+    if caller.role == "agent":
+        await hub.contexts.sight(who, caller.reader())
     return _found(who, view, version)
 
 

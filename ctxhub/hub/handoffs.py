@@ -344,7 +344,7 @@ class Handoffs:
         handoff = context.handoff(handoff_id)
         _may_look(principal, handoff, who.customer_id)
         show = self._with_draft if principal.is_colleague else self._shown
-        return Shown(show(who, context, handoff_id, loaded.version), loaded.version)
+        return Shown(_without_words(principal, show(who, context, handoff_id, loaded.version)), loaded.version)
 
     async def by_token(self, principal: Principal, token: str) -> Shown:
         """Look at the handoff of a token without using it."""
@@ -357,7 +357,7 @@ class Handoffs:
         """Return a queue's handoffs as `waiting` does, to an agent only those at each of which he may look."""
         principal.must_serve(queue)
         found = await self.waiting(principal.tenant, queue, state, principal.is_colleague)
-        return [shown for shown in found if _is_for(principal, shown)]
+        return [_without_words(principal, shown) for shown in found if _is_for(principal, shown)]
 
     async def waiting(self, tenant: str, queue: str, state: str, colleague: bool = False) -> list[HandoffView]:
         """Return a queue's handoffs that are offered or accepted, first in line first; notes are for colleagues."""
@@ -408,6 +408,13 @@ def _is_for(principal: Principal, handoff: Handoff | HandoffView) -> bool:
     if principal.role != "agent" or principal.agent is None:
         return True
     return (handoff.agent_id or handoff.to.agent) in (None, principal.agent)
+
+
+def _without_words(principal: Principal, shown: HandoffView) -> HandoffView:
+    """Return a handoff without what agents wrote where a key of no agent's own looks at one's work."""
+    if principal.role != "agent" or principal.agent is not None or shown.agent_id is None:
+        return shown
+    return shown.but(note=None, draft=None)
 
 
 def _count(committed: Committed) -> None:
