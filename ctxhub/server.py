@@ -79,7 +79,14 @@ def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:
         app,
         allow_origins=settings.cors.split(","),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "Last-Event-ID",
+            "X-Ctxhub-Agent",
+        ],
         expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
     )
 
@@ -297,9 +304,9 @@ class MountedHubs:
             self._by_tenant[tenant] = self._client(tenant, self._hub.keys.of_mounted(tenant))
         return self._by_tenant[tenant]
 
-    def with_key(self, key: str) -> ContextHub:
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
         """Return the hub under somebody's own key."""
-        return self._any_client().with_key(key)
+        return self._any_client().with_key(key, agent_id)
 
     def tenants(self) -> list[str]:
         """Return the names of the tenants that are served here."""

@@ -271,7 +271,7 @@ class Desk:
             raise Unauthenticated("log in at the desk first")
         key = session.key.get_secret_value()
         mark = hashlib.sha256(f"{session.agent_id}\n{key}".encode()).hexdigest()
-        return Agent(self.hubs.with_key(key), session.agent_id, session.queue, mark)
+        return Agent(self.hubs.with_key(key, session.agent_id), session.agent_id, session.queue, mark)
 
     def seen(self, key: tuple[str, ...], shown: Work) -> Work:
         """Remember what an agent has just seen, for while the hub is away."""
@@ -352,7 +352,7 @@ async def show_file(request: Request, desk: AtDesk, name: str) -> Response:
 @api.post("/login")
 async def log_in(desk: AtDesk, body: Login, response: Response) -> dict[str, Any]:
     """Check the key against the hub and seal it into the cookie: from here on no script sees it."""
-    hub = desk.hubs.with_key(body.key.get_secret_value())
+    hub = desk.hubs.with_key(body.key.get_secret_value(), body.agent_id)
     await hub.handoffs.list(queue=body.queue)
     lasts = desk.settings.session_lasts
     session = Session(
@@ -466,7 +466,8 @@ async def _seen_now(agent: Agent, handoff_id: str, lang: Lang, min_version: int 
     try:
         handoff = await agent.hub.handoffs.get(handoff_id)
     except Forbidden as refusal:
-        raise _about(await _customer_in_queue(agent, handoff_id), refusal) from refusal
+        of_the_queue = refusal.ids.get("queue") == agent.queue
+        raise _about(refusal.ids.get("customer_id") if of_the_queue else None, refusal) from refusal
     try:
         context = await agent.hub.contexts.read(
             handoff.customer_id, interaction_id=handoff.interaction_id, events=100, min_version=min_version
@@ -476,15 +477,10 @@ async def _seen_now(agent: Agent, handoff_id: str, lang: Lang, min_version: int 
     return work(handoff, context, await agent.hub.tenants.read(), agent.agent_id, lang)
 
 
-async def _customer_in_queue(agent: Agent, handoff_id: str) -> str | None:
-    """Return whose a colleague's handoff is, where the list of the agent's own queue says so."""
-    listed = await agent.hub.handoffs.list(queue=agent.queue, state="accepted")
-    return next((handoff.customer_id for handoff in listed if handoff.handoff_id == handoff_id), None)
-
-
 def _about(customer_id: str | None, refusal: Forbidden) -> Forbidden:
-    """Return a refusal that names the customer, where that is known."""
-    return Forbidden(refusal.detail, **refusal.ids | ({"customer_id": customer_id} if customer_id else {}))
+    """Return a refusal that names the customer, where that is known and the agent's queue has told it."""
+    ids = {name: each for name, each in refusal.ids.items() if name != "customer_id"}
+    return Forbidden(refusal.detail, **ids | ({"customer_id": customer_id} if customer_id else {}))
 
 
 @api.post("/handoffs/{handoff_id}/accept")

@@ -93,7 +93,12 @@ SEARCHES = {
 #: Of what is told, these families change how surely somebody is known, or what may be shown or kept of him.
 _TOLD = tuple(f'"{family}'.encode() for family in FAMILIES)
 #: Looking, which is bounded for each agent; what is taken out of a queue is work.
-_LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up"}
+_LOOKING = {
+    "context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up", "interaction.looked_up",
+    "interactions.listed",
+}  # fmt: skip
+#: Lists whose lines name to whom they lead. Who waits is left out: all who serve a queue follow that all the time.
+_LISTS = {"interactions.listed": "interactions", "handoffs.listed": "handoffs"}
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
 _LONGEST_ID = 64
@@ -103,7 +108,7 @@ class Noted(Response):
     """An answer that may go out again to the same caller's same request: its line of the trail is kept with it."""
 
     line: Line | None = None
-    looked: tuple[str, str] | None = None  # the agent who looks, and at whom, by his pseudonym
+    looked: tuple[str, str] | None = None  # the agent (or key) who looks, and at whom, by his pseudonym
 
 
 async def note(hub: Hub, request: Request, caller: Principal | None, response: Response) -> None:
@@ -124,9 +129,10 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         return
     line = await _line(hub, request, caller, action, body, response)
     looked = None
-    if caller.role == "agent" and line["agent_id"] and line["customer"] and action in _LOOKING:
-        looked = line["agent_id"], line["customer"]
-        await hub.access.watch(caller.tenant, *looked)
+    if caller.role == "agent" and action in _LOOKING:
+        for customer in line["about"].get("customers", [line["customer"]] if line["customer"] else []):
+            looked = line["agent_id"] or caller.name, customer
+            await hub.access.watch(caller.tenant, *looked)
     if isinstance(response, Noted):
         response.line, response.looked = Line.of(line), looked
     await hub.audit.note(caller.tenant, text_with(line))
@@ -144,6 +150,8 @@ async def note_refusal(hub: Hub, request: Request, caller: Principal | None, ref
         return
     line = await _line(hub, request, caller, AUDITED[route], b"", None)
     about = {"about": line["about"] | {"code": refusal.code}}
+    if line["customer"] is None and "customer_id" in refusal.ids:
+        about["customer"] = hub.audit.pseudonym(caller.tenant, refusal.ids["customer_id"])
     await hub.audit.note(caller.tenant, text_with(line | about | ({} if missed else {"outcome": "refused"})))
 
 
@@ -181,6 +189,7 @@ async def _line(
     answer = _answer(caller, request, action, body)
     customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
     shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
+    details = _details(hub, caller, action, said, answer) if response is not None else {}
     return {
         "at": hub.ways.clock(),
         "action": action,
@@ -194,7 +203,7 @@ async def _line(
         "shown": shown,
         "masked": masked,
         "withheld": withheld,
-        "about": _about(request) | (_details(hub, caller, action, said, answer) if response is not None else {}),
+        "about": _about(request) | details | _listed(hub, caller, request, action, answer),
         "reason": kept_text(said.get("reason")),
         "source": request.client.host if request.client else None,
     }
@@ -271,3 +280,12 @@ def _about(request: Request) -> dict[str, Any]:
     tenant = request.query_params.get("tenant")
     named = request.path_params if tenant is None else {"tenant": kept_text(tenant), **request.path_params}
     return {name: part for name, part in named.items() if name not in ("customer_id", "interaction_id")}
+
+
+def _listed(hub: Hub, caller: Principal, request: Request, action: str, answer: Any) -> dict[str, Any]:
+    """Return the customers whom a list names to a person, by their pseudonyms."""
+    waits = action == "handoffs.listed" and request.query_params.get("state") != "accepted"
+    if action not in _LISTS or waits or caller.role not in _PEOPLE:
+        return {}
+    named = {hub.audit.pseudonym(caller.tenant, each["customer_id"]) for each in answer.get(_LISTS[action], ())}
+    return {"customers": sorted(named)} if named else {}

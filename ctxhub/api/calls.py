@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
 
 import orjson
 from fastapi import Depends, Query, Request, Response
@@ -37,6 +39,9 @@ from ctxhub.store.contexts import Operation, Who
 Checked = TypeVar("Checked")
 JSON = "application/json"
 MAX_DEPTH = 64
+#: For whom a key calls that is of no agent's own.
+AGENT = b"x-ctxhub-agent"
+_AGENT_ID: TypeAdapter[str] = TypeAdapter(Id)
 _VERSION = re.compile(r'^(?:W/)?"?(\d{1,15})"?$')
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
@@ -142,7 +147,21 @@ async def caller_of(request: Request) -> Principal:
     principal.must_reach(getattr(request.scope.get("route"), "path", ""))
     hub_of(request).limits.count(principal, request.path_params.get("customer_id"))
     request.state.caller = principal
+    named = header(request.scope, AGENT)
+    if named and principal.role == "agent":
+        request.state.caller = principal = _speaking_for(principal, named)
     return principal
+
+
+@lru_cache(maxsize=1024)
+def _speaking_for(principal: Principal, named: str) -> Principal:
+    """Return who calls as one agent: whom the call names, where the key is not an agent's own already."""
+    try:
+        agent_id = _AGENT_ID.validate_python(unquote(named))
+    except ValidationError as error:
+        raise Invalid.field("X-Ctxhub-Agent", "is an agent's id, its odd letters in percents") from error
+    principal.must_be(agent_id)
+    return principal if principal.agent is not None else principal.but(agent=agent_id)
 
 
 def _brought(request: Request) -> str:
@@ -252,7 +271,7 @@ async def worked_for(request: Request, principal: Principal, customer_id: str) -
     """Return a customer the caller may write about: an agent of whom he holds, was offered or wrapped up something."""
     who = who_of(principal, customer_id)
     if principal.role == "agent":
-        await hub_of(request).contexts.sight(who, principal.reader())
+        await hub_of(request).contexts.sight(who, principal.reader().but(tells=True))
     return who
 
 

@@ -146,9 +146,8 @@ async def waiting(
     queue: Annotated[Name, Query()],
     state: Literal["offered", "accepted"] = "offered",
 ) -> Response:
-    """List the handoffs of a queue, first in line first."""
-    caller.must_serve(queue)
-    found = await hub.handoffs.waiting(caller.tenant, queue, state, caller.is_colleague)
+    """List the handoffs of a queue, first in line first; an agent those that wait, and his own."""
+    found = await hub.handoffs.listed(caller, queue, state)
     return answer({"handoffs": [handoff.model_dump(mode="json") for handoff in found]})
 
 

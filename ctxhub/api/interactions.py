@@ -111,9 +111,11 @@ async def redeem(body: RedeemBody, request: Request, hub: HubHere, caller: Adapt
 
 @router.post("/interactions/lookup", response_model=Found)
 async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
-    """Find an interaction by another system's name."""
+    """Find an interaction by another system's name; an agent one of a customer in his sight."""
     who, view, version = await hub.interactions.lookup(caller.tenant, body.ref)
     caller.must_speak_on(view.channel)
+    if caller.role == "agent":
+        await hub.contexts.sight(who, caller.reader())
     return _found(who, view, version)
 
 
@@ -121,9 +123,10 @@ async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
 async def open_on(
     hub: HubHere, caller: Onlooker, channel: Annotated[str, Query(max_length=40)], state: str = "open"
 ) -> Response:
-    """List the open interactions of a channel, oldest first."""
+    """List the open interactions of a channel, oldest first; to an agent those of customers in his sight."""
     caller.must_speak_on(channel)
-    found = await hub.interactions.open_on(caller.tenant, channel) if state == "open" else []
+    agent = caller.reader() if caller.role == "agent" else None
+    found = await hub.interactions.open_on(caller.tenant, channel, agent) if state == "open" else []
     return answer({"interactions": found})
 
 

@@ -104,9 +104,9 @@ class _OneHub:
             raise Unknown(f"there is no tenant {tenant} here", tenant=tenant)
         return self._hub
 
-    def with_key(self, key: str) -> ContextHub:
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
         """Return the hub under somebody's own key."""
-        return self._with_key(key)
+        return self._with_key(key, agent_id)
 
     def tenants(self) -> list[str]:
         """Return the one tenant."""

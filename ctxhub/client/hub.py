@@ -63,10 +63,13 @@ class ContextHub:
             spool.belongs_to(sending)
         self._bind(sending, own=True)
 
-    def with_key(self, key: str) -> ContextHub:
-        """Return the same hub under another key; it shares the connections, and closing it closes them."""
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
+        """Return the same hub under another key; it shares the connections, and closing it closes them.
+
+        A key of no agent's own calls for the agent named.
+        """
         other = copy(self)
-        other._bind(self._transport.under(key), own=False)
+        other._bind(self._transport.under(key, agent_id), own=False)
         return other
 
     async def numbers(

@@ -50,7 +50,7 @@ class Hubs(Protocol):
     def of(self, tenant: str) -> ContextHub:
         """Return the hub under the adapter's own key for a tenant; an unknown tenant is `Unknown`."""
 
-    def with_key(self, key: str) -> ContextHub:
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
         """Return the hub under somebody's own key, such as an agent's; a bad one shows at its first call."""
 
     def tenants(self) -> list[str]:

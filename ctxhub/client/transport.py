@@ -129,13 +129,15 @@ class Transport:
         self.formats: Formats | None = None  # as long as nobody has read the tenant's declarations
         self._connections = _Connections(url, stream_url or url, transport)
         self._key = key
+        self._agent_id: str | None = None
         self._timeout = timeout
         self._tries = max(1, tries)
 
-    def under(self, key: str) -> Transport:
-        """Return the same transport, on the same connections, with another key."""
+    def under(self, key: str, agent_id: str | None = None) -> Transport:
+        """Return the same transport, on the same connections, with another key, and for whom that calls."""
         other = copy(self)
         other._key = key
+        other._agent_id = agent_id
         other.formats = None  # it may be another tenant's
         return other
 
@@ -271,7 +273,8 @@ class Transport:
         """Add the key, and the span that the call is made in; a key that no header can carry is not valid either."""
         if _FIT_FOR_A_HEADER.fullmatch(self._key) is None:
             raise Unauthenticated("a key consists of visible ASCII characters")
-        return {**headers, **here(), "Authorization": f"Bearer {self._key}"}
+        for_whom = {"X-Ctxhub-Agent": quote(self._agent_id, errors="surrogatepass")} if self._agent_id else {}
+        return {**headers, **here(), **for_whom, "Authorization": f"Bearer {self._key}"}
 
 
 def segment(text: str) -> str:

@@ -57,8 +57,8 @@ class Wanted(NamedTuple):
     def is_met(self, entry: Entry) -> bool:
         """Tell whether an entry is one of those."""
         pairs = ((self.agent_id, entry.agent_id), (self.action, entry.action))
+        of_whom = self.customer in (None, *entry.concerns)
         in_time = (self.first is None or self.first <= entry.at) and (self.last is None or entry.at <= self.last)
-        of_whom = self.customer is None or self.customer in entry.concerns
         return in_time and of_whom and all(wanted in (None, found) for wanted, found in pairs)
 
 
@@ -263,8 +263,8 @@ class Audit:
                 refused.append(line)
             elif entry.action == BROKEN_GLASS:
                 glass.append(line)
-            elif entry.role == "agent" and entry.customer is not None:
-                read.setdefault(entry.agent_id or entry.by, []).append(entry.customer)
+            elif entry.role == "agent" and entry.customers:
+                read.setdefault(entry.agent_id or entry.by, []).extend(entry.customers)
         readers = [{"agent_id": a, "customers": len(set(seen)), "reads": len(seen)} for a, seen in read.items()]
         readers.sort(key=lambda reader: -int(str(reader["customers"])))
         return {"broken_glass": glass[-MOST:], "readers": readers[:MOST], "refused": refused[-MOST:]}

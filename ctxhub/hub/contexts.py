@@ -238,6 +238,14 @@ class Contexts:
         """Return what the interaction of a reader sees of a context at hand, whoever reads."""
         return sight(context, reader.but(role="adapter"), self._tenants.of(who.tenant), now)
 
+    def lets_in(self, who: Who, context: Context, reader: Reader, now: datetime) -> bool:
+        """Tell whether a reader may see something of a context at hand; broken glass does not count."""
+        try:
+            sight(context, reader, self._tenants.of(who.tenant), now)
+        except Forbidden:
+            return False
+        return True
+
     async def sight(self, who: Who, reader: Reader) -> tuple[Sight, Context, int]:
         """Return what a reader may see now, of which context, at which version."""
         loaded, context = await self._changes.contexts.existing(who)

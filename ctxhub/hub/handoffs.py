@@ -343,9 +343,9 @@ class Handoffs:
         loaded, context = await self._changes.contexts.existing(who)
         context = self._contexts.present(loaded, context, self._changes.clock())
         handoff = context.handoff(handoff_id)
-        _may_look(principal, handoff)
+        _may_look(principal, handoff, who.customer_id)
         show = self._with_draft if principal.is_colleague else self._shown
-        return Shown(show(who, context, handoff_id, loaded.version), loaded.version)
+        return Shown(_without_words(principal, show(who, context, handoff_id, loaded.version)), loaded.version)
 
     async def by_token(self, principal: Principal, token: str) -> Shown:
         """Look at the handoff of a token without using it."""
@@ -353,6 +353,12 @@ class Handoffs:
         if handoff_id is None or await self._lookups.handoff(principal.tenant, handoff_id) is None:
             raise HandoffUnknown("the token stands for no handoff")
         return await self.get(principal, handoff_id)
+
+    async def listed(self, principal: Principal, queue: str, state: str) -> list[HandoffView]:
+        """Return a queue's handoffs as `waiting` does, to an agent only those at each of which he may look."""
+        principal.must_serve(queue)
+        found = await self.waiting(principal.tenant, queue, state, principal.is_colleague)
+        return [_without_words(principal, shown) for shown in found if _is_for(principal, shown)]
 
     async def waiting(self, tenant: str, queue: str, state: str, colleague: bool = False) -> list[HandoffView]:
         """Return a queue's handoffs that are offered or accepted, first in line first; notes are for colleagues."""
@@ -387,14 +393,29 @@ def _preferred(context: Context, handoff: Handoff, others: list[InteractionView]
     return Preference(agent=held.agent_id) if held is not None and held.agent_id is not None and seen else None
 
 
-def _may_look(principal: Principal, handoff: Handoff) -> None:
-    """Let an agent look only at what is on offer to all, to him, or was his, and a key only into its queues."""
+def _may_look(principal: Principal, handoff: Handoff, customer_id: str) -> None:
+    """Let an agent look only at what is on offer to all, to him, or was his, and a key only into its queues.
+
+    The refusal says whose it is, as the queue did while it waited there, for whoever has a reason to look.
+    """
     principal.must_serve(handoff.to.queue)
+    if not _is_for(principal, handoff):
+        known = {"handoff_id": handoff.handoff_id, "queue": handoff.to.queue, "customer_id": customer_id}
+        raise Forbidden(f"handoff {handoff.handoff_id} is not yours", **known)
+
+
+def _is_for(principal: Principal, handoff: Handoff | HandoffView) -> bool:
+    """Tell whether a handoff is nobody's yet or its agent's who asks, where that is an agent."""
     if principal.role != "agent" or principal.agent is None:
-        return
-    concerned = handoff.agent_id or handoff.to.agent
-    if concerned not in (None, principal.agent):
-        raise Forbidden(f"handoff {handoff.handoff_id} is not yours", handoff_id=handoff.handoff_id)
+        return True
+    return (handoff.agent_id or handoff.to.agent) in (None, principal.agent)
+
+
+def _without_words(principal: Principal, shown: HandoffView) -> HandoffView:
+    """Return a handoff without what agents wrote where a key of no agent's own looks at one's work."""
+    if principal.role != "agent" or principal.agent is not None or shown.agent_id is None:
+        return shown
+    return shown.but(note=None, draft=None)
 
 
 def _count(committed: Committed) -> None:

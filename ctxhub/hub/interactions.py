@@ -43,6 +43,7 @@ from ctxhub.model.context import Context
 from ctxhub.model.continuing import Rules
 from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
 from ctxhub.model.dialling import SPOKEN
+from ctxhub.model.disclosure import Reader
 from ctxhub.model.event import Event, Ref
 from ctxhub.model.fact import SHARED_FROM
 from ctxhub.model.handoff import Handoff
@@ -596,8 +597,8 @@ class Interactions:
         committed = await self._changes.change(who, decide, request)
         return self._view_of(committed, interaction_id), committed.version
 
-    async def open_on(self, tenant: str, channel: str) -> list[dict[str, Any]]:
-        """Return the open interactions of a channel, oldest first."""
+    async def open_on(self, tenant: str, channel: str, agent: Reader | None = None) -> list[dict[str, Any]]:
+        """Return the open interactions of a channel, oldest first; to an agent those of customers in his sight."""
         members = await self._lists.members(tenant, f"open:{channel}")
         found = await self._changes.contexts.many([Who(tenant, customer_id) for customer_id, _ in members])
         now = self._changes.clock()
@@ -605,6 +606,7 @@ class Interactions:
             {"customer_id": customer_id, **interactions.view(context.interactions[key], now).model_dump(mode="json")}
             for (customer_id, key), context in zip(members, found, strict=True)
             if context is not None and key in context.interactions
+            if agent is None or self._contexts.lets_in(Who(tenant, customer_id), context, agent, now)
         ]
 
     async def identify_as(

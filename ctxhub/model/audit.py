@@ -51,9 +51,15 @@ class Entry(Value):
     outcome: Outcome = "done"
 
     @property
+    def customers(self) -> tuple[str, ...]:
+        """Whom it is about, by their pseudonyms; a list may name several."""
+        listed: list[str] = self.about.get("customers", [])
+        return (*listed,) if self.customer is None else (self.customer, *listed)
+
+    @property
     def concerns(self) -> tuple[Any, ...]:
-        """By their pseudonyms: the customer, who was merged into it, and to whom an interaction went."""
-        return (self.customer, self.about.get("from"), self.about.get("to"))
+        """Those, who was merged into the customer, and to whom an interaction went."""
+        return (*self.customers, self.about.get("from"), self.about.get("to"))
 
 
 class Linked(NamedTuple):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
-from tests.api.living import Callers
+from ctxhub.store.embedded import EmbeddedServer
+from tests.api.living import Callers, http_to, living, settings_for
 from tests.api.scenes import Caller, accept, begin, fresh, known, ok, phone, problem
 
 RAISED = {"types": ["assurance.raised"], "changes": [{"type": "assurance.raised", "level": 2, "method": "otp"}]}
@@ -279,3 +281,37 @@ async def test_a_context_that_a_refusal_shows_leaves_a_line(callers: Callers) ->
     assert problem(refused, 412, "changed")["context"]["customer_id"] == scene.customer_id
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
     assert [line["version"] for line in found] == [2]
+
+
+async def test_a_list_leaves_a_line_that_names_to_whom_it_led(callers: Callers) -> None:
+    channel, queue = fresh("chan"), fresh("queue")
+    scene = await known(callers.adapter, channel)
+    await accept(callers.ann, (await scene.offer({"queue": queue}))["handoff_id"], "ann")
+    ok(await callers.ann.get("/v1/interactions", channel=channel))
+    ok(await callers.supervisor.get("/v1/handoffs", queue=queue, state="accepted"))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id)
+    listed = [(line["action"], line["by"]) for line in found if line["action"].endswith(".listed")]
+    assert listed == [("interactions.listed", "ann"), ("handoffs.listed", "supervisor")]
+
+
+async def test_customers_in_lists_count_among_those_at_whom_an_agent_looks(
+    api_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, api_server.url)
+    (tmp_path / "tenants" / "default.yaml").write_text("policies: {customers_in_ten_minutes: 2}", encoding="utf-8")
+    async with living(settings) as app, http_to(app) as http:
+        callers = Callers(http)
+        name, channel = fresh("agent"), fresh("chan")
+        made = ok(await callers.admin.post("/v1/keys", {"name": name, "role": "agent", "agent": name}), 201)
+        agent = Caller(http, made["key"])
+        for expected in (200, 200, 429):
+            scene = await known(callers.admin, channel)
+            await accept(agent, (await scene.offer({"queue": "billing"}))["handoff_id"], name)
+            assert (await agent.get("/v1/interactions", channel=channel)).status_code == expected
+        made = ok(await callers.admin.post("/v1/keys", {"name": fresh("desk"), "role": "agent"}), 201)
+        desk, read = Caller(http, made["key"]), []
+        for _ in range(3):
+            scene = await known(callers.admin)
+            await scene.offer({"queue": "billing"})
+            read.append((await desk.get(f"{scene.base}/context")).status_code)
+        assert read == [200, 200, 429], "a key that names no agent is watched itself"

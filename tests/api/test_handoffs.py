@@ -534,3 +534,27 @@ async def test_the_facts_an_agent_finds_are_counted_as_carried(adapter: Caller, 
         while await carried() == before:
             await asyncio.sleep(0.05)
     assert await carried() == before + 7
+
+
+async def test_an_agents_list_holds_who_waits_and_what_is_his_own(callers: Callers) -> None:
+    queue = fresh("queue")
+    waits, mine, bobs = [await (await known(callers.adapter)).offer({"queue": queue}, note="hm") for _ in range(3)]
+    await accept(callers.ann, mine["handoff_id"], "ann")
+    await accept(callers.bob, bobs["handoff_id"], "bob")
+
+    async def listed(caller: Caller, state: str) -> set[str]:
+        found = ok(await caller.get("/v1/handoffs", queue=queue, state=state))["handoffs"]
+        return {handoff["handoff_id"] for handoff in found}
+
+    assert await listed(callers.ann, "offered") == {waits["handoff_id"]}
+    assert await listed(callers.ann, "accepted") == {mine["handoff_id"]}
+    everybodys = {mine["handoff_id"], bobs["handoff_id"]}
+    assert await listed(callers.supervisor, "accepted") == await listed(callers.adapter, "accepted") == everybodys
+
+
+async def test_a_refused_handoff_says_whose_it_is_for_who_has_a_reason_to_look(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    handoff = await scene.offer({"queue": "billing"})
+    await accept(callers.bob, handoff["handoff_id"], "bob")
+    refused = problem(await callers.ann.get(f"/v1/handoffs/{handoff['handoff_id']}"), 403, "forbidden")
+    assert (refused["customer_id"], refused["queue"]) == (scene.customer_id, "billing")

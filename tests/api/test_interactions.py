@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.living import Callers
-from tests.api.scenes import Caller, Scene, begin, fresh, known, ok, phone, pointers, problem, start_body
+from tests.api.scenes import Caller, Scene, accept, begin, fresh, known, ok, phone, pointers, problem, start_body
 
 INTERACTION = {
     "interaction_id", "channel", "system", "external_id", "refs", "state", "holder", "fence", "journey_id",
@@ -351,3 +351,22 @@ async def test_the_next_call_of_a_number_finds_whom_it_was_identified_as(adapter
     home = fresh("c")
     ok(await adapter.post(f"{scene.place}/identify", {"customer_id": home, "assurance": {"level": 2, "method": "pin"}}))
     assert (await begin(adapter, identifiers=[mine])).customer_id == home
+
+
+async def test_an_agent_finds_interactions_of_his_own_work_alone(callers: Callers) -> None:
+    channel = fresh("chan")
+    mine, strangers = [await known(callers.adapter, channel) for _ in range(2)]
+    await accept(callers.ann, (await mine.offer({"queue": "billing"}))["handoff_id"], "ann")
+
+    async def listed(caller: Caller) -> list[str]:
+        found = ok(await caller.get("/v1/interactions", channel=channel))["interactions"]
+        return [interaction["customer_id"] for interaction in found]
+
+    assert await listed(callers.ann) == [mine.customer_id]
+    assert await listed(callers.supervisor) == [mine.customer_id, strangers.customer_id]
+    own, other = [
+        {"ref": {"system": channel, "id": s.started["interaction"]["external_id"]}} for s in (mine, strangers)
+    ]
+    assert ok(await callers.ann.post("/v1/interactions/lookup", own))["customer_id"] == mine.customer_id
+    problem(await callers.ann.post("/v1/interactions/lookup", other), 403, "forbidden")
+    ok(await callers.adapter.post("/v1/interactions/lookup", other))

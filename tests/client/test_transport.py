@@ -254,6 +254,13 @@ async def test_a_key_that_no_header_carries_is_not_valid(key: str) -> None:
     assert server.asked == []
 
 
+async def test_a_key_of_no_agents_own_calls_for_the_agent_named() -> None:
+    async with serving(answer(200, QUEUE)) as (server, hub):
+        await read(hub.with_key("a-desk", "陈 7"))
+        await read(hub.with_key("a-desk"))
+    assert [asked.headers.get("x-ctxhub-agent") for asked in server.asked] == ["%E9%99%88%207", None]
+
+
 async def test_a_mark_that_no_header_carries_is_refused_before_it_is_sent() -> None:
     async with serving(answer(200, TOLD)) as (server, hub):
         with pytest.raises(Invalid):

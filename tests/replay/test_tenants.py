@@ -19,6 +19,7 @@ def test_the_hub_reads_both_tenants_from_their_files(tmp_path: Path) -> None:
     tenants.write(tmp_path, SERVICES, HOOKS)
     on, off = read_tenant(tmp_path / "replay.yaml"), read_tenant(tmp_path / "replay-off.yaml")
     assert (on.policies.knowledge, off.policies.knowledge) == ("on", "off")
+    assert on.policies.customers_in_ten_minutes == 1_000_000, "its agents are named, and no dialogue waits for one"
     assert {kind.kind: kind.needs for kind in on.journeys} == SERVICES
     assert on.facts["酒店.酒店设施-SPA"].say == {"en": "酒店 酒店设施-SPA", "zh": "酒店的酒店设施-SPA"}
     assert on.channels["ivr"]["auth_token_env"] == on.channels["ivr"]["pin_hook_secret_env"] == "SIGNED_WITH"

@@ -53,9 +53,9 @@ class OneHub:
         """Return the one hub there is."""
         return self._hub
 
-    def with_key(self, key: str) -> ContextHub:
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
         """Return the hub under another key."""
-        return self._hub.with_key(key)
+        return self._hub.with_key(key, agent_id)
 
 
 @asynccontextmanager

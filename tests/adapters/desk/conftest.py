@@ -69,6 +69,8 @@ class Customer(NamedTuple):
 class RunningHub:
     """`ctxhub serve` as an operator runs it, on a free port that it keeps when it is started again."""
 
+    admin_key = ADMIN_KEY
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None

@@ -103,6 +103,20 @@ async def test_a_bad_key_stays_outside(running: Any) -> None:
         assert not desk.cookies
 
 
+async def test_a_desks_key_seats_whoever_is_named_at_his_own_work(running: Any, comes: Comes) -> None:
+    customer = await comes()
+    async with httpx.AsyncClient(base_url=running.url, headers={"X-Ctxhub-Desk": "1"}) as desk:
+        admin = {"Authorization": f"Bearer {running.admin_key}"}
+        made = await desk.post("/v1/keys", json={"name": "a-desk", "role": "agent"}, headers=admin)
+        login = {"key": made.json()["key"], "agent_id": "ann", "queue": customer.queue}
+        assert (await desk.post("/desk/api/login", json=login)).status_code == 200
+        place = f"/desk/api/handoffs/{customer.handoff.handoff_id}"
+        await desk.post(f"{place}/accept")
+        assert (await desk.get(place)).json()["facts"]
+        await desk.post("/desk/api/login", json=login | {"agent_id": "bob"})
+        assert (await desk.get(place)).status_code == 403
+
+
 async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(running: Any) -> None:
     async with httpx.AsyncClient(base_url=f"{running.url}/desk/api/", headers={"X-Ctxhub-Desk": "1"}) as desk:
         key = running.key_of("ann")
@@ -138,12 +152,11 @@ async def test_logging_out_forgets_the_agent(sits_down: SitsDown) -> None:
     assert (await desk.get("session")).json() is None
 
 
-async def test_a_key_bound_to_another_agent_accepts_nothing(running: Any, sits_down: SitsDown, comes: Comes) -> None:
+async def test_a_key_bound_to_another_agent_seats_nobody(running: Any, sits_down: SitsDown, comes: Comes) -> None:
     customer = await comes()
     desk = await sits_down("ann", customer.queue)
     login = {"key": running.key_of("ann"), "agent_id": "bob", "queue": customer.queue}
-    await desk.post("login", json=login)
-    answer = await desk.post(f"handoffs/{customer.handoff.handoff_id}/accept", json={})
+    answer = await desk.post("login", json=login)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 

@@ -117,8 +117,8 @@ class OneHub:
             raise Unknown(f"there is no tenant {tenant}")
         return self._hub
 
-    def with_key(self, key: str) -> ContextHub:
-        return self._hub.with_key(key)
+    def with_key(self, key: str, agent_id: str | None = None) -> ContextHub:
+        return self._hub.with_key(key, agent_id)
 
 
 @pytest.fixture
