@@ -32,6 +32,7 @@ from ctxhub.hub.continuing import Continuing
 from ctxhub.hub.customers import Customers
 from ctxhub.hub.declarations import Checks
 from ctxhub.hub.dialling import Dialling
+from ctxhub.hub.disclosing import Disclosing
 from ctxhub.hub.entries import Entries
 from ctxhub.hub.events import Events
 from ctxhub.hub.forgetting import Forgetting, Outside
@@ -89,7 +90,7 @@ from ctxhub.store.lookups import Lookups
 from ctxhub.store.outbox import Outbox
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
-from ctxhub.store.trails import Notes, RedisTrail, Trail
+from ctxhub.store.trails import Disclosed, Notes, RedisTrail, Trail
 
 if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
@@ -153,6 +154,7 @@ class Hub:
         self.audit = Audit(
             Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit
         )  # fmt: skip
+        self.disclosing = Disclosing(Disclosed(server), self.tenants, self.audit, ways.clock)
         self.never_kept = NeverKept(self.tenants)
         reported = Reported(secrets_, lookups)
         self.events = Events(self.changes, self.tenants, self.never_kept, reported)
@@ -252,7 +254,7 @@ class Hub:
             async with asyncio.TaskGroup() as group:
                 loops = (
                     self.hints.listen, self.relay.run, self.router.run, self.sweeping.run, self.audit.run,
-                    self._list_promises, self.webhooks.run,
+                    self._list_promises, self.webhooks.run, self.disclosing.run,
                 )  # fmt: skip
                 working = [loop() for loop in loops]
                 tasks = [group.create_task(work) for work in working]

@@ -85,6 +85,8 @@ TABLE = (
             "CTXHUB_AUDIT_KEEP"),
     KeyKind("ctxhub:{P}:T:audit:head", "hash", "number and link of the trail's last entry, how far `new` is chained, "
             "and the sealed start of what is kept", "—"),
+    KeyKind("ctxhub:{P}:T:audit:disclosed", "string", "what the tenant's file said of disclosure as the trail "
+            "told of it last", "—"),
     KeyKind("ctxhub:{00}:audited", "set", "tenants that have a trail", "—"),
     KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work, and why", "1 h"),
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
@@ -289,6 +291,10 @@ class Keys:
     def endpoint(self, tenant: str, name: str) -> str:
         """Return the key of how an endpoint stands."""
         return f"ctxhub:{{{self.partition_of(f'{tenant}{chr(10)}{name}')}}}:{tenant}:endpoint:{name}"
+
+    def disclosed(self, tenant: str) -> str:
+        """Return where stands what a tenant's trail knows of its disclosure, beside what is noted there."""
+        return f"{self.audit(tenant).new.removesuffix('new')}disclosed"
 
     @property
     def audited(self) -> str:

@@ -97,6 +97,26 @@ class Notes:
         await self._server.pipeline(("XTRIM", new, "MINID", upto), ("XDEL", new, upto), writes=True)
 
 
+class Disclosed:
+    """What each tenant's file said of disclosure when the trail told of that last."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def of(self, tenant: str) -> bytes | None:
+        """Return what was noted last; None where nothing was yet."""
+        found: bytes | None = await self._server.call("GET", self._server.keys.disclosed(tenant))
+        return found
+
+    async def note(self, tenant: str, before: bytes | None, present: bytes, text: bytes) -> bool:
+        """Note what is disclosed now, and the entry that tells of it, if any; False where another did meanwhile."""
+        keys = self._server.keys
+        if text:
+            await self._server.call("SADD", keys.audited, tenant, writes=True)
+        args = [before or b"", present, text]
+        return bool(await self._server.run("disclose", [keys.disclosed(tenant), keys.audit(tenant).new], args))
+
+
 class RedisTrail:
     """Chains kept in Redis, each in a stream of its own."""
 

@@ -85,7 +85,7 @@ def test_every_key_that_is_spelled_stands_in_the_table_once() -> None:
         *KEYS.deliveries("acme", "c42"), *KEYS.webhook(partition, "acme", "crm"), KEYS.endpoint("acme", "crm"),
         KEYS.of_partition(partition, "endpoints"), KEYS.lookup("acme", "source", "d" * 32),
         *KEYS.audit("acme"), KEYS.agents("acme"), KEYS.router(partition, "acme"),
-        KEYS.audited, KEYS.ticket("d" * 32), KEYS.api_keys, KEYS.api_keys_used, KEYS.founding,
+        KEYS.disclosed("acme"), KEYS.audited, KEYS.ticket("d" * 32), KEYS.api_keys, KEYS.api_keys_used, KEYS.founding,
     ]  # fmt: skip
     rows = [[row.pattern for row in TABLE if re.fullmatch(_spelled(row.pattern), key)] for key in spelled]
     assert [len(found) for found in rows] == [1] * len(spelled)
