@@ -12,6 +12,7 @@ import orjson
 from fastapi import Request, Response
 
 from ctxhub.api.details import DETAILS, FAMILIES, Done, kept_text, told
+from ctxhub.api.source import source_of
 from ctxhub.errors import CtxhubError
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -188,7 +189,7 @@ async def _line(
         "withheld": withheld,
         "about": _about(request) | (_details(hub, caller, action, said, answer) if response is not None else {}),
         "reason": kept_text(said.get("reason")),
-        "source": request.client.host if request.client else None,
+        "source": source_of(hub, request),
     }
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
-from tests.api.living import Callers
+from ctxhub.api.source import PASSED_ON
+from ctxhub.hub.keys import Keys
+from ctxhub.store.keyring import Keyring
+from tests.api.living import MASTER_KEY, Callers
 from tests.api.scenes import Caller, accept, begin, fresh, known, ok, phone, problem
 
 RAISED = {"types": ["assurance.raised"], "changes": [{"type": "assurance.raised", "level": 2, "method": "otp"}]}
@@ -258,3 +261,14 @@ async def test_a_context_that_a_refusal_shows_leaves_a_line(callers: Callers) ->
     assert problem(refused, 412, "changed")["context"]["customer_id"] == scene.customer_id
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
     assert [line["version"] for line in found] == [2]
+
+
+async def test_from_where_a_call_came_is_believed_of_the_hubs_own_adapters_alone(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    path, query = f"{scene.base}/context", {"interaction_id": scene.interaction_id}
+    passed_on = Keys(cast("Keyring", None), MASTER_KEY.encode()).introduced("203.0.113.9")
+    for said in (None, passed_on, passed_on, "203.0.113.9", passed_on.replace("203", "198"), "203.0.113.9 x"):
+        ok(await callers.adapter.get(path, {PASSED_ON: said} if said else {}, **query))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    near = found[0]["source"]
+    assert [line["source"] for line in found] == [near, "203.0.113.9", "203.0.113.9", near, near, near]
