@@ -91,6 +91,8 @@ _LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "cus
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
 _LONGEST_ID = 64
+#: What has a place of its own in a line.
+_OF_ITS_OWN = ("customer_id", "interaction_id")
 
 
 class Noted(Response):
@@ -169,11 +171,16 @@ async def _note_told(hub: Hub, request: Request, caller: Principal, response: Re
 async def _line(
     hub: Hub, request: Request, caller: Principal, action: str, body: bytes, response: Response | None
 ) -> dict[str, Any]:
-    """Return the parts of an `Entry` about one call, by their names."""
+    """Return the parts of an `Entry` about one call, by their names.
+
+    Where the answer itself does not bring the facts that it shows, `request.state.shows` does: a context as JSON.
+    """
     said = await _said(request)
     answer = _answer(caller, request, action, body)
     customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
-    shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
+    shows = getattr(request.state, "shows", None) if caller.role in _PEOPLE else None
+    seen = answer if shows is None else orjson.loads(shows)
+    shown, masked, withheld = names_seen(seen) if caller.role in _PEOPLE else ([], [], [])
     return {
         "at": hub.ways.clock(),
         "action": action,
@@ -183,7 +190,7 @@ async def _line(
         "customer": hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
         "interaction_id": _interaction(request, said),
         "version": _version(response),
-        "level": _level(body),
+        "level": _level(body or shows or b""),
         "shown": shown,
         "masked": masked,
         "withheld": withheld,
@@ -260,7 +267,9 @@ def _level(body: bytes) -> int | None:
 
 
 def _about(request: Request) -> dict[str, Any]:
-    """Return what else a call names in its path: a key and whose it is, a queue, a channel, a handoff."""
-    tenant = request.query_params.get("tenant")
-    named = request.path_params if tenant is None else {"tenant": kept_text(tenant), **request.path_params}
-    return {name: part for name, part in named.items() if name not in ("customer_id", "interaction_id")}
+    """Return what else a call names: a key and whose it is, a queue, a channel, a handoff; a purpose but service."""
+    named = {name: part for name, part in request.path_params.items() if name not in _OF_ITS_OWN}
+    if not request.scope["query_string"]:
+        return named
+    asked = {name: kept_text(request.query_params.get(name)) for name in ("tenant", "purpose")}
+    return named | {name: part for name, part in asked.items() if part not in (None, "service")}

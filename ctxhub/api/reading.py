@@ -96,6 +96,7 @@ class Reads:
             if line is not None and request.state.is_noted:
                 answer.whole.line = line._replace(version=shown.version)
         if held and not shown.lapsed and (held == answer.etag or is_held(request, shown.version)):
+            request.state.shows = shown.json
             return answer.unchanged
         return answer.whole
 

@@ -272,3 +272,34 @@ async def test_from_where_a_call_came_is_believed_of_the_hubs_own_adapters_alone
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
     near = found[0]["source"]
     assert [line["source"] for line in found] == [near, "203.0.113.9", "203.0.113.9", near, near, near]
+
+
+async def test_what_a_person_saw_is_named_whichever_way_it_was_read_and_what_for(callers: Callers) -> None:
+    scene = await known(callers.adapter, level=1)
+    surer = await known(callers.adapter, "app", level=3, customer_id=scene.customer_id)
+    await surer.tell(surer.fact("income", 5200, sensitivity="sensitive"))
+    await scene.tell(scene.fact("order_id", "A-17"))
+    await accept(callers.ann, (await scene.offer({"queue": "cards"}))["handoff_id"], "ann")
+    read = ok(await callers.ann.get(f"{scene.base}/brief", view="agent"))
+    whole = ok(await callers.ann.get(f"{scene.base}/context"))
+    etag = {"If-None-Match": f'"{read["version"]}"'}
+    for path, query in (
+        ("brief", {"view": "agent"}), ("timeline", {}), ("timeline/whole", {}), ("context", {}),
+        ("context", {"purpose": "quality"}),
+    ):  # fmt: skip
+        held = etag if path in ("brief", "context") else {}
+        answer = await callers.ann.get(f"{scene.base}/{path}", held, **query)
+        assert answer.status_code == (304 if held else 200), answer.text
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="ann")
+    seen = [(line["action"], line["shown"], line["masked"] + line["withheld"], line["about"]) for line in found[1:]]
+    assert seen[0][1:3] == seen[2][1:3]
+    assert "order_id" in seen[0][1]
+    assert seen[1] == seen[5]
+    assert seen[3:] == [
+        ("timeline.read", ["order_id"], [], {}),
+        ("timeline.read", ["order_id"], [], {}),
+        ("context.read", ["order_id"], ["income"], {}),
+        ("context.read", ["order_id"], ["income"], {"purpose": "quality"}),
+    ]
+    levels = [line["level"] for line in found if line["action"] == "context.read"]
+    assert levels == [whole["assurance"]["level"]] * 3
