@@ -90,6 +90,8 @@ _TOLD = tuple(f'"{family}'.encode() for family in FAMILIES)
 _LOOKING = {"context.read", "brief.read", "timeline.read", "stream.opened", "customer.looked_up"}
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
+#: What is done for a reason in somebody's own words, which may name the customer: kept beside the trail.
+_FREELY_REASONED = {"access.broken_glass", "facts.revealed", "hold.placed"}
 _LONGEST_ID = 64
 #: What has a place of its own in a line.
 _OF_ITS_OWN = ("customer_id", "interaction_id")
@@ -119,6 +121,9 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         await _note_told(hub, request, caller, response)
         return
     line = await _line(hub, request, caller, action, body, response)
+    reason = kept_text((await _said(request)).get("reason")) if action in _FREELY_REASONED else None
+    if reason is not None and line["customer"] is not None:
+        line["about"] |= await hub.audit.sealed(caller.tenant, line["customer"], reason)
     looked = None
     if caller.role == "agent" and line["agent_id"] and line["customer"] and action in _LOOKING:
         looked = line["agent_id"], line["customer"]
@@ -138,7 +143,7 @@ async def note_refusal(hub: Hub, request: Request, caller: Principal | None, ref
     if action is None or caller is None or not hub.audit.on:
         return
     line = await _line(hub, request, caller, action, b"", None)
-    refused = {"outcome": "refused", "about": line["about"] | {"code": refusal.code}}
+    refused = {"outcome": "refused", "about": line["about"] | {"code": refusal.code}, "reason": None}
     await hub.audit.note(caller.tenant, text_with(line | refused))
 
 
@@ -195,7 +200,7 @@ async def _line(
         "masked": masked,
         "withheld": withheld,
         "about": _about(request) | (_details(hub, caller, action, said, answer) if response is not None else {}),
-        "reason": kept_text(said.get("reason")),
+        "reason": None if action in _FREELY_REASONED else kept_text(said.get("reason")),
         "source": source_of(hub, request),
     }
 

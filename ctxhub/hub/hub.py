@@ -54,6 +54,7 @@ from ctxhub.hub.outward import Outward
 from ctxhub.hub.persons import Persons
 from ctxhub.hub.presence import Presences
 from ctxhub.hub.queues import Queues
+from ctxhub.hub.reasons import Reasons
 from ctxhub.hub.relay import Relay
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.retaining import Retaining
@@ -90,7 +91,7 @@ from ctxhub.store.lookups import Lookups
 from ctxhub.store.outbox import Outbox
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
-from ctxhub.store.trails import Disclosed, Notes, RedisTrail, Trail
+from ctxhub.store.trails import Disclosed, KeptReasons, Notes, RedisTrail, Trail
 
 if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
@@ -152,7 +153,8 @@ class Hub:
         self.contexts = Contexts(self.changes, self.tenants, self.timelines, self.access)
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)
         self.audit = Audit(
-            Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit
+            Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit,
+            reasons=Reasons(KeptReasons(server), ways.audit_keep),
         )  # fmt: skip
         self.disclosing = Disclosing(Disclosed(server), self.tenants, self.audit, ways.clock)
         self.never_kept = NeverKept(self.tenants)
@@ -177,7 +179,8 @@ class Hub:
         entries = Entries(copies, self.archiving)
         outside = Outside(deliveries, asked, self.tenants)
         self.forgetting = Forgetting(
-            self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries
+            self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries,
+            self.audit,
         )  # fmt: skip
         self.customers = Customers(self.changes, identity, lookups, self.forgetting)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)

@@ -88,7 +88,9 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:audit:disclosed", "string", "what the tenant's file said of disclosure as the trail "
             "told of it last", "—"),
     KeyKind("ctxhub:{00}:audited", "set", "tenants that have a trail", "—"),
-    KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work, and why", "1 h"),
+    KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work", "1 h"),
+    KeyKind("ctxhub:{P}:T:reasons:D", "hash", "by a customer's pseudonym: the seal in a line of the trail = a random "
+            "number and the reason that was given", "CTXHUB_AUDIT_KEEP after the last"),
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
     KeyKind("ctxhub:{P}:T:C:deliveries", "hash", "what webhooks are still to be told of a customer: endpoint and "
             "version = delivery", "until delivered"),

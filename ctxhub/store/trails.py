@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from ctxhub.model.audit import FIRST, Anchor, Head, Linked
@@ -115,6 +115,32 @@ class Disclosed:
             await self._server.call("SADD", keys.audited, tenant, writes=True)
         args = [before or b"", present, text]
         return bool(await self._server.run("disclose", [keys.disclosed(tenant), keys.audit(tenant).new], args))
+
+
+class KeptReasons:
+    """Why somebody did what lines of a trail tell, by the customer's pseudonym and the line's seal."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def put(self, tenant: str, customer: str, seal: str, kept: bytes, lives: timedelta) -> None:
+        """Keep one, and with it all of the customer's for so long."""
+        key = self._server.keys.lookup(tenant, "reasons", customer)
+        await self._server.pipeline(
+            ("HSET", key, seal, kept), ("PEXPIRE", key, round(lives.total_seconds() * 1000)), writes=True
+        )  # fmt: skip
+
+    async def of(self, tenant: str, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return what is kept of some customers under seals; None for what is gone."""
+        keys = self._server.keys
+        asked = [("HGET", keys.lookup(tenant, "reasons", customer), seal) for customer, seal in wanted]
+        return list(await self._server.pipeline(*asked)) if asked else []
+
+    async def drop(self, tenant: str, customer: str) -> int:
+        """Drop all of a customer's; return how many."""
+        key = self._server.keys.lookup(tenant, "reasons", customer)
+        count, _ = await self._server.pipeline(("HLEN", key), ("DEL", key), writes=True)
+        return int(count)
 
 
 class RedisTrail:
