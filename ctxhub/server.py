@@ -8,6 +8,7 @@ import hmac
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -21,13 +22,14 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctxhub.api.admission import Admission
 from ctxhub.api.app import create_api, description
 from ctxhub.api.auth import Issuer, Tokens
 from ctxhub.api.hot import Hot
 from ctxhub.api.problems import Borders
+from ctxhub.api.source import PASSED_ON
 from ctxhub.api.traced import Traced
 from ctxhub.archive import Archive
 from ctxhub.client import ContextHub, Hubs, SpoolFile, Stopping, Unknown
@@ -55,6 +57,8 @@ log = structlog.get_logger()
 CHANNELS: Checks = {"app": ctxhub_app.check_channel}
 
 _IN_PROCESS = "http://ctxhub.invalid"
+_DESK = "/desk/"
+_came_from: ContextVar[str | None] = ContextVar("_came_from", default=None)
 _MOST_BEFORE = 16  # workers that an earlier start may have had
 
 
@@ -66,9 +70,29 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
     app.state.description = description
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
-    whole = Borders(Admission(Hot(app), settings.most_at_once))
+    whole = Borders(_passing_on(Admission(Hot(app), settings.most_at_once)))
     hubs.app = whole if tracing is None else Traced(whole, tracing)
     return _for_pages_of(settings, hubs.app)
+
+
+def _passing_on(app: ASGIApp) -> ASGIApp:
+    """Remember from where a call of the desk came for as long as it is answered.
+
+    Only of the desk: from where customers come must not stand in a trail that outlives them.
+    """
+
+    async def passing_on(scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client") if scope["type"] == "http" and scope["path"].startswith(_DESK) else None
+        if client is None:
+            await app(scope, receive, send)
+            return
+        token = _came_from.set(client[0])
+        try:
+            await app(scope, receive, send)
+        finally:
+            _came_from.reset(token)
+
+    return passing_on
 
 
 def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:
@@ -329,7 +353,15 @@ class MountedHubs:
         """Return a client that calls in process; streams can't."""
         assert self.app is not None
         transport = httpx.ASGITransport(app=self.app)
-        return ContextHub(_IN_PROCESS, key, transport=transport, stream_url=self._url, spool=self._spool(tenant))
+        return ContextHub(
+            _IN_PROCESS, key, transport=transport, stream_url=self._url, spool=self._spool(tenant),
+            introduces=self._introduces,
+        )  # fmt: skip
+
+    def _introduces(self) -> dict[str, str]:
+        """Return the header that says from where came what is passed on just now."""
+        address = _came_from.get()
+        return {PASSED_ON: self._hub.keys.introduced(address)} if address and self._hub is not None else {}
 
     def _spool(self, tenant: str) -> SpoolFile:
         """Return where the adapters keep what they can't tell while Redis is away; each worker takes a file."""

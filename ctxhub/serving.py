@@ -72,7 +72,10 @@ def _serve_here(settings: Settings, app_factory: str, listener: socket.socket, s
     """Serve in this very process."""
     stopping = Stopping()
     app = load(app_factory)(settings, stopping)
-    HubServer(app, stopping, on_ready=lambda: _print_ready(settings), embedded=server).run(sockets=[listener])
+    serving = HubServer(
+        app, stopping, on_ready=lambda: _print_ready(settings), embedded=server, proxies=settings.trusted_proxies
+    )
+    serving.run(sockets=[listener])
     return 0
 
 

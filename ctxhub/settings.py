@@ -11,6 +11,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -159,6 +160,12 @@ class Settings(BaseModel):
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="The proxies in front of the hub, as addresses or networks with commas between them: 10.0.0.7 or "
+        "10.0.0.0/24. What they say in X-Forwarded-For is where a call came from, as the audit trail notes it; of "
+        "nobody else is it believed. Unset: none.",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
     socket_timeout: Span = Field(
         default=timedelta(seconds=1), description="How long one command to Redis may take to be answered."
@@ -299,6 +306,15 @@ class Settings(BaseModel):
         if url is not None:
             Address.of(url)
         return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _named_one_by_one(cls, named: str | None) -> str | None:
+        try:
+            networks = [ip_network(part.strip(), strict=False) for part in named.split(",")] if named else []
+        except ValueError as error:
+            raise ValueError("write addresses or networks with commas between them, such as 10.0.0.0/24") from error
+        return ",".join(str(network) for network in networks) or None
 
     @field_validator("archive")
     @classmethod

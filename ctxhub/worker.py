@@ -56,7 +56,7 @@ def work() -> int:
     stopping = Stopping()
     try:
         app = load(app_factory)(settings, stopping)
-        server = HubServer(app, stopping, on_ready=lambda: report("ready"))
+        server = HubServer(app, stopping, on_ready=lambda: report("ready"), proxies=settings.trusted_proxies)
         server.run(sockets=[socket.socket(fileno=listener)])
     except CannotStart as error:
         report(f"refused {error}")
@@ -68,8 +68,9 @@ class HubServer(uvicorn.Server):
     """Serves until told to stop, and then tells the streams, which uvicorn would wait for in vain."""
 
     def __init__(
-        self, app: App, stopping: Stopping, on_ready: Callable[[], None], embedded: EmbeddedServer | None = None
-    ) -> None:
+        self, app: App, stopping: Stopping, on_ready: Callable[[], None], embedded: EmbeddedServer | None = None,
+        proxies: str | None = None,
+    ) -> None:  # fmt: skip
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -79,7 +80,8 @@ class HubServer(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=proxies is not None,
+            forwarded_allow_ips=proxies or "",
             backlog=BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_REQUESTS_FINISH_WITHIN,

@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from ctxhub.backup import backup
+from ctxhub.hub.audit import Wanted
 from ctxhub.hub.masterkeys import KeysFile
 from ctxhub.server import opened
 from ctxhub.settings import CannotStart, Settings
@@ -59,6 +60,14 @@ def test_an_epoch_begins_takes_everything_over_and_the_old_one_is_destroyed(sett
     assert [line.split("\t")[:2] for line in listed] == [["epoch 1", "destroyed"], ["epoch 2", "present"]]
     assert asyncio.run(read(settings)) == ["6225"]
     assert "is the present one" in epochs(settings, "destroy", "2").stderr
+    assert asyncio.run(noted(settings)) == [("epoch.begun", 2), ("epoch.rewrapped", 2), ("epoch.destroyed", 1)]
+
+
+async def noted(settings: Settings) -> list[tuple[str, int]]:
+    """What the trail says of epochs."""
+    async with opened(settings) as hub:
+        found = await hub.audit.find("default", Wanted())
+        return [(each.entry.action, each.entry.about["epoch"]) for each in found if each.entry.role == "operator"]
 
 
 def test_a_key_is_prepared_before_it_is_used(settings: Settings) -> None:

@@ -69,6 +69,7 @@ def test_lengths_of_time_are_written_as_people_write_them(text: str, span: timed
         ("public_url", "https://ctx.example.com/?a=1", r"CTXHUB_PUBLIC_URL: write the whole address"),
         ("silence", "chat", r"CTXHUB_SILENCE is 'chat': write channel=time pairs"),
         ("silence", "chat=long", r"CTXHUB_SILENCE\[chat\] is 'long': write a length of time"),
+        ("trusted_proxies", "*", r"CTXHUB_TRUSTED_PROXIES is '\*': write addresses or networks"),
         ("log_level", "loud", r"CTXHUB_LOG_LEVEL is 'loud'"),
     ],
 )
@@ -76,6 +77,12 @@ def test_a_bad_value_names_its_variable_and_the_remedy(name: str, value: str, co
     with pytest.raises(CannotStart, match=complaint) as refusal:
         read(**{name: value})
     assert "\n" not in str(refusal.value)
+
+
+def test_proxies_are_named_by_address_or_network() -> None:
+    named = read(trusted_proxies="10.0.0.7, 10.1.2.3/16,2001:db8::/32").trusted_proxies
+    assert named == "10.0.0.7/32,10.1.0.0/16,2001:db8::/32"
+    assert read().trusted_proxies is None
 
 
 def test_all_bad_values_are_named_at_once() -> None:

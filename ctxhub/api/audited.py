@@ -12,6 +12,7 @@ import orjson
 from fastapi import Request, Response
 
 from ctxhub.api.details import DETAILS, FAMILIES, Done, kept_text, told
+from ctxhub.api.source import source_of
 from ctxhub.errors import CtxhubError, Forbidden
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -101,7 +102,11 @@ _LOOKING = {
 _LISTS = {"interactions.listed": "interactions", "handoffs.listed": "handoffs"}
 _LEVEL = b'"assurance":{"level":'
 _PEOPLE = {"agent", "supervisor", "admin"}
+#: What is done for a reason in somebody's own words, which may name the customer: kept beside the trail.
+_FREELY_REASONED = {"access.broken_glass", "facts.revealed", "hold.placed"}
 _LONGEST_ID = 64
+#: What has a place of its own in a line.
+_OF_ITS_OWN = ("customer_id", "interaction_id")
 
 
 class Noted(Response):
@@ -128,6 +133,9 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
         await _note_told(hub, request, caller, response)
         return
     line = await _line(hub, request, caller, action, body, response)
+    reason = kept_text((await _said(request)).get("reason")) if action in _FREELY_REASONED else None
+    if reason is not None and line["customer"] is not None:
+        line["about"] |= await hub.audit.sealed(caller.tenant, line["customer"], reason)
     looked = None
     if caller.role == "agent" and action in _LOOKING:
         for customer in line["about"].get("customers", [line["customer"]] if line["customer"] else []):
@@ -149,10 +157,10 @@ async def note_refusal(hub: Hub, request: Request, caller: Principal | None, ref
     if route not in (SEARCHES if missed else AUDITED) or caller is None or not hub.audit.on:
         return
     line = await _line(hub, request, caller, AUDITED[route], b"", None)
-    about = {"about": line["about"] | {"code": refusal.code}}
+    found: dict[str, Any] = {"about": line["about"] | {"code": refusal.code}, "reason": None}
     if line["customer"] is None and "customer_id" in refusal.ids:
-        about["customer"] = hub.audit.pseudonym(caller.tenant, refusal.ids["customer_id"])
-    await hub.audit.note(caller.tenant, text_with(line | about | ({} if missed else {"outcome": "refused"})))
+        found["customer"] = hub.audit.pseudonym(caller.tenant, refusal.ids["customer_id"])
+    await hub.audit.note(caller.tenant, text_with(line | found | ({} if missed else {"outcome": "refused"})))
 
 
 async def note_shown_context(hub: Hub, request: Request, caller: Principal, version: int) -> None:
@@ -184,11 +192,16 @@ async def _note_told(hub: Hub, request: Request, caller: Principal, response: Re
 async def _line(
     hub: Hub, request: Request, caller: Principal, action: str, body: bytes, response: Response | None
 ) -> dict[str, Any]:
-    """Return the parts of an `Entry` about one call, by their names."""
+    """Return the parts of an `Entry` about one call, by their names.
+
+    Where the answer itself does not bring the facts that it shows, `request.state.shows` does: a context as JSON.
+    """
     said = await _said(request)
     answer = _answer(caller, request, action, body)
     customer_id = request.path_params.get("customer_id") or _customer_in(answer) or said.get("customer_id")
-    shown, masked, withheld = names_seen(answer) if caller.role in _PEOPLE else ([], [], [])
+    shows = getattr(request.state, "shows", None) if caller.role in _PEOPLE else None
+    seen = answer if shows is None else orjson.loads(shows)
+    shown, masked, withheld = names_seen(seen) if caller.role in _PEOPLE else ([], [], [])
     details = _details(hub, caller, action, said, answer) if response is not None else {}
     return {
         "at": hub.ways.clock(),
@@ -199,13 +212,13 @@ async def _line(
         "customer": hub.audit.pseudonym(caller.tenant, customer_id) if isinstance(customer_id, str) else None,
         "interaction_id": _interaction(request, said),
         "version": _version(response),
-        "level": _level(body),
+        "level": _level(body or shows or b""),
         "shown": shown,
         "masked": masked,
         "withheld": withheld,
         "about": _about(request) | details | _listed(hub, caller, request, action, answer),
-        "reason": kept_text(said.get("reason")),
-        "source": request.client.host if request.client else None,
+        "reason": None if action in _FREELY_REASONED else kept_text(said.get("reason")),
+        "source": source_of(hub, request),
     }
 
 
@@ -276,10 +289,12 @@ def _level(body: bytes) -> int | None:
 
 
 def _about(request: Request) -> dict[str, Any]:
-    """Return what else a call names in its path: a key and whose it is, a queue, a channel, a handoff."""
-    tenant = request.query_params.get("tenant")
-    named = request.path_params if tenant is None else {"tenant": kept_text(tenant), **request.path_params}
-    return {name: part for name, part in named.items() if name not in ("customer_id", "interaction_id")}
+    """Return what else a call names: a key and whose it is, a queue, a channel, a handoff; a purpose but service."""
+    named = {name: part for name, part in request.path_params.items() if name not in _OF_ITS_OWN}
+    if not request.scope["query_string"]:
+        return named
+    asked = {name: kept_text(request.query_params.get(name)) for name in ("tenant", "purpose")}
+    return named | {name: part for name, part in asked.items() if part not in (None, "service")}
 
 
 def _listed(hub: Hub, caller: Principal, request: Request, action: str, answer: Any) -> dict[str, Any]:

@@ -92,6 +92,7 @@ async def brief(
     """
     who, reader = who_of(caller, customer_id), caller.reader(query.interaction_id, query.purpose)
     told = await hub.briefs.read(who, reader, query, query.min_version)
+    request.state.shows = told.facts if caller.is_colleague else None
     if is_held(request, told.brief.version) and told.is_as_before():
         return Response(status_code=304, headers={"ETag": f'"{told.brief.version}"'})
     return answer(told.brief.model_dump_json().encode(), told.brief.version)
@@ -107,6 +108,7 @@ async def lookup(body: Lookup, request: Request, hub: HubHere, caller: Searching
 def context_answer(shown: Shown, request: Request) -> Response:
     """Answer with a context, or 304."""
     if is_held(request, shown.version) and not shown.lapsed:
+        request.state.shows = shown.json
         return Response(status_code=304, headers={"ETag": f'"{shown.version}"'})
     return answer(shown.json, shown.version)
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from ctxhub.api.audited import Noted
 from ctxhub.api.calls import JSON, JsonRequest, caller_of, checked, header, hub_of, refuse_unless, who_of
 from ctxhub.api.contexts import ContextQuery, is_held
+from ctxhub.api.source import source_of
 from ctxhub.hub.contexts import Shown
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -71,9 +72,9 @@ class Reads:
         caller = await caller_of(request)
         refuse_unless(caller, "adapter", "agent", "supervisor")
         scope = request.scope
-        client = scope["client"]
         customer_id = scope["path_params"]["customer_id"]
-        asked = caller.tenant, caller.name, client[0] if client else "", customer_id, scope["query_string"]
+        source = source_of(hub_of(request), request) or ""
+        asked = caller.tenant, caller.name, source, customer_id, scope["query_string"]
         wanted = self._wanted.get(asked)
         if wanted is None or (wanted.caller is not caller and wanted.caller != caller):
             wanted = self._found_out(asked, caller, request)
@@ -95,6 +96,7 @@ class Reads:
             if line is not None and request.state.is_noted:
                 answer.whole.line = line._replace(version=shown.version)
         if held and not shown.lapsed and (held == answer.etag or is_held(request, shown.version)):
+            request.state.shows = shown.json
             return answer.unchanged
         return answer.whole
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from ctxhub import __version__
@@ -43,7 +43,8 @@ class Scope(NamedTuple):
 class Exporter:
     """Reads a hub's Redis line by line of an export."""
 
-    def __init__(self, hub: Hub, scope: Scope) -> None:
+    def __init__(self, hub: Hub, scope: Scope, tell: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._tell = tell
         self._hub = hub
         self._whole = Whole(hub.server)
         self._scope = scope
@@ -56,6 +57,8 @@ class Exporter:
         if still:
             await self._come_to_rest()
         whos = await self._one(self._scope.who) if self._scope.who is not None else []
+        if self._tell is not None:
+            await self._tell()
         before = await self._whole.written_last()
         yield await self._head(still)
         async for line in self._whole_customers(whos) if whos else self._content():

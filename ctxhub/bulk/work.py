@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -33,6 +34,7 @@ from ctxhub.model.value import CustomerId, Instant, Name, TenantId, to_millis
 from ctxhub.settings import CannotStart, Settings
 
 Done = TypeVar("Done")
+Tell = Callable[[Hub, Scope], Awaitable[None]]
 _LARGE = 1 << 20
 _LONGEST_LINE = 64 << 20
 _CUSTOMER = TypeAdapter(CustomerId)
@@ -157,8 +159,8 @@ async def _restored(restorer: Restorer, source: Source, told: Told) -> Tally:
         raise CannotStart(f"{error.detail}; what was put back stays: run it again") from error
 
 
-def take_out(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Export to a file or stdout; the file is there only once it is whole."""
+def take_out(arguments: argparse.Namespace, settings: Settings, tell: Tell) -> int:
+    """Export to a file or stdout, and tell of it before anything goes out; the file is there only once it is whole."""
     tenant = arguments.tenant or ("default" if arguments.customer else None)
     scope = Scope(
         tenant and _checked(_TENANT, "--tenant", tenant),
@@ -166,11 +168,12 @@ def take_out(arguments: argparse.Namespace, settings: Settings) -> int:
         arguments.live,
         arguments.keys,
     )
-    return _on_hub(settings, lambda hub: _exported(Exporter(hub, scope), arguments.out))
+    return _on_hub(settings, lambda hub: _exported(hub, scope, arguments.out, tell))
 
 
-async def _exported(exporter: Exporter, out: Path | None) -> int:
+async def _exported(hub: Hub, scope: Scope, out: Path | None, tell: Tell) -> int:
     """Write an export."""
+    exporter = Exporter(hub, scope, partial(tell, hub, scope))
     if out is None:
         async for line in exporter.lines():
             sys.stdout.buffer.write(written(line))

@@ -23,7 +23,7 @@ from ctxhub.client.journeys import Journeys
 from ctxhub.client.queues import Queues
 from ctxhub.client.spool import Spool, SpoolFile
 from ctxhub.client.tenants import Tenants
-from ctxhub.client.transport import Transport, given
+from ctxhub.client.transport import Introduces, Transport, given
 
 __all__ = ["ContextHub"]
 
@@ -36,6 +36,8 @@ class ContextHub:
 
     With a `spool` what is told by `hub.spool` is kept while the hub is away and sent on later, also after a restart;
     and calls are refused at once while the hub is known to be away, so that a channel need not wait each time.
+
+    What `introduces` returns as a call goes out are headers that say on whose behalf it does.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ContextHub:
         transport: httpx.AsyncBaseTransport | None = None,
         stream_url: str | None = None,
         spool: SpoolFile | None = None,
+        introduces: Introduces | None = None,
     ) -> None:
         self._spool_file = spool
         sending = Transport(
@@ -58,6 +61,7 @@ class ContextHub:
             transport=transport,
             stream_url=stream_url,
             breaks=spool is not None,
+            introduces=introduces,
         )
         if spool is not None:
             spool.belongs_to(sending)

@@ -35,6 +35,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -410,7 +411,8 @@ class SpoolFile:
     def _wake(self) -> None:
         """See to it that somebody sends as long as something waits."""
         if self._queue and (self._sender is None or self._sender.done()):
-            self._sender = asyncio.create_task(self._send_on())
+            # It outlives the call that woke it, and sends what others kept: nothing of that call goes along.
+            self._sender = asyncio.create_task(self._send_on(), context=Context())
 
     async def _send_on(self) -> None:
         """Send what waits, oldest first, as long as it takes."""

@@ -9,7 +9,7 @@ import asyncio
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,8 @@ from ctxhub.model.number_format import Formats
 from ctxhub.model.value import Value
 
 V = TypeVar("V", bound=Value)
+#: Returns the headers that say on whose behalf a call is made.
+Introduces = Callable[[], Mapping[str, str]]
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -123,6 +125,7 @@ class Transport:
         transport: httpx.AsyncBaseTransport | None = None,
         stream_url: str | None = None,
         breaks: bool = False,
+        introduces: Introduces | None = None,
     ) -> None:
         self.url = url
         self.away = Away(breaks=breaks)
@@ -130,6 +133,7 @@ class Transport:
         self._connections = _Connections(url, stream_url or url, transport)
         self._key = key
         self._agent_id: str | None = None
+        self._introduces = introduces
         self._timeout = timeout
         self._tries = max(1, tries)
 
@@ -273,8 +277,10 @@ class Transport:
         """Add the key, and the span that the call is made in; a key that no header can carry is not valid either."""
         if _FIT_FOR_A_HEADER.fullmatch(self._key) is None:
             raise Unauthenticated("a key consists of visible ASCII characters")
-        for_whom = {"X-Ctxhub-Agent": quote(self._agent_id, errors="surrogatepass")} if self._agent_id else {}
-        return {**headers, **here(), **for_whom, "Authorization": f"Bearer {self._key}"}
+        introduced = self._introduces() if self._introduces is not None else {}
+        if self._agent_id:
+            introduced = {**introduced, "X-Ctxhub-Agent": quote(self._agent_id, errors="surrogatepass")}
+        return {**headers, **here(), **introduced, "Authorization": f"Bearer {self._key}"}
 
 
 def segment(text: str) -> str:

@@ -46,7 +46,7 @@ class Access:
         await self._lookups.count_try(who.tenant, ("glass", "day", agent_id), policies.glass_a_day, DAY)
         granted = Granted(agent_id=agent_id, reason=reason, until=self._changes.clock() + timedelta(minutes=minutes))
         committed = await self._changes.change(who, _telling(granted), request)
-        await self._lookups.grant(who, agent_id, reason, timedelta(minutes=minutes))
+        await self._lookups.grant(who, agent_id, timedelta(minutes=minutes))
         return granted, committed.version
 
     async def granted(self, who: Who, reader: Reader, refusal: Forbidden) -> Reader:

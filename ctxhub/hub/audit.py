@@ -23,6 +23,7 @@ import structlog
 from ctxhub.errors import CtxhubError, Unavailable, Unreadable
 from ctxhub.hub.anchors import Anchors
 from ctxhub.hub.changes import Clock
+from ctxhub.hub.reasons import SEAL, Reasons
 from ctxhub.model.audit import Anchor, Broken, Entry, Head, Linked, anchored, chained, is_genuine, verify
 from ctxhub.store.trails import Notes, Standing, Trail
 
@@ -75,8 +76,9 @@ class Audit:
 
     def __init__(
         self, notes: Notes, trail: Trail, master_key: bytes, clock: Clock, keep: timedelta,
-        anchors: Path | None = None, on: bool = True,
+        anchors: Path | None = None, on: bool = True, reasons: Reasons | None = None,
     ) -> None:  # fmt: skip
+        self._reasons = reasons
         self._notes = notes
         self._trail = trail
         self._clock = clock
@@ -114,6 +116,20 @@ class Audit:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
         await written
+
+    async def sealed(self, tenant: str, customer: str, reason: str) -> dict[str, str]:
+        """Keep why something is done with a customer beside the trail; return what stands for it in the line."""
+        return {SEAL: await self._reasons.note(tenant, customer, reason)} if self._reasons is not None else {}
+
+    async def leave_reasons(self, tenant: str, customer_id: str) -> int:
+        """Drop why things were done with a customer; return how many reasons it was."""
+        if self._reasons is None:
+            return 0
+        return await self._reasons.leave(tenant, self.pseudonym(tenant, customer_id))
+
+    async def _told(self, tenant: str, entries: list[Entry]) -> list[Entry]:
+        """Return entries with the reasons that are kept for them."""
+        return entries if self._reasons is None else await self._reasons.told(tenant, entries)
 
     async def _write_all(self) -> None:
         """Write until nothing waits."""
@@ -228,6 +244,9 @@ class Audit:
             async for part in self._trail.entries(tenant, None):
                 broken = verify(self._key, part, _up_to(attested, part[-1].sequence), head)
                 count += len(part)
+                changed = await self._reasons.changed(tenant, part) if self._reasons is not None else None
+                if broken is None and changed is not None:
+                    broken = Broken(changed, "its reason was changed")
                 if broken is not None:
                     return Verified(count, standing.head.sequence, broken)
                 head = Head(part[-1].sequence, part[-1].link)
@@ -246,28 +265,33 @@ class Audit:
                 found.append(Found(linked.sequence, entry))
             if len(found) == most:
                 break
-        return found
+        told = await self._told(tenant, [each.entry for each in found])
+        return [each._replace(entry=entry) for each, entry in zip(found, told, strict=True)]
 
     async def report(self, tenant: str, wanted: Wanted) -> dict[str, Any]:
         """Return what a supervisor should look at: broken glass, who read most customers, and who was refused."""
         await self.chain(tenant)
-        glass: list[dict[str, Any]] = []
+        glass: list[Found] = []
         refused: list[dict[str, Any]] = []
         read: dict[str, list[str]] = {}
         async for linked in self._each(tenant, wanted.first):
             entry = linked.entry
             if not wanted.is_met(entry):
                 continue
-            line = {"sequence": linked.sequence} | entry.model_dump(mode="json")
             if entry.outcome == "refused":
-                refused.append(line)
+                refused.append({"sequence": linked.sequence} | entry.model_dump(mode="json"))
             elif entry.action == BROKEN_GLASS:
-                glass.append(line)
+                glass.append(Found(linked.sequence, entry))
             elif entry.role == "agent" and entry.customers:
                 read.setdefault(entry.agent_id or entry.by, []).extend(entry.customers)
         readers = [{"agent_id": a, "customers": len(set(seen)), "reads": len(seen)} for a, seen in read.items()]
         readers.sort(key=lambda reader: -int(str(reader["customers"])))
-        return {"broken_glass": glass[-MOST:], "readers": readers[:MOST], "refused": refused[-MOST:]}
+        told = await self._told(tenant, [each.entry for each in glass[-MOST:]])
+        broken = [
+            {"sequence": each.sequence} | entry.model_dump(mode="json")
+            for each, entry in zip(glass[-MOST:], told, strict=True)
+        ]
+        return {"broken_glass": broken, "readers": readers[:MOST], "refused": refused[-MOST:]}
 
     async def _each(self, tenant: str, first: datetime | None) -> AsyncIterator[Linked]:
         """Yield the entries chained since a time one by one."""

@@ -5,16 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+import orjson
+
 from ctxhub.hub.changes import Clock
 from ctxhub.hub.contexts import Contexts, Viewed
 from ctxhub.hub.tenants import Tenants
 from ctxhub.model.brief import Brief, Wanted, brief
 from ctxhub.model.disclosure import Reader
+from ctxhub.model.fact import FactView
 from ctxhub.model.tenant import Tenant
 from ctxhub.store.contexts import Who
 
 #: So many of the newest events are looked at for what was tried and said.
 EVENTS = 60
+
+
+def _evidence_of(fact: FactView) -> set[str | None]:
+    """Return the events that told a fact, and what stands beside it."""
+    return {fact.evidence, *(other.evidence for other in fact.others)}
 
 
 class ToldBrief(NamedTuple):
@@ -25,6 +33,13 @@ class ToldBrief(NamedTuple):
     viewed: Viewed
     tenant: Tenant
     now: datetime
+
+    @property
+    def facts(self) -> bytes:
+        """The facts on which its sentences rest, as a context has them, as JSON."""
+        rests_on = {event_id for line in self.brief.lines for event_id in line.evidence}
+        told = {n: f for n, f in self.viewed.view.facts.items() if rests_on & _evidence_of(f)}
+        return orjson.dumps({"facts": {name: fact.model_dump(mode="json") for name, fact in told.items()}})
 
     def is_as_before(self) -> bool:
         """Tell whether whoever holds a brief of this version has the very same words, though time has passed."""

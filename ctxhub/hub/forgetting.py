@@ -13,6 +13,7 @@ import structlog
 
 from ctxhub.errors import Changed, CtxhubError, CustomerUnknown, OnHold
 from ctxhub.hub.archiving import Archiving
+from ctxhub.hub.audit import Audit
 from ctxhub.hub.changes import PLAIN, Changes, Decision, Present, Request
 from ctxhub.hub.emptying import Emptying
 from ctxhub.hub.entries import Entries
@@ -54,8 +55,9 @@ class Forgetting:
 
     def __init__(
         self, changes: Changes, erasing: Erasing, lookups: Lookups, secrets_: Secrets, at_rest: AtRest,
-        archiving: Archiving | None, within: float, outside: Outside, entries: Entries,
+        archiving: Archiving | None, within: float, outside: Outside, entries: Entries, audit: Audit,
     ) -> None:  # fmt: skip
+        self._audit = audit
         self._emptying = Emptying(entries, self._found)
         self._outside = outside
         self._changes = changes
@@ -129,10 +131,11 @@ class Forgetting:
         noted = await self._leave_feeds(who, found.context, traces)
         pointers = await self._leave_others(who, traces)
         sent = await self._outside.leave(who)
+        reasons = await self._audit.leave_reasons(*who)
         await self._erasing.erase(who, found.context, operations)
         await self._at_rest.note_erasure()
         beside = {"lookups": led, "operations": len(operations), "feed_entries": noted, "pointers": pointers,
-                  "told_elsewhere": emptied, "deliveries": sent}  # fmt: skip
+                  "told_elsewhere": emptied, "deliveries": sent, "reasons": reasons}  # fmt: skip
         log.info("customer.forgotten", tenant=who.tenant, events=found.version, **beside)
         return self._receipt(who, found, traces, beside | {"archive": self._archiving is not None}, rfc3339(now))
 

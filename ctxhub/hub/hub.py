@@ -32,6 +32,7 @@ from ctxhub.hub.continuing import Continuing
 from ctxhub.hub.customers import Customers
 from ctxhub.hub.declarations import Checks
 from ctxhub.hub.dialling import Dialling
+from ctxhub.hub.disclosing import Disclosing
 from ctxhub.hub.entries import Entries
 from ctxhub.hub.events import Events
 from ctxhub.hub.forgetting import Forgetting, Outside
@@ -53,6 +54,7 @@ from ctxhub.hub.outward import Outward
 from ctxhub.hub.persons import Persons
 from ctxhub.hub.presence import Presences
 from ctxhub.hub.queues import Queues
+from ctxhub.hub.reasons import Reasons
 from ctxhub.hub.relay import Relay
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.retaining import Retaining
@@ -89,7 +91,7 @@ from ctxhub.store.lookups import Lookups
 from ctxhub.store.outbox import Outbox
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
-from ctxhub.store.trails import Notes, RedisTrail, Trail
+from ctxhub.store.trails import Disclosed, KeptReasons, Notes, RedisTrail, Trail
 
 if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
@@ -154,8 +156,10 @@ class Hub:
         self.contexts = Contexts(self.changes, self.tenants, self.timelines, self.access)
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)
         self.audit = Audit(
-            Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit
+            Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit,
+            reasons=Reasons(KeptReasons(server), ways.audit_keep),
         )  # fmt: skip
+        self.disclosing = Disclosing(Disclosed(server), self.tenants, self.audit, ways.clock)
         self.never_kept = NeverKept(self.tenants, cards)
         reported = Reported(secrets_, lookups)
         self.events = Events(self.changes, self.tenants, self.never_kept, reported)
@@ -178,7 +182,8 @@ class Hub:
         entries = Entries(copies, self.archiving)
         outside = Outside(deliveries, asked, self.tenants)
         self.forgetting = Forgetting(
-            self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries
+            self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries,
+            self.audit,
         )  # fmt: skip
         self.customers = Customers(self.changes, identity, lookups, self.forgetting)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)
@@ -255,7 +260,7 @@ class Hub:
             async with asyncio.TaskGroup() as group:
                 loops = (
                     self.hints.listen, self.relay.run, self.router.run, self.sweeping.run, self.audit.run,
-                    self._list_promises, self.webhooks.run,
+                    self._list_promises, self.webhooks.run, self.disclosing.run,
                 )  # fmt: skip
                 working = [loop() for loop in loops]
                 tasks = [group.create_task(work) for work in working]

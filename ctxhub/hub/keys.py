@@ -164,6 +164,17 @@ class Keys:
         seal = hmac.new(self._master, f"mounted adapters of {tenant}".encode(), hashlib.sha256).hexdigest()
         return f"{_MOUNTED}{tenant}.{seal}"
 
+    def introduced(self, address: str) -> str:
+        """Return how an adapter mounted beside this hub says from where a call came that it passes on."""
+        seal = hmac.new(self._master, f"passed on from {address}".encode(), hashlib.sha256).hexdigest()
+        return f"{address} {seal}"
+
+    def introduced_from(self, said: str) -> str | None:
+        """Return from where a call came that is passed on; None unless one of this hub's own adapters says so."""
+        address = said.partition(" ")[0]
+        known = self._master and hmac.compare_digest(self.introduced(address).encode(), _encoded(said))
+        return address if known else None
+
     def _mounted(self, key: str) -> Principal | None:
         """Return who a mounted adapter's key belongs to, if it is one."""
         tenant = key.removeprefix(_MOUNTED).partition(".")[0]

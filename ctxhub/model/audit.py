@@ -214,7 +214,10 @@ def _facts_in(answer: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def names_seen(answer: Any) -> tuple[list[str], list[str], list[str]]:
-    """Return the names of the facts that an answer shows, masks and withholds: of a context, an accept, or asks."""
+    """Return the names of the facts that an answer shows, masks and withholds.
+
+    It may be a context, an accept, asks, or a page of a timeline, whose names come once each.
+    """
     shown: list[str] = []
     masked: list[str] = []
     withheld: list[str] = []
@@ -224,4 +227,14 @@ def names_seen(answer: Any) -> tuple[list[str], list[str], list[str]]:
     for judged in answer.get("answers", ()) if isinstance(answer, dict) else ():
         if judged["verdict"] != "ask":
             (withheld if judged["verdict"] == "withheld" else shown).append(judged["name"])
+    for event in answer.get("events", ()) if isinstance(answer, dict) else ():
+        told, place = _told_in(event), withheld if event["data"].get("withheld") else shown
+        if told is not None and told not in place:
+            place.append(told)
     return shown, masked, withheld
+
+
+def _told_in(event: dict[str, Any]) -> str | None:
+    """Return the name of what an event of a timeline tells: a fact's, or the prompt's at which something was given."""
+    name = event["data"].get("name") if event["type"].startswith("fact.") else event["data"].get("prompt")
+    return name if isinstance(name, str) else None

@@ -121,6 +121,10 @@ class QueueSpec(Suggesting):
     continue_elsewhere: Name | None = None
 
 
+#: The policies that say what is shown to whom.
+_DISCLOSING = ("knowledge", "glass_an_hour", "glass_a_day", "customers_in_ten_minutes", "code_level")
+
+
 class Policies(Value):
     """What the tenant has decided.
 
@@ -274,6 +278,15 @@ class Tenant(Value):
         """The levels set for facts by name, and for kinds of journeys."""
         names = {name: fact.disclose_from for name, fact in self.facts.items() if fact.disclose_from is not None}
         return names, {kind.kind: kind.disclose_from for kind in self.journeys if kind.disclose_from is not None}
+
+    @property
+    def discloses(self) -> dict[str, Any]:
+        """All that it says of what is shown to whom: of facts, of kinds of journeys, and by its policies."""
+        names, kinds = self.disclosed_from
+        said: dict[str, Any] = {f"fact {name}": fact.sensitivity for name, fact in self.facts.items()}
+        said |= {f"fact {name} from level": level for name, level in names.items()}
+        said |= {f"journey {kind} from level": level for kind, level in kinds.items()}
+        return said | {f"policy {name}": getattr(self.policies, name) for name in _DISCLOSING}
 
     def sensitivity(self, name: str) -> Sensitivity:
         """Return the least sensitivity of a fact."""

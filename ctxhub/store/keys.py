@@ -85,8 +85,12 @@ TABLE = (
             "CTXHUB_AUDIT_KEEP"),
     KeyKind("ctxhub:{P}:T:audit:head", "hash", "number and link of the trail's last entry, how far `new` is chained, "
             "and the sealed start of what is kept", "—"),
+    KeyKind("ctxhub:{P}:T:audit:disclosed", "string", "what the tenant's file said of disclosure as the trail "
+            "told of it last", "—"),
     KeyKind("ctxhub:{00}:audited", "set", "tenants that have a trail", "—"),
-    KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work, and why", "1 h"),
+    KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work", "1 h"),
+    KeyKind("ctxhub:{P}:T:reasons:D", "hash", "by a customer's pseudonym: the seal in a line of the trail = a random "
+            "number and the reason that was given", "CTXHUB_AUDIT_KEEP after the last"),
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
     KeyKind("ctxhub:{P}:T:C:deliveries", "hash", "what webhooks are still to be told of a customer: endpoint and "
             "version = delivery", "until delivered"),
@@ -289,6 +293,10 @@ class Keys:
     def endpoint(self, tenant: str, name: str) -> str:
         """Return the key of how an endpoint stands."""
         return f"ctxhub:{{{self.partition_of(f'{tenant}{chr(10)}{name}')}}}:{tenant}:endpoint:{name}"
+
+    def disclosed(self, tenant: str) -> str:
+        """Return where stands what a tenant's trail knows of its disclosure, beside what is noted there."""
+        return f"{self.audit(tenant).new.removesuffix('new')}disclosed"
 
     @property
     def audited(self) -> str:

@@ -297,10 +297,10 @@ class Lookups:
         if count > most:
             raise TooMany("too many tries", retry_after=left)
 
-    async def grant(self, who: Who, agent_id: str, reason: str, lasts: timedelta) -> None:
+    async def grant(self, who: Who, agent_id: str, lasts: timedelta) -> None:
         """Open a customer to an agent for a while."""
         key = self._key(who.tenant, "access", who.customer_id, agent_id)
-        await self._server.call("SET", key, reason, "PX", round(lasts.total_seconds() * 1000), writes=True)
+        await self._server.call("SET", key, "1", "PX", round(lasts.total_seconds() * 1000), writes=True)
 
     async def is_granted(self, who: Who, agent_id: str) -> bool:
         """Tell whether a customer is open to an agent."""

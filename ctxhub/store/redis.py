@@ -47,7 +47,7 @@ _NO_ANSWERS = (*_LOGIN, *_NOT_NOW, *_AWAY, exceptions.ResponseError)
 SCRIPTS = (
     "load", "load_noted", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
     "lease", "advance", "copy", "keep_on", "release", "restore", "put_back", "rewrap",
-    "doom", "erase", "leave_feed", "blank", "chain", "let_go_trail", "lend", "return_number", "announce",
+    "doom", "erase", "leave_feed", "blank", "chain", "let_go_trail", "disclose", "lend", "return_number", "announce",
     "swap", "touch", "queue_delivery", "settle_delivery", "redrive_delivery", "leave_deliveries",
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from ctxhub.model.audit import FIRST, Anchor, Head, Linked
@@ -95,6 +95,52 @@ class Notes:
         """Forget what was noted up to an entry: it is chained."""
         new = self._server.keys.audit(tenant).new
         await self._server.pipeline(("XTRIM", new, "MINID", upto), ("XDEL", new, upto), writes=True)
+
+
+class Disclosed:
+    """What each tenant's file said of disclosure when the trail told of that last."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def of(self, tenant: str) -> bytes | None:
+        """Return what was noted last; None where nothing was yet."""
+        found: bytes | None = await self._server.call("GET", self._server.keys.disclosed(tenant))
+        return found
+
+    async def note(self, tenant: str, before: bytes | None, present: bytes, text: bytes) -> bool:
+        """Note what is disclosed now, and the entry that tells of it, if any; False where another did meanwhile."""
+        keys = self._server.keys
+        if text:
+            await self._server.call("SADD", keys.audited, tenant, writes=True)
+        args = [before or b"", present, text]
+        return bool(await self._server.run("disclose", [keys.disclosed(tenant), keys.audit(tenant).new], args))
+
+
+class KeptReasons:
+    """Why somebody did what lines of a trail tell, by the customer's pseudonym and the line's seal."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def put(self, tenant: str, customer: str, seal: str, kept: bytes, lives: timedelta) -> None:
+        """Keep one, and with it all of the customer's for so long."""
+        key = self._server.keys.lookup(tenant, "reasons", customer)
+        await self._server.pipeline(
+            ("HSET", key, seal, kept), ("PEXPIRE", key, round(lives.total_seconds() * 1000)), writes=True
+        )  # fmt: skip
+
+    async def of(self, tenant: str, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return what is kept of some customers under seals; None for what is gone."""
+        keys = self._server.keys
+        asked = [("HGET", keys.lookup(tenant, "reasons", customer), seal) for customer, seal in wanted]
+        return list(await self._server.pipeline(*asked)) if asked else []
+
+    async def drop(self, tenant: str, customer: str) -> int:
+        """Drop all of a customer's; return how many."""
+        key = self._server.keys.lookup(tenant, "reasons", customer)
+        count, _ = await self._server.pipeline(("HLEN", key), ("DEL", key), writes=True)
+        return int(count)
 
 
 class RedisTrail:

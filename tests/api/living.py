@@ -21,6 +21,7 @@ from ctxhub.settings import Settings
 from tests.api.scenes import Caller, ok
 from tests.support import PATIENT
 
+MASTER_KEY = "a master key for tests alone"
 ADMIN_KEY = "the-first-key"
 
 TENANT = """
@@ -52,7 +53,7 @@ def settings_for(folder: Path, redis_url: str, **more: Any) -> Settings:
     tenants.mkdir(parents=True, exist_ok=True)
     for tenant in ("default", "other"):
         (tenants / f"{tenant}.yaml").write_text(TENANT, encoding="utf-8")
-    secrets = {"admin_key": SecretStr(ADMIN_KEY), "master_key": SecretStr("a master key for tests alone")}
+    secrets = {"admin_key": SecretStr(ADMIN_KEY), "master_key": SecretStr(MASTER_KEY)}
     usual = {"durability": "fast", "connect_timeout": timedelta(seconds=PATIENT)}
     return Settings(data=folder, redis_url=redis_url, tenants=tenants, **secrets, **usual, **more)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
+from ctxhub.api.source import PASSED_ON
+from ctxhub.hub.keys import Keys
 from ctxhub.store.embedded import EmbeddedServer
-from tests.api.living import Callers, http_to, living, settings_for
+from ctxhub.store.keyring import Keyring
+from tests.api.living import MASTER_KEY, Callers, http_to, living, settings_for
 from tests.api.scenes import Caller, accept, begin, fresh, known, ok, phone, problem
 
 RAISED = {"types": ["assurance.raised"], "changes": [{"type": "assurance.raised", "level": 2, "method": "otp"}]}
@@ -315,3 +318,45 @@ async def test_customers_in_lists_count_among_those_at_whom_an_agent_looks(
             await scene.offer({"queue": "billing"})
             read.append((await desk.get(f"{scene.base}/context")).status_code)
         assert read == [200, 200, 429], "a key that names no agent is watched itself"
+
+
+async def test_from_where_a_call_came_is_believed_of_the_hubs_own_adapters_alone(callers: Callers) -> None:
+    scene = await known(callers.adapter)
+    path, query = f"{scene.base}/context", {"interaction_id": scene.interaction_id}
+    passed_on = Keys(cast("Keyring", None), MASTER_KEY.encode()).introduced("203.0.113.9")
+    for said in (None, passed_on, passed_on, "203.0.113.9", passed_on.replace("203", "198"), "203.0.113.9 x"):
+        ok(await callers.adapter.get(path, {PASSED_ON: said} if said else {}, **query))
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")
+    near = found[0]["source"]
+    assert [line["source"] for line in found] == [near, "203.0.113.9", "203.0.113.9", near, near, near]
+
+
+async def test_what_a_person_saw_is_named_whichever_way_it_was_read_and_what_for(callers: Callers) -> None:
+    scene = await known(callers.adapter, level=1)
+    surer = await known(callers.adapter, "app", level=3, customer_id=scene.customer_id)
+    await surer.tell(surer.fact("income", 5200, sensitivity="sensitive"))
+    await scene.tell(scene.fact("order_id", "A-17"))
+    await accept(callers.ann, (await scene.offer({"queue": "cards"}))["handoff_id"], "ann")
+    read = ok(await callers.ann.get(f"{scene.base}/brief", view="agent"))
+    whole = ok(await callers.ann.get(f"{scene.base}/context"))
+    etag = {"If-None-Match": f'"{read["version"]}"'}
+    for path, query in (
+        ("brief", {"view": "agent"}), ("timeline", {}), ("timeline/whole", {}), ("context", {}),
+        ("context", {"purpose": "quality"}),
+    ):  # fmt: skip
+        held = etag if path in ("brief", "context") else {}
+        answer = await callers.ann.get(f"{scene.base}/{path}", held, **query)
+        assert answer.status_code == (304 if held else 200), answer.text
+    found = await lines(callers.supervisor, customer_id=scene.customer_id, agent_id="ann")
+    seen = [(line["action"], line["shown"], line["masked"] + line["withheld"], line["about"]) for line in found[1:]]
+    assert seen[0][1:3] == seen[2][1:3]
+    assert "order_id" in seen[0][1]
+    assert seen[1] == seen[5]
+    assert seen[3:] == [
+        ("timeline.read", ["order_id"], [], {}),
+        ("timeline.read", ["order_id"], [], {}),
+        ("context.read", ["order_id"], ["income"], {}),
+        ("context.read", ["order_id"], ["income"], {"purpose": "quality"}),
+    ]
+    levels = [line["level"] for line in found if line["action"] == "context.read"]
+    assert levels == [whole["assurance"]["level"]] * 3

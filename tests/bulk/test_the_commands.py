@@ -276,6 +276,8 @@ class TestExport:
         kinds = [json.loads(line)["kind"] for line in done.stdout.splitlines()]
         assert kinds == ["head", "customer", "event", "event", "end"]
         assert "there is no customer c2" in complaint(ctxhub("export", "--customer", "c2", "--data", str(data)))
+        shown = ctxhub("audit", "show", "--tenant", "default", "--customer", "c1", "--data", str(data)).stdout
+        assert [json.loads(line)["action"] for line in shown.splitlines()] == ["customer.exported"]
 
     def test_a_file_is_there_only_once_it_is_whole(
         self, ctxhub: Command, tmp_path: Path, running: Redis, data: Path

@@ -13,13 +13,14 @@ from redis import Redis
 from ctxhub.archive import Archive
 from ctxhub.errors import TooMany, Unavailable
 from ctxhub.hub.archived_trails import ArchivedTrail
-from ctxhub.hub.audit import Audit, Wanted
+from ctxhub.hub.audit import BROKEN_GLASS, Audit, Wanted
 from ctxhub.hub.hub import Hub
+from ctxhub.hub.reasons import Reasons
 from ctxhub.model.audit import Entry, Linked, text_of
 from ctxhub.model.value import to_millis
 from ctxhub.store.batches import batch_of, entries_in
 from ctxhub.store.redis import Server
-from ctxhub.store.trails import Notes, RedisTrail, Trail
+from ctxhub.store.trails import KeptReasons, Notes, RedisTrail, Trail
 from tests.support import ACME, Clock
 
 KEY = b"a master key"
@@ -224,6 +225,49 @@ async def test_a_script_may_note_where_the_tenant_is_known_to_have_a_trail_on_th
     audit.on = True
     monkeypatch.setattr(audit._notes._server._fleet, "holds_all", False)
     assert audit.stream(ACME) is None
+
+
+async def test_why_something_was_done_goes_with_the_customer_and_the_trail_stays_whole(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = with_reasons(server, trail, clock, tmp_path)
+    await reasoned(audit, clock, "c42", "Mr Wang called")
+    await reasoned(audit, clock, "c7", "a letter")
+    found = await audit.find(ACME, Wanted())
+    assert [each.entry.reason for each in found] == ["Mr Wang called", "a letter"]
+    shown = (await audit.report(ACME, Wanted()))["broken_glass"]
+    assert [line["reason"] for line in shown] == ["Mr Wang called", "a letter"]
+    assert await audit.leave_reasons(ACME, "c42") == 1
+    assert [each.entry.reason for each in await audit.find(ACME, Wanted())] == [None, "a letter"]
+    assert (await audit.verify(ACME)).broken is None
+
+
+async def test_a_reason_that_was_changed_is_found_and_not_shown(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = with_reasons(server, trail, clock, tmp_path)
+    await note(audit, clock, 1, 4)
+    await reasoned(audit, clock, "c42", "out of curiosity")
+    key = server.keys.lookup(ACME, "reasons", audit.pseudonym(ACME, "c42"))
+    for field in redis.hkeys(key):
+        redis.hset(key, field, b"0123456789abcdef" + b"a complaint")
+    assert (await audit.find(ACME, Wanted()))[-1].entry.reason is None
+    broken = (await audit.verify(ACME)).broken
+    assert broken is not None
+    assert (broken.sequence, broken.why) == (5, "its reason was changed")
+
+
+def with_reasons(server: Server, trail: Trail, clock: Clock, folder: Path) -> Audit:
+    reasons = Reasons(KeptReasons(server), KEPT)
+    return Audit(Notes(server), trail, KEY, clock, KEPT, folder / "anchors", reasons=reasons)
+
+
+async def reasoned(audit: Audit, clock: Clock, customer_id: str, reason: str) -> None:
+    """Note that glass was broken for a reason."""
+    customer = audit.pseudonym(ACME, customer_id)
+    about = await audit.sealed(ACME, customer, reason)
+    entry = Entry(at=clock(), action=BROKEN_GLASS, by="bob", role="agent", customer=customer, about=about)
+    await audit.note(ACME, text_of(entry))
 
 
 async def test_a_trail_that_is_off_notes_nothing(server: Server, trail: Trail, clock: Clock) -> None:

@@ -184,3 +184,11 @@ def test_the_names_in_an_answer_are_told_apart_by_how_they_were_shown() -> None:
     judged = [{"name": "a", "verdict": "known"}, {"name": "b", "verdict": "withheld"}, {"name": "c", "verdict": "ask"}]
     assert names_seen({"answers": judged}) == (["a"], [], ["b"])
     assert names_seen([1, 2]) == ([], [], [])
+    told = [
+        {"type": "fact.stated", "data": {"name": "city", "value": "Xi'an"}},
+        {"type": "fact.confirmed", "data": {"name": "city", "value": "Xi'an"}},
+        {"type": "fact.stated", "data": {"name": "income", "withheld": True}},
+        {"type": "input.collected", "data": {"prompt": "pin", "withheld": True}},
+        {"type": "message.received", "data": {"text": "hello"}},
+    ]
+    assert names_seen({"events": told}) == (["city"], [], ["income", "pin"])

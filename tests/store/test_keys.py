@@ -81,11 +81,11 @@ def test_every_key_that_is_spelled_stands_in_the_table_once() -> None:
         KEYS.handled("acme", "cards"), KEYS.feed("acme", "queue:cards"),
         KEYS.handoff(partition, "ho_07"), KEYS.token(partition, "07x"),
         *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("external", "ref", "start", "identifier", "tries")),
-        *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("access", "reading", "lent", "announced")),
+        *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("access", "reading", "reasons", "lent", "announced")),
         *KEYS.deliveries("acme", "c42"), *KEYS.webhook(partition, "acme", "crm"), KEYS.endpoint("acme", "crm"),
         KEYS.of_partition(partition, "endpoints"), KEYS.lookup("acme", "source", "d" * 32),
         *KEYS.audit("acme"), KEYS.agents("acme"), KEYS.router(partition, "acme"),
-        KEYS.audited, KEYS.ticket("d" * 32), KEYS.api_keys, KEYS.api_keys_used, KEYS.founding,
+        KEYS.disclosed("acme"), KEYS.audited, KEYS.ticket("d" * 32), KEYS.api_keys, KEYS.api_keys_used, KEYS.founding,
     ]  # fmt: skip
     rows = [[row.pattern for row in TABLE if re.fullmatch(_spelled(row.pattern), key)] for key in spelled]
     assert [len(found) for found in rows] == [1] * len(spelled)

@@ -104,6 +104,12 @@ async def lives(person: Person, callers: Callers) -> None:
         problem(await callers.adapter.post("/v1/handoffs/redeem", wrong), 404, "handoff_unknown")
     if person.number % 5 == 1:
         await scene.end()
+    if person.number % 5 == 2:
+        reason = {"reason": f"{mark} wrote from {person.phone}", "agent_id": f"agent-{person.number}"}
+        ok(await callers.agent.post(f"{scene.base}/access", reason), 201)
+    if person.number % 5 == 3:
+        ok(await callers.admin.post(f"{scene.base}/hold", {"reason": f"{mark} v. the company"}))
+        ok(await callers.admin.call("DELETE", f"{scene.base}/hold"))
 
 
 async def each(people: list[Person], act: Any) -> list[Any]:
@@ -234,12 +240,17 @@ async def test_a_thousand_who_are_forgotten_leave_nothing_readable_anywhere(
         assert [blob for blob in blobs if blob in files] == []
         kept = [path.read_bytes() for path in hub_folder.rglob("*") if path.is_file() and "archive" not in path.name]
         assert found_in(iter(kept)) == set()
+        glass = ok(await callers.supervisor.get("/v1/audit", action="access.broken_glass", limit=1000))["lines"]
+        assert {line["reason"] and line["reason"].split()[0] for line in glass} == {
+            None, *(person.mark for person in living_on if person.number % 5 == 2),
+        }  # fmt: skip
         for person in living_on:
             context = ok(await callers.admin.get(f"{person.place}/context"))
             assert context["facts"]["card_number"]["value"] == f"card of {person.mark}"
     assert found_in(iter([(said := capfd.readouterr()).out.encode(), said.err.encode()])) == set()
     elsewhere = [{(copy["system"], copy["id"]) for copy in receipt["copies_elsewhere"]} for receipt in receipts]
-    assert [("recorder", f"rec-{person.mark}") in copies for person, copies in zip(gone, elsewhere, strict=True)]
+    assert all(("recorder", f"rec-{person.mark}") in copies for person, copies in zip(gone, elsewhere, strict=True))
+    assert sum(receipt["beside"]["reasons"] for receipt in receipts) == 2 * MANY // 5
     assert all(not set(PHONE.findall(repr(receipt).encode())) for receipt in receipts)
     assert {receipt["beside"]["operations"] > 0 for receipt in receipts} == {True}
 

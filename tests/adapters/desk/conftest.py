@@ -79,7 +79,8 @@ class RunningHub:
         self._keys: dict[str, str] = {}
         (folder / "tenants").mkdir()
         (folder / "tenants" / "default.yaml").write_text(TENANT, encoding="utf-8")
-        settings = {"ADMIN_KEY": ADMIN_KEY, "DURABILITY": "fast", "TENANTS": str(folder / "tenants")}
+        settings = {"ADMIN_KEY": ADMIN_KEY, "DURABILITY": "fast", "TENANTS": str(folder / "tenants"),
+                    "TRUSTED_PROXIES": "127.0.0.1"}  # fmt: skip
         self._environ = os.environ | {f"CTXHUB_{name}": value for name, value in settings.items()}
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from ctxhub.client import ContextHub, told
+from tests.adapters.desk.conftest import ADMIN_KEY
 
 Comes = Callable[..., Awaitable[Any]]
 SitsDown = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -664,3 +665,21 @@ async def test_the_desk_without_its_slash_leads_to_the_page(running: Any) -> Non
 async def test_only_the_pages_own_files_are_served(running: Any, name: str) -> None:
     async with httpx.AsyncClient(base_url=running.url) as anybody:
         assert (await anybody.get(f"/desk/static/{name}")).status_code == 404
+
+
+async def test_the_trail_says_from_where_an_agent_looked_behind_a_proxy_and_by_stream_too(
+    comes: Comes, sits_down: SitsDown, running: Any
+) -> None:
+    customer = await comes("somewhere")
+    desk = await sits_down("agent.somewhere", "somewhere")
+    desk.headers["X-Forwarded-For"] = "198.51.100.1, 203.0.113.9"
+    await accepted(desk, customer)
+    about = {"interaction_id": customer.interaction.interaction_id}
+    async with following(desk, f"customers/{customer.customer_id}/stream", params=about) as events:
+        await anext(events)
+    asked = {"agent_id": "agent.somewhere", "customer_id": customer.customer_id}
+    by_key = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    async with httpx.AsyncClient(base_url=running.url, headers=by_key) as http:
+        lines = (await http.get("/v1/audit", params=asked)).json()["lines"]
+    assert {"handoff.accepted", "stream.opened"} <= {line["action"] for line in lines}
+    assert {line["source"] for line in lines} == {"203.0.113.9"}

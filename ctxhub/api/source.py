@@ -1,0 +1,28 @@
+"""From where a call came: the address at its other end, or the one that an adapter mounted beside the hub passes on."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from ctxhub.hub.hub import Hub
+
+__all__ = ["PASSED_ON", "source_of"]
+
+#: The header by which an adapter passes on from where a call came; worth nothing without the hub's own seal.
+PASSED_ON = "X-Ctxhub-From"
+_LONGEST = 64
+_PASSED_ON = PASSED_ON.lower().encode()
+
+
+def source_of(hub: Hub, request: Request) -> str | None:
+    """Return from where a call came."""
+    for name, said in request.scope["headers"]:
+        if name == _PASSED_ON:
+            return hub.keys.introduced_from(said.decode("latin-1")) or _peer(request)
+    return _peer(request)
+
+
+def _peer(request: Request) -> str | None:
+    """Return the address at the other end."""
+    client = request.scope.get("client")
+    return str(client[0])[:_LONGEST] if client else None
