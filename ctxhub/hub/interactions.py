@@ -473,7 +473,8 @@ class Interactions:
     async def _viewed(self, who: Who, interaction_id: str, ref: Ref | None = None) -> tuple[Who, InteractionView, int]:
         """Return an interaction as shown, wherever it is now; of one found by a name the one that this means."""
         try:
-            loaded, context = await self._changes.contexts.existing(who)
+            loaded, kept = await self._changes.contexts.existing(who)
+            context = self._contexts.present(loaded, kept, self._changes.clock())
             interaction = interactions.find(context, interaction_id)
             interaction = meant(context, interaction, ref) if ref is not None else interaction
         except Moved as moved:

@@ -149,6 +149,15 @@ async def test_an_agent_who_comes_with_the_token_after_a_transfer_gets_the_hando
     assert unnamed["handoff"]["handoff_id"] == call.handoff_id
 
 
+async def test_after_four_hours_of_silence_a_look_up_says_what_the_handoff_says(
+    callers: Callers, switch: Switch, clock: Clock
+) -> None:
+    call = await an_answered_call(callers, switch)
+    clock.move(hours=4, seconds=1)
+    shown, handoff = await call.interaction(), await call.handoff()
+    assert (shown["state"], handoff["wrap_up_since"]) == ("ended", shown["ended_at"])
+
+
 async def test_a_leg_that_names_its_call_does_not_take_the_name_away(callers: Callers, switch: Switch) -> None:
     call = await a_waiting_call(callers)
     leg = await switch.arrive(fresh("leg"), refs=[ref_of(call.ucid)])
