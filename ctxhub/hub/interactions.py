@@ -148,7 +148,7 @@ class Interactions:
         except (AlreadyUsed, Lapsed, HandoffUnknown) as error:
             begun = await self._begun(principal, request, None, error, conditions)
         await self._lookups.remember(principal.tenant, conditions.operation)
-        return await self._answer(principal, begun, request.channel)
+        return await self._answer(principal, begun, request)
 
     async def redeem(
         self, principal: Principal, request: Start, conditions: Request = PLAIN
@@ -164,7 +164,7 @@ class Interactions:
             raise Invalid.field("/token", "name a token, or a code with identifiers")
         begun = await self._begun(principal, request, arrival, None, conditions)
         await self._lookups.remember(principal.tenant, conditions.operation)
-        answer, _, version = await self._answer(principal, begun, request.channel)
+        answer, _, version = await self._answer(principal, begun, request)
         return answer, version
 
     async def _arrival_or_problem(self, tenant: str, request: Start) -> tuple[Arrival | None, CtxhubError | None]:
@@ -478,9 +478,9 @@ class Interactions:
         ani = self._secrets.bound(*phones[0].what)
         return context.with_interaction(context.interaction(interaction_id).but(ani=ani))
 
-    async def _answer(self, principal: Principal, begun: Begun, channel: str) -> tuple[dict[str, Any], bool, int]:
+    async def _answer(self, principal: Principal, begun: Begun, request: Start) -> tuple[dict[str, Any], bool, int]:
         """Bring back everything the channel needs, with what sources say in time."""
-        asked = await self._sources.ask(begun.who, begun.interaction_id, channel) if begun.created else []
+        asked = await self._sources.ask(begun.who, begun.interaction_id, request.channel) if begun.created else []
         reader = principal.reader(begun.interaction_id).but(role="adapter")
         shown = await self._contexts.read(begun.who, reader)
         seen, context, _ = await self._contexts.sight(begun.who, reader)
@@ -502,12 +502,13 @@ class Interactions:
         if begun.problem is not None:
             answer["handoff_problem"] = {"code": begun.problem.code, "detail": begun.problem.detail}
         if begun.arrival is not None:
-            handoff = context.handoff(begun.arrival.handoff_id)
+            via = context.handoff(begun.arrival.handoff_id)
+            handoff = _held_by(context, via, request.agent_id) or via
             shown_ = handoffs.view(handoff, begun.who.customer_id, interaction.channel)
             # A number is a claim: it brings the customer to the place, and none of the words.
             shown_ = shown_.but(note=None, journey_id=None) if begun.arrival.by_number else shown_
             answer["handoff"] = shown_.model_dump(mode="json")
-            answer |= self._place_taken(begun, context, handoff)
+            answer |= self._place_taken(begun, context, via)
         if asked:
             answer["sources"] = asked
         return answer, begun.created, shown.version
@@ -548,7 +549,8 @@ class Interactions:
     async def _viewed(self, who: Who, interaction_id: str, ref: Ref | None = None) -> tuple[Who, InteractionView, int]:
         """Return an interaction as shown, wherever it is now; of one found by a name the one that this means."""
         try:
-            loaded, context = await self._changes.contexts.existing(who)
+            loaded, kept = await self._changes.contexts.existing(who)
+            context = self._contexts.present(loaded, kept, self._changes.clock())
             interaction = interactions.find(context, interaction_id)
             interaction = meant(context, interaction, ref) if ref is not None else interaction
         except Moved as moved:
@@ -844,3 +846,14 @@ def _releasing(interaction_id: str) -> Callable[[Present], Decision]:
 def _names(refs: Any) -> list[tuple[str, str, str]]:
     """Return other systems' names as plain texts."""
     return [(ref.system, ref.kind, ref.id) for ref in refs]
+
+
+def _held_by(context: Context, via: Handoff, agent_id: str | None) -> Handoff | None:
+    """Return the handoff by which an agent has the call whose token was shown, which may be a later one than that."""
+    first = context.interactions.get(via.interaction_id)
+    if first is None or agent_id is None:
+        return None
+    call = head(context, first).interaction_id
+    held = [h for h in context.handoffs.values() if h.interaction_id == call and h.state == "accepted"]
+    mine = [handoff for handoff in held if handoff.agent_id == agent_id]
+    return max(mine, key=lambda handoff: (handoff.has_floor, handoff.accepted_at or handoff.offered_at), default=None)

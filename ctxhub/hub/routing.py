@@ -7,7 +7,8 @@ raises the fences first and reads after that, so that nothing of the one before 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from ctxhub.model.handoff import Handoff
 from ctxhub.model.routing import Choice, Suggestion, Waits, route
 from ctxhub.model.suggesting import number, suggest, waits
 from ctxhub.model.tenant import QueueSpec
-from ctxhub.store.agents import Agents
+from ctxhub.store.agents import Agents, Work
 from ctxhub.store.contexts import Who
 from ctxhub.store.feed import Hints
 from ctxhub.store.lists import Lists
@@ -31,7 +32,7 @@ from ctxhub.store.lists import Lists
 log = structlog.get_logger()
 AT_MOST_EVERY = 0.2
 UNASKED_EVERY = 1.0
-#: So many of a queue are looked at, first in line first.
+#: So many of a queue are looked at, first in line first; of those behind them as many, others in each round.
 MOST_LOOKED_AT = 500
 
 
@@ -58,6 +59,7 @@ class Router:
         self._bell = hints.another_for_everything()
         self._lease = lease
         self._fences: dict[str, dict[str, int]] = {}
+        self._rounds: Counter[tuple[str, str]] = Counter()
 
     async def run(self) -> None:
         """Work until cancelled; then give the leases up, so that another takes over at once."""
@@ -127,16 +129,19 @@ class Router:
         staff = await self._presences.staff(tenant, held, ringing)
         if not ringing and not any(agent.is_available for agent in staff):
             return 0
-        waiting = await self._waiting(tenant, queues)
+        waiting = await self._waiting(tenant, queues, ringing)
         if await self._settle_unanswered(tenant, waiting):
             staff = await self._presences.staff(tenant, held, ringing)
         chosen = route([seen.waits for seen in waiting.values()], staff, queues, self._changes.clock())
         return sum([await self._commit(waiting[choice.handoff_id], choice, fences) for choice in chosen])
 
-    async def _waiting(self, tenant: str, queues: Mapping[str, QueueSpec]) -> dict[str, Seen]:
-        """Return who waits in queues that suggest, by handoff."""
-        places = [await self._lists.members(tenant, f"waiting:queue:{queue}", MOST_LOOKED_AT) for queue in queues]
-        members = [member for place in places for member in place]
+    async def _waiting(
+        self, tenant: str, queues: Mapping[str, QueueSpec], ringing: Sequence[Work]
+    ) -> dict[str, Seen]:  # fmt: skip
+        """Return who waits in queues that suggest, by handoff, and whatever rings."""
+        lines = [await self._line(tenant, queue) for queue in queues]
+        rung = [(work.who.customer_id, work.handoff_id) for work in ringing]
+        members = list(dict.fromkeys([member for line in [*lines, rung] for member in line]))
         whos = [Who(tenant, customer_id) for customer_id, _ in members]
         contexts, now = await self._changes.contexts.many(whos), self._changes.clock()
         found: dict[str, Seen] = {}
@@ -145,6 +150,20 @@ class Router:
             if handoff is not None and context is not None:
                 found[handoff_id] = Seen(who, handoff, waits(context, handoff, queues[handoff.to.queue or ""], now))
         return found
+
+    async def _line(self, tenant: str, queue: str) -> list[tuple[str, str]]:
+        """Return the first in line, and of a long line some behind them, others each time.
+
+        Else nobody would come to whom the first in line are no work, because of their skills or their channel.
+        """
+        place, most = f"waiting:queue:{queue}", MOST_LOOKED_AT
+        first = await self._lists.members(tenant, place, most)
+        if len(first) < most:
+            return first
+        windows = max(1, -(-(await self._lists.length(tenant, place) - most) // most))
+        since = most * (1 + self._rounds[tenant, queue] % windows)
+        self._rounds[tenant, queue] += 1
+        return first + (await self._lists.members(tenant, place, since + most))[since:]
 
     async def _settle_unanswered(self, tenant: str, waiting: Mapping[str, Seen]) -> bool:
         """Let whoever let something ring be away; it is done before the next is asked, and may be done again."""

@@ -25,7 +25,7 @@ from ctxhub.model.disclosure import sight_of, touchable
 from ctxhub.model.elsewhere import Preference
 from ctxhub.model.event import Change, Event
 from ctxhub.model.hop import Hop, by, carried, landed, place
-from ctxhub.model.interaction import Holder, Interaction, find, must_have_floor, with_floor
+from ctxhub.model.interaction import Holder, Interaction, call_named, find, must_have_floor, with_floor
 from ctxhub.model.journey import AGENT
 from ctxhub.model.routing import Suggestion
 from ctxhub.model.trace import Span
@@ -39,6 +39,8 @@ UNLESS_SAID = 300
 CODE_IS_FRESH = timedelta(seconds=180)
 #: How long after the customer has gone an agent may wrap up a call; saving the draft begins it anew.
 WRAP_UP = timedelta(minutes=30)
+#: So many names of other systems an offer tells.
+MOST_NAMES = 10
 Routing = Literal["hub", "external"]
 Delivery = Literal["signal", "message"]
 HandoffState = Literal[
@@ -449,11 +451,19 @@ def _placed(context: Context, handoff: Handoff, interaction: Interaction, now: d
     data = handoff.model_dump(
         mode="json", exclude_defaults=True, exclude={"interaction_id", "offered_by", "bound", "offered_level"}
     )
-    offered = Change(context.with_handoff(handoff), [_event(handoff, interaction, "offered", "offered", now, **data)])
+    event = _event(handoff, interaction, "offered", "offered", now, **data, **_names(interaction))
+    offered = Change(context.with_handoff(handoff), [event])
     if handoff.to.bot is None:
         return offered
     taken = _take(offered.context, handoff, Holder(party="bot", id=handoff.to.bot), now, None)
     return Change(taken.context, offered.events + taken.events)
+
+
+def _names(interaction: Interaction) -> dict[str, Any]:
+    """Return by which names other systems know what is on offer, so that a router knows its call; the first of many."""
+    own = call_named(interaction.system, interaction.external_id) if interaction.channel in SPOKEN else None
+    refs = list(dict.fromkeys([*([own] if own else []), *interaction.refs]))[:MOST_NAMES]
+    return {"refs": [ref.model_dump(mode="json") for ref in refs]} if refs else {}
 
 
 def _event(handoff: Handoff, interaction: Interaction, verb: str, mark: str, at: datetime, **data: Any) -> Event:
@@ -673,7 +683,7 @@ def _offered_on(
     rerouted = handoff.but(to=target, position=None, expected_wait=None)
     to = rerouted.to.model_dump(exclude_none=True)
     event = _event(rerouted, interaction, "rerouted", mark, now, to=to, from_queue=handoff.to.queue,
-                   from_kind=handoff.to.kind)  # fmt: skip
+                   from_kind=handoff.to.kind, **_names(interaction))  # fmt: skip
     context = context.with_handoff(rerouted)
     if rerouted.to.bot is None:
         return Change(context, [event])

@@ -27,7 +27,7 @@ TOLD_OF = (
     "waiting_since", "offered_at", "expires_at", "lease_ends", "opens_at", "due_at", "window", "parent_id", "root_id",
     "state", "by", "agent_id", "bot", "fence", "outcome", "disposition", "lapses", "waited", "handled", "after",
     "attempt", "callback_id", "commitment_id", "owner", "step", "level", "journey_id", "channel", "merge_id", "from",
-    "ref", "legs", "number", "of", "until", "opened", "went_on_as", "wrap_up", "position", "expected_wait",
+    "ref", "refs", "legs", "number", "of", "until", "opened", "went_on_as", "wrap_up", "position", "expected_wait",
 )  # fmt: skip
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")]

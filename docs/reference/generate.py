@@ -44,7 +44,7 @@ OWN = {
     "interaction.moved": "it went to whom it really belongs: told at both places, with `from`, `to` and `reason`",
     "event.forgotten": "told of an interaction that went on to a customer who has been forgotten since",
     "event.redacted": "a card number told in parts was taken out of the events `of`; `kind`, `last4`",
-    "handoff.offered": "an interaction is on offer",
+    "handoff.offered": "an interaction is on offer; `refs`: by which names other systems know it, ten at most",
     "handoff.accepted": "somebody took it, and the floor with it: `agent_id`, `bot` or `redeemed_by`; `waited` "
     "seconds; `hop`, with the facts in the receiver's sight (`carried`) and in the sender's (`had`)",
     "handoff.declined": "an agent passed; `state: offered` where it stays on offer",

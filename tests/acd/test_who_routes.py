@@ -130,6 +130,34 @@ async def test_every_leg_of_the_call_may_come_with_its_token_or_only_its_name(ca
     assert "ok" in refused or refused["refused"] == 410
 
 
+async def test_an_agent_who_comes_with_the_token_after_a_transfer_gets_the_handoff_that_is_his(
+    callers: Callers, switch: Switch, clock: Clock
+) -> None:
+    call = await an_answered_call(callers, switch)
+    clock.move(seconds=20)
+    await switch.tell(call.ucid, "transferred", queue="second")
+    clock.move(seconds=20)
+    leg = fresh("leg")
+    for _ in range(2):
+        came = await switch.arrive(leg, token=call.token, agent_id="bob")
+        assert (came["handoff"]["agent_id"], came["handoff"]["to"]) == ("bob", {"queue": "second"})
+        assert came["handoff"]["fence"] == (await call.interaction())["fence"]
+    assert await call.holder() == "bob"
+    note = {"agent_id": "bob", "fence": came["handoff"]["fence"], "draft": {"text": "wants a letter"}}
+    ok(await callers.bob.call("PUT", f"/v1/handoffs/{came['handoff']['handoff_id']}/draft", json=note))
+    unnamed = await switch.arrive(fresh("leg"), token=call.token)
+    assert unnamed["handoff"]["handoff_id"] == call.handoff_id
+
+
+async def test_after_four_hours_of_silence_a_look_up_says_what_the_handoff_says(
+    callers: Callers, switch: Switch, clock: Clock
+) -> None:
+    call = await an_answered_call(callers, switch)
+    clock.move(hours=4, seconds=1)
+    shown, handoff = await call.interaction(), await call.handoff()
+    assert (shown["state"], handoff["wrap_up_since"]) == ("ended", shown["ended_at"])
+
+
 async def test_a_leg_that_names_its_call_does_not_take_the_name_away(callers: Callers, switch: Switch) -> None:
     call = await a_waiting_call(callers)
     leg = await switch.arrive(fresh("leg"), refs=[ref_of(call.ucid)])

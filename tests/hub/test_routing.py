@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ctxhub.errors import StaleFence, WrongState
+from ctxhub.hub import routing
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
 from ctxhub.model.presence import PresenceRequest
@@ -102,6 +103,21 @@ class TestOneAfterAnother:
         assert shown.suggested is not None
         assert (shown.handoff_id, shown.state, shown.suggested.until) == (handoff_id, "offered", clock() + 20 * SECOND)
         assert await routed(hub) == 0
+
+    async def test_behind_many_whom_nobody_there_can_help_who_can_be_helped_is_found_and_let_ring_like_others(
+        self, hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routing, "MOST_LOOKED_AT", 3)
+        for number in range(7):
+            await waits(hub, number, "loans", skills=["wills"])
+        handoff_id = await waits(hub, 8, "loans")
+        await there(hub, "ann", "bob")
+        suggested = [await routed(hub) for _ in range(2)]
+        assert (sum(suggested), await rings_at(hub, handoff_id)) == (1, "ann")
+        clock.move(20 * SECOND)
+        assert await routed(hub) == 1
+        assert await rings_at(hub, handoff_id) == "bob"
+        assert (await hub.presences.show(DESK, "ann")).reason == "no_answer"
 
     async def test_no_channel_is_shown_to_whom_it_is_suggested(self, hub: Hub) -> None:
         await there(hub, "ann")

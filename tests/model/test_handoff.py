@@ -81,6 +81,17 @@ class TestOffering:
         assert (handoff.offered_by.party, handoff.offered_level) == ("bot", 2)
         assert types(change) == ["offered"]
 
+    def test_it_says_by_which_names_other_systems_know_it_and_a_call_by_its_own_too(self) -> None:
+        ucid = {"system": "acd", "kind": "call", "id": "0078"}
+        own = {"system": "ivr", "kind": "call", "id": "in_1"}
+        many = [ucid] + [{"system": "crm", "kind": "case", "id": str(number)} for number in range(20)]
+        for channel, refs, told in (("ivr", [ucid], [own, ucid]), ("chat", [ucid], [ucid]), ("chat", [], None)):
+            [event] = offering(with_one(channel=channel, refs=refs)).events
+            assert event.data.get("refs") == told
+        context = offered(with_one(channel="chat", refs=many), expires_in=60, fallback={"queue": "loans"})
+        [rerouted] = handoffs.lapse(context, "ho_1", LATER).events
+        assert rerouted.data["refs"] == many[:10]
+
     def test_an_offer_to_an_agent_waits_in_the_agent_s_own_list(self) -> None:
         assert the(offered(with_one(), to={"agent": "ann"})).waits_in == "agent:ann"
 

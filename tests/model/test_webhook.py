@@ -48,7 +48,10 @@ def spec(**more: Any) -> WebhookSpec:
 
 
 def test_ids_and_codes_are_told_and_nothing_that_was_said() -> None:
+    refs = [{"system": "acd", "kind": "call", "id": "0078"}]
     assert delivery().data == {"handoff_id": "ho_1", "queue": "cards", "priority": 3}
+    event = OFFERED | {"data": OFFERED["data"] | {"refs": refs}}
+    assert delivery_of("acme", "c42", event, NOON).data["refs"] == refs
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=20)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,13 +16,15 @@ from tests.api.scenes import Caller, Scene, begin, fresh, ok, problem
 
 #: By tenant: what each bank declares of the queues in which callers wait.
 ROUTINGS = {"hub": "hub", "acd": "external"}
+AGENTS = ("ann", "bob", "cat")
 DIAL = "+864008001234"
 OFFICE = {weekday: ["08:30-18:00"] for weekday in ("mon", "tue", "wed", "thu", "fri")}
 
 
 def declared(routing: str) -> str:
     """What a bank declares."""
-    spec = {"routing": ROUTINGS[routing]}
+    spec = {"routing": ROUTINGS[routing]} | ({"weights": {}} if ROUTINGS[routing] == "hub" else {})
+    skilled = {"queues": ["hotline", "second", "chats"], "capacity": {"ivr": 1, "chat": 2}}
     refund = [{"step": "order", "facts": ["order_id"]}, {"step": "payout", "facts": ["bank"]}]
     return yaml.safe_dump({
         "languages": ["en"],
@@ -35,10 +38,11 @@ def declared(routing: str) -> str:
         "queues": {
             "hotline": spec | {"keeps_place": True, "continue_elsewhere": "chats"},
             "second": spec,
-            "chats": {"routing": "hub"},
-            "cards": spec | {"hours": "office", "callback": {"attempts": 2, "pause": 600},
+            "chats": {"routing": "hub", "weights": {}},
+            "cards": {"routing": ROUTINGS[routing], "hours": "office", "callback": {"attempts": 2, "pause": 600},
                              "alternatives": [{"kind": "callback"}, {"kind": "message"}]},
         },
+        "agents": dict.fromkeys(AGENTS, skilled),
         "dial": {"number": DIAL},
         "channels": {"ivr": {"auth_token_env": "IVR_TOKEN", "queue": "hotline", "continuation": True,
                              "sms": True, "chat_link": "https://bank.example.com/chat", "link_while_waiting": True}},
@@ -62,7 +66,7 @@ class Staff(NamedTuple):
             body = {"name": name, "role": role, "tenant": tenant} | more
             return Caller(http, ok(await Caller(http, ADMIN_KEY).post("/v1/keys", body), 201)["key"])
 
-        agents = [await key(name, "agent", agent=name) for name in ("ann", "bob", "cat")]
+        agents = [await key(name, "agent", agent=name) for name in AGENTS]
         return cls(await key("channels", "adapter"), await key("all", "admin"), *agents)
 
     def __call__(self, agent: str) -> Caller:
@@ -88,7 +92,7 @@ class Call:
 
 @dataclass
 class Bank:
-    """A bank whose agents take from the desk whoever waits: the hub routes."""
+    """A bank in which the hub routes: it suggests whoever waits to an agent who is there, and the agent takes it."""
 
     staff: Staff
     clock: Clock
@@ -122,8 +126,40 @@ class Bank:
         return listed
 
     async def answers(self, agent: str, call: Call, handoff: dict[str, Any]) -> dict[str, Any]:
-        """An agent takes the customer; what the desk shows."""
+        """The hub suggests the customer to the agent who is there, who takes her; what the desk shows."""
+        return await self.takes(agent, handoff)
+
+    async def takes(self, agent: str, handoff: dict[str, Any], *others: str) -> dict[str, Any]:
+        """Agents are there, and the hub suggests to one of them who waits; what the desk shows once it is taken."""
+        for one in (agent, *others):
+            await self.is_there(one)
+        shown = (await self.suggested(handoff["handoff_id"]))["suggested"]
+        assert (shown["agent_id"], bool(shown["reasons"])) == (agent, True)
+        for one in (agent, *others):
+            await self.is_there(one, "busy")
         return await self._takes(agent, handoff)
+
+    async def is_there(self, agent: str, state: str = "available") -> None:
+        """An agent says whether he is there for work."""
+        body = {"state": state, "expires_in": 60}
+        ok(await self.staff(agent).call("PUT", f"/v1/agents/{agent}/presence", json=body))
+
+    async def suggested(self, handoff_id: str) -> dict[str, Any]:
+        """A handoff once the hub has suggested it to an agent."""
+        async with asyncio.timeout(10):
+            while ((stands := await self.stands(handoff_id))["suggested"] or {}).get("agent_id") is None:
+                await asyncio.sleep(0.02)
+        return stands
+
+    async def closes(self) -> None:
+        """Nobody waits any more and no agent has work left, so that the next story begins with all of them free."""
+        for queue in ("hotline", "second", "chats"):
+            for one in await self.line(queue):
+                ok(await self.staff.admin.post(f"/v1/handoffs/{one['handoff_id']}/cancel"))
+        for agent in AGENTS:
+            for handoff_id in ok(await self.staff(agent).get(f"/v1/agents/{agent}/presence"))["held"]:
+                done = {"agent_id": agent, "fence": (await self.stands(handoff_id))["fence"], "outcome": "resolved"}
+                ok(await self.staff(agent).post(f"/v1/handoffs/{handoff_id}/complete", done))
 
     async def connects(self, agent: str, call: Call, handoff: dict[str, Any]) -> bool:
         """Who routes gives an agent a call that has gone on elsewhere; False where that can't be any more."""

@@ -1,4 +1,7 @@
-"""Twelve stories of customers who telephone, each where the hub routes and where the bank's own system does."""
+"""Twelve stories of customers who telephone, each where the hub routes and where the bank's own system does.
+
+Where the hub routes, its router suggests each who waits, on the phone or in the chat, to an agent who is there.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +69,10 @@ async def banks(url: str, clock: Clock) -> AsyncIterator[dict[str, Bank]]:
 
 
 @pytest.fixture
-def bank(banks: dict[str, Bank], routing: str) -> Bank:
+async def bank(banks: dict[str, Bank], routing: str) -> AsyncIterator[Bank]:
     """The bank that routes so."""
-    return banks[routing]
+    yield banks[routing]
+    await banks[routing].closes()
 
 
 def ten_in_the_evening(now: datetime) -> datetime:
@@ -288,8 +292,7 @@ async def test_phone_queue_to_chat_keeps_the_place_and_all_that_was_said(bank: B
     await bank.hangs_up(call)
     waiting = [one["handoff_id"] for one in await bank.line()]
     assert (first["handoff_id"] in waiting, other["handoff_id"] in waiting) == (False, True)
-    body = {"agent_id": "ann"}
-    taken = ok(await bank.staff.ann.post(f"/v1/handoffs/{place['handoff_id']}/accept", body))
+    taken = await bank.takes("ann", place)
     assert taken["context"]["facts"]["bank"]["value"] == "the bank at the corner"
     assert (await chat.asks("bank"))["bank"]["verdict"] == "known"
     assert await bank.states(chat) == ["left", "accepted", "accepted"]
@@ -387,7 +390,10 @@ async def test_two_channels_at_once_lead_to_the_agent_who_has_the_customer_and_o
     paid = {"step": "sent", "fence": held["fence"]}
     await call.scene.tell(call.scene.event("journey.advanced", paid, journey_id=refund, party="agent"))
     problem(await bank.staff.adapter.post(path, {"step": "payout", "by": "app"}), 409, "wrong_state")
-    ok(await bank.staff.ann.post(f"/v1/handoffs/{mine}/accept", {"agent_id": "ann"}))
+    taken = await bank.takes("ann", answer["handoff"], "bob", "cat")
+    whys = [reason["why"] for reason in taken["handoff"]["suggested"]["reasons"]]
+    assert whys[-2:] == ["with_now", "beyond_capacity"], "a call is all of an agent, yet both channels are one customer"
+    assert taken["interaction"]["holder"] == {"party": "agent", "id": "ann"}
     assert await bank.floor(call) == {"party": "agent", "id": "ann"}
     await bank.hangs_up(call)
 
