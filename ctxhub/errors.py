@@ -10,7 +10,7 @@
     │   ├── DoNotCall               the customer does not want to be called: offer a message or another channel
     │   ├── HeldByAnother           somebody else holds the handoff: who, and until when
     │   ├── InteractionEnded        tell it with an `at` before the end, or start another
-    │   ├── NotPossibleThen         nobody can call in that window: `possible_from` says when
+    │   ├── NotPossibleThen         nobody can call, or is there, in that time: `possible_from` says when
     │   ├── OnHold                  a legal hold keeps the customer: end the hold first
     │   ├── NotTheHolder            speak only with the present fence
     │   ├── StaleFence              the floor has moved on: read the handoff again
@@ -139,11 +139,11 @@ class InteractionEnded(Refused):
 
 
 class NotPossibleThen(Refused):
-    """Nobody can call in a window: the queue is closed, or the customer was called often enough."""
+    """Nobody can keep a promise in its time: the queue is closed, or the customer was called often enough."""
 
     code = "not_possible_then"
-    title = "Nobody can call in that window"
-    remedy = "Promise a window that begins at `possible_from`, or something else."
+    title = "Nobody can do it then"
+    remedy = "Promise a time after `possible_from`, or something else."
 
 
 class NotTheHolder(Refused):

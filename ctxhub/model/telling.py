@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, WrongState
+from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotPossibleThen, WrongState
 from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, head, report
 from ctxhub.model.claiming import must_be_its_worker
 from ctxhub.model.commitment import Commitment, told_of, warn_at
@@ -23,7 +23,7 @@ from ctxhub.model.interaction import Intent, Interaction, find, must_have_floor,
 from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
 from ctxhub.model.risk import cleared, concerned, flagged, must_concern
 from ctxhub.model.tenant import Step, Tenant
-from ctxhub.model.value import Level
+from ctxhub.model.value import Level, rfc3339
 
 UNKEPT = "unkept"
 _WORDS = {"text", "value", "attachments"}
@@ -496,6 +496,8 @@ def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
             state=context.commitments[commitment_id].state,
         )
     due_at, owner = datetime.fromisoformat(event.data["due_at"]), event.data["owner"]
+    if event.party == "bot":
+        _must_be_there_then(scene.tenant, owner, event.at, due_at)
     promise = Commitment(
         commitment_id=commitment_id,
         what=event.data["what"],
@@ -509,6 +511,18 @@ def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
     )
     told_ = event.but(data=event.data | told_of(promise))
     return Change(context.but(commitments=context.commitments | {commitment_id: promise}), [told_])
+
+
+def _must_be_there_then(tenant: Tenant, queue: str, at: datetime, due_at: datetime) -> None:
+    """Refuse a promise for a queue that is closed until it is due: there is nobody who could keep it."""
+    if queue not in tenant.queues or tenant.is_open(queue, at):
+        return
+    calendar = tenant.calendar(queue)
+    opens = calendar.opens_at(at) if calendar is not None else None
+    if opens is None or opens >= due_at:
+        raise NotPossibleThen(
+            f"queue {queue} is closed until then", queue=queue, possible_from=rfc3339(opens) if opens else None
+        )
 
 
 def _consent(context: Context, event: Event, scene: Scene) -> Change:
