@@ -5,7 +5,7 @@
     │   ├── Ambiguous               the identifier leads to several customers: ask who it is
     │   ├── AlreadyOffered          the interaction has an open offer: wait for it or cancel it
     │   ├── AlreadyUsed             the token was redeemed by another interaction
-    │   ├── AtWork                  an agent works on the journey in another interaction: leave it to that one
+    │   ├── AtWork                  somebody works on the journey: an agent in another interaction, or its step's worker
     │   ├── ClaimedByAnother        another worker does the journey's step: who, and until when
     │   ├── DoNotCall               the customer does not want to be called: offer a message or another channel
     │   ├── HeldByAnother           somebody else holds the handoff: who, and until when
@@ -99,11 +99,11 @@ class AlreadyUsed(Refused):
 
 
 class AtWork(Refused):
-    """An agent works on the journey in another interaction."""
+    """Somebody works on the journey: an agent in another interaction, or whoever claimed its step."""
 
     code = "at_work"
-    title = "An agent is at work on it"
-    remedy = "Leave it to the agent, or hand the customer over; report with `happened: true` what was done already."
+    title = "Somebody is at work on it"
+    remedy = "Leave it to that one, or hand the customer over; report with `happened: true` what was done already."
 
 
 class ClaimedByAnother(Refused):
