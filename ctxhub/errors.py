@@ -5,12 +5,12 @@
     │   ├── Ambiguous               the identifier leads to several customers: ask who it is
     │   ├── AlreadyOffered          the interaction has an open offer: wait for it or cancel it
     │   ├── AlreadyUsed             the token was redeemed by another interaction
-    │   ├── AtWork                  an agent works on the journey in another interaction: leave it to that one
+    │   ├── AtWork                  somebody works on the journey: an agent in another interaction, or its step's worker
     │   ├── ClaimedByAnother        another worker does the journey's step: who, and until when
     │   ├── DoNotCall               the customer does not want to be called: offer a message or another channel
     │   ├── HeldByAnother           somebody else holds the handoff: who, and until when
     │   ├── InteractionEnded        tell it with an `at` before the end, or start another
-    │   ├── NotPossibleThen         nobody can call in that window: `possible_from` says when
+    │   ├── NotPossibleThen         nobody can call, or is there, in that time: `possible_from` says when
     │   ├── OnHold                  a legal hold keeps the customer: end the hold first
     │   ├── NotTheHolder            speak only with the present fence
     │   ├── StaleFence              the floor has moved on: read the handoff again
@@ -99,11 +99,11 @@ class AlreadyUsed(Refused):
 
 
 class AtWork(Refused):
-    """An agent works on the journey in another interaction."""
+    """Somebody works on the journey: an agent in another interaction, or whoever claimed its step."""
 
     code = "at_work"
-    title = "An agent is at work on it"
-    remedy = "Leave it to the agent, or hand the customer over; report with `happened: true` what was done already."
+    title = "Somebody is at work on it"
+    remedy = "Leave it to that one, or hand the customer over; report with `happened: true` what was done already."
 
 
 class ClaimedByAnother(Refused):
@@ -139,11 +139,11 @@ class InteractionEnded(Refused):
 
 
 class NotPossibleThen(Refused):
-    """Nobody can call in a window: the queue is closed, or the customer was called often enough."""
+    """Nobody can keep a promise in its time: the queue is closed, or the customer was called often enough."""
 
     code = "not_possible_then"
-    title = "Nobody can call in that window"
-    remedy = "Promise a window that begins at `possible_from`, or something else."
+    title = "Nobody can do it then"
+    remedy = "Promise a time after `possible_from`, or something else."
 
 
 class NotTheHolder(Refused):

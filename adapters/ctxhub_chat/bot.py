@@ -363,7 +363,7 @@ def _step_of(name: str, journey: JourneyView, kind: Kind) -> str | None:
 def waits(view: ContextView, interaction_id: str) -> str | None:
     """Return the handoff by which a chat waits for a person, if it does."""
     mine = (h for h in view.handoffs if h.interaction_id == interaction_id and h.state == "offered")
-    return next((h.handoff_id for h in mine if h.to.channel is None and h.callback is None), None)
+    return next((h.handoff_id for h in mine if h.to.channel is None and h.kind == "live"), None)
 
 
 def why_hand_off(act: Act, memory: Memory) -> str | None:

@@ -118,7 +118,7 @@ class Leaving:
         """Take back what this call offered before."""
         interaction_id = started.interaction.interaction_id
         for handoff in started.context.handoffs:
-            if handoff.interaction_id == interaction_id and handoff.state == "offered" and handoff.callback is None:
+            if handoff.interaction_id == interaction_id and handoff.state == "offered" and handoff.kind == "live":
                 await self.hearing.hub.handoffs.cancel(handoff.handoff_id)
 
     async def _send(self, started: Started, handoff: HandoffView, to: str, address: str, text: str) -> None:

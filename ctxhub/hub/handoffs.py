@@ -76,7 +76,7 @@ class Handoffs:
         """Offer an interaction; the answer, and only it, carries token, code and link."""
         who = Who(principal.tenant, offer.customer_id)
         offer = self._never_kept.within(principal.tenant, offer, "reason", "note", "say")
-        if offer.expires_in is None:
+        if offer.expires_in is None and offer.kind != "message":
             offer = offer.but(expires_in=round(self._changes.patience.offer.total_seconds()))
         seed = request.operation.digest if request.operation else None
         handoff_id = self._secrets.handoff_id(*who, seed)
@@ -89,7 +89,7 @@ class Handoffs:
             bound = self.bound(present.known)
             grace = self._changes.patience.grace
             change = handoffs.offer(present.known, offer, handoff_id, present.now, grace, bound, tenant)
-            change = self._callbacks.promised(who.tenant, present, change, handoff_id, offer.callback)
+            change = self._callbacks.promised(who.tenant, present, change, handoff_id, offer.asks_for)
             events = own(change.events)
             return Decision(change.context, events, {offer.interaction_id: "t"}, {"handoff_id": handoff_id}, lookups)
 

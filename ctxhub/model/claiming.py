@@ -1,7 +1,8 @@
 """Claims: one worker at a time takes a step that must not be done twice, such as sending money.
 
 Talking about a journey needs no claim, and nothing is locked by that. A claim is for side effects alone: it lapses by
-itself, and a step that the journey has left can't be claimed any more.
+itself, and a step that the journey has left can't be claimed any more. From a step that is declared to be done `once`
+nobody but its worker goes on as long as the claim stands, and once it is done it is not claimed again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ctxhub.errors import ClaimedByAnother, StaleFence, WrongState
+from ctxhub.errors import AtWork, ClaimedByAnother, StaleFence, WrongState
 from ctxhub.model.event import Change, Event
 from ctxhub.model.value import Id, Instant, Name, Value
 
@@ -73,8 +74,21 @@ def must_be_its_worker(journey: Journey, fence: int | None, now: datetime) -> No
         )  # fmt: skip
 
 
+def being_done(journey: Journey, held: Claim) -> AtWork:
+    """Return the refusal of whoever would go on from a step that must not be done twice while its worker does it."""
+    return AtWork(
+        f"step {held.step} of journey {journey.journey_id} is being done by {held.by}",
+        journey_id=journey.journey_id, state=journey.state, step=held.step, by=held.by, until=held.until,
+    )  # fmt: skip
+
+
 def _must_be_there(journey: Journey, step: str) -> None:
     """Refuse a step at which the journey does not stand: it was done, or is not to be done yet."""
+    if step in journey.done:
+        raise WrongState(
+            f"step {step} of journey {journey.journey_id} was done already",
+            journey_id=journey.journey_id, state=journey.state, step=journey.step,
+        )  # fmt: skip
     if journey.step not in (None, step):
         raise WrongState(
             f"journey {journey.journey_id} stands at {journey.step}, not at {step}",

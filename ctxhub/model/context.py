@@ -177,9 +177,9 @@ class Context(Value):
         return self._with(facts=tuple(facts))
 
     def open_offer(self, interaction_id: str) -> Handoff | None:
-        """Return the interaction's open offer, if there is one; a link or a callback beside it is none."""
+        """Return the interaction's open offer, if there is one; a link, a callback or a message beside it is none."""
         mine = (h for h in self.handoffs.values() if h.interaction_id == interaction_id and h.state == "offered")
-        return next((handoff for handoff in mine if handoff.place_of is None and handoff.callback is None), None)
+        return next((h for h in mine if h.place_of is None and h.callback is None and h.kind != "message"), None)
 
     def held_handoff(self, interaction_id: str) -> Handoff | None:
         """Return the accepted handoff whose holder has the interaction's floor, if there is one."""

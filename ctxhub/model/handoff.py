@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ctxhub.model.tenant import Tenant
 
 UNLESS_SAID = 300
+#: So long, in seconds, a message waits for somebody to take it: over a weekend, and the longest holidays.
+MESSAGE_WAITS = 30 * 86_400
 CODE_IS_FRESH = timedelta(seconds=180)
 #: How long after the customer has gone an agent may wrap up a call; saving the draft begins it anew.
 WRAP_UP = timedelta(minutes=30)
@@ -43,6 +45,7 @@ WRAP_UP = timedelta(minutes=30)
 MOST_NAMES = 10
 Routing = Literal["hub", "external"]
 Delivery = Literal["signal", "message"]
+OfferKind = Literal["live", "callback", "message"]
 HandoffState = Literal[
     "offered", "accepted", "completed", "returned", "transferred", "declined", "expired", "cancelled", "left"
 ]
@@ -88,7 +91,7 @@ class OfferRequest(Value):
     reason: Name
     to: Target
     mode: Literal["cold", "warm", "consult"] = "cold"
-    kind: Literal["live", "callback", "message"] = "live"
+    kind: OfferKind = "live"
     callback: AskedCallback | None = None
     skills: list[Name] = Field([], max_length=32)
     priority: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
@@ -103,9 +106,15 @@ class OfferRequest(Value):
     @model_validator(mode="after")
     def _calls_somebody_back(self) -> OfferRequest:
         """Refuse a window for what is no callback, and one that its queue could not keep."""
-        if self.callback is not None and (self.kind != "callback" or self.to.kind != "queue" or self.fallback):
+        calls = self.kind == "callback" or self.callback is not None
+        if calls and (self.kind != "callback" or self.to.kind != "queue" or self.fallback):
             raise ValueError("`callback` goes with `kind: callback`, to a queue, and without a fallback")
         return self
+
+    @property
+    def asks_for(self) -> AskedCallback | None:
+        """What a callback asks for; one that says nothing of it is made by the terms of its queue."""
+        return self.callback or AskedCallback() if self.kind == "callback" else None
 
 
 class Redeemed(Value):
@@ -142,7 +151,7 @@ class Handoff(Value):
     reason: Name
     to: Target
     mode: Literal["cold", "warm", "consult"] = "cold"
-    kind: Literal["live", "callback", "message"] = "live"
+    kind: OfferKind = "live"
     callback: Callback | None = None
     skills: tuple[Name, ...] = ()
     priority: int = 0
@@ -313,7 +322,7 @@ def offer(
 ) -> Change:  # fmt: skip
     """Offer an interaction to somebody else; a bot that is named takes it at once, others must accept."""
     interaction = find(context, request.interaction_id)
-    _refuse_offer(context, interaction, request.fence, beside=request.callback is not None)
+    _refuse_offer(context, interaction, request.fence, request.kind)
     if request.journey_id is not None:
         touchable(context, sight_of(interaction, now), request.journey_id)
     to = _to(context, request, interaction)
@@ -321,6 +330,7 @@ def offer(
     parent = context.held_handoff(interaction.interaction_id)
     before = parent or context.handoffs.get(interaction.handoff_id or "")
     left = _left_lately(context, request.to, now, grace)
+    lasts = request.expires_in or (MESSAGE_WAITS if request.kind == "message" else UNLESS_SAID)
     handoff = Handoff(
         handoff_id=handoff_id,
         journey_id=request.journey_id or interaction.journey_id,
@@ -333,8 +343,8 @@ def offer(
         offered_level=interaction.level(now),
         offered_at=now,
         waiting_since=left.waiting_since if left else now,
-        expires_at=now + timedelta(seconds=request.expires_in or UNLESS_SAID),
-        expires_in=request.expires_in or UNLESS_SAID,
+        expires_at=now + timedelta(seconds=lasts),
+        expires_in=lasts,
         bound=() if interaction.is_suspect else bound,
         **request.model_dump(include=_AS_SAID),
         fallback=fallback,
@@ -374,19 +384,27 @@ def _deputy(context: Context, wanted: Target, to: Target, tenant: Tenant | None)
     return Target(queue=taken[-1].to.queue) if taken else None
 
 
-def _refuse_offer(context: Context, interaction: Interaction, fence: int | None, beside: bool = False) -> None:
-    """Refuse an offer that the interaction's state does not allow; a callback may stand `beside` one that waits."""
+def _refuse_offer(context: Context, interaction: Interaction, fence: int | None, kind: OfferKind = "live") -> None:
+    """Refuse an offer that the interaction's state does not allow."""
     if not interaction.is_open:
         raise InteractionEnded(
             f"interaction {interaction.interaction_id} has ended", interaction_id=interaction.interaction_id
         )
-    waiting = context.open_offer(interaction.interaction_id)
-    if waiting is not None and not beside:
+    waiting = _in_the_way(context, interaction.interaction_id, kind)
+    if waiting is not None:
         raise AlreadyOffered(
             f"handoff {waiting.handoff_id} is still on offer", handoff_id=waiting.handoff_id, state=waiting.state
         )
     if fence is not None and fence != interaction.fence:
         raise StaleFence(f"the floor has moved on from fence {fence}", fence=interaction.fence)
+
+
+def _in_the_way(context: Context, interaction_id: str, kind: OfferKind) -> Handoff | None:
+    """Return the open offer beside which there can't be another; what needs no customer there may stand beside one."""
+    if kind == "live":
+        return context.open_offer(interaction_id)
+    mine = (h for h in context.handoffs.values() if h.interaction_id == interaction_id and h.state == "offered")
+    return next((h for h in mine if h.kind == "message"), None) if kind == "message" else None
 
 
 def _left_lately(context: Context, to: Target, now: datetime, grace: timedelta) -> Handoff | None:
@@ -930,10 +948,15 @@ def interaction_over(context: Context, interaction_id: str, now: datetime) -> Ch
         if state is not None:
             context, more = _finished(context, handoff, state, now)
             events += more
-        elif handoff.interaction_id == interaction_id and handoff.state == "accepted" and handoff.agent_id:
+        elif handoff.interaction_id == interaction_id and _is_held_live(handoff):
             rested = handoff.but(lease_ends=None) if _is_of_a_call(context, handoff) else handoff
             context = context.with_handoff(handoff if handoff.wrap_up_since else wrapping_up(rested, now))
     return Change(context, events)
+
+
+def _is_held_live(handoff: Handoff) -> bool:
+    """Tell whether an agent has what ends with its customer's being there; a message is answered afterwards too."""
+    return handoff.state == "accepted" and handoff.agent_id is not None and handoff.kind != "message"
 
 
 def _is_of_a_call(context: Context, handoff: Handoff) -> bool:
@@ -1006,7 +1029,8 @@ def _lease_over(context: Context, handoff: Handoff, at: datetime) -> Change:
     if given_on is not None and given_on.ends_parent is not None:
         gone = _given_on(context, handoff, given_on, given_on.ends_parent, at)
         return Change(_floor_to_bot(gone.context, handoff), gone.events)
-    if (not interaction.is_open and handoff.callback is None) or handoff.wrap_up_since is not None:
+    needs_customer = handoff.callback is None and handoff.kind != "message"
+    if (not interaction.is_open and needs_customer) or handoff.wrap_up_since is not None:
         unsent = {"draft": handoff.draft.model_dump(mode="json", exclude_none=True)} if handoff.draft else {}
         done = handoff.but(outcome="lease lapsed")
         return _finished(context, done, "completed", at, outcome="lease lapsed", **unsent)

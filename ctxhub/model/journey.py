@@ -37,7 +37,8 @@ class Escalation(Value):
 class Journey(Value):
     """A task and where it stands; `origin` says under which assurance it is shared.
 
-    What its kind declares about time stands here as it was when the journey began.
+    What its kind declares about time stands here as it was when the journey began. `done` are the steps that it
+    has left behind and that must not be done twice.
     """
 
     journey_id: Id
@@ -57,6 +58,7 @@ class Journey(Value):
     step_ends: Instant | None = None
     claim: Claim | None = None
     claims: int = 0
+    done: tuple[Name, ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, WrongState
+from ctxhub.errors import AtWork, CommitmentUnknown, InteractionEnded, Invalid, NotPossibleThen, WrongState
 from ctxhub.model.calling import OUT_OF_TURN, HandoffIds, by_name, head, report
-from ctxhub.model.claiming import must_be_its_worker
+from ctxhub.model.claiming import being_done, must_be_its_worker, standing
 from ctxhub.model.commitment import Commitment, told_of, warn_at
 from ctxhub.model.consent import Consent, said
 from ctxhub.model.consent import promoted as promoted_consents
@@ -22,8 +22,8 @@ from ctxhub.model.hop import asked_again, looked_again
 from ctxhub.model.interaction import Intent, Interaction, find, must_have_floor, not_the_holder, reopen
 from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
 from ctxhub.model.risk import cleared, concerned, flagged, must_concern
-from ctxhub.model.tenant import Step, Tenant
-from ctxhub.model.value import Level
+from ctxhub.model.tenant import Kind, Step, Tenant
+from ctxhub.model.value import Level, rfc3339
 
 UNKEPT = "unkept"
 #: What people said or wrote, by the names of an event's data; what readers count on is left empty.
@@ -279,11 +279,22 @@ def _journey(context: Context, event: Event, scene: Scene) -> Change:
     if event.type in _WORK:
         _refuse_at_work(context, event, journey, scene)
         must_be_its_worker(journey, event.data.get("fence"), scene.now)
+        _refuse_over_claim(event, journey, scene)
     if event.type in _ENDS:
         return Change(ended(context, journey.journey_id), [event.but(data=event.data | {"kind": journey.kind})])
     if event.type == "journey.resumed":
         context, event = _taken_up(context, event, journey)
     return Change(_moved_on(context, event, journey, scene), [event])
+
+
+def _refuse_over_claim(event: Event, journey: Journey, scene: Scene) -> None:
+    """Refuse to go on without its worker's fence from a claimed step that must not be done twice; reports are taken."""
+    held = standing(journey.claim, scene.now)
+    if held is None or event.data.get("fence") is not None or event.data.get("happened"):
+        return
+    leaves = event.type in _ENDS or (event.data.get("step") or held.step) != held.step
+    if leaves and scene.tenant.kind(journey.kind).at(held.step).once:
+        raise being_done(journey, held)
 
 
 def _taken_up(context: Context, event: Event, journey: Journey) -> tuple[Context, Event]:
@@ -308,8 +319,19 @@ def _moved_on(context: Context, event: Event, journey: Journey, scene: Scene) ->
     )
     step = event.data.get("step")
     if step is not None and step != journey.step:
-        changed = _at_step(changed, scene.tenant.kind(journey.kind).at(step), event.at)
+        kind = scene.tenant.kind(journey.kind)
+        changed = _at_step(_left_behind(changed, kind, step), kind.at(step), event.at)
     return _at_work(context.with_journey(changed), event, changed.journey_id)
+
+
+def _left_behind(journey: Journey, kind: Kind, to: str) -> Journey:
+    """Return a journey that goes on to a step, with what it leaves as done where that must not be done twice.
+
+    That is the step where it stands; where a return has moved it on in the meantime, also the one that is claimed.
+    """
+    left = (journey.step, journey.claim.step if journey.claim else None)
+    done = [step for step in left if step is not None and kind.at(step).once and kind.goes_on(step, to)]
+    return journey.but(done=tuple(dict.fromkeys((*journey.done, *done)))) if done else journey
 
 
 def _at_step(journey: Journey, step: Step, at: datetime) -> Journey:
@@ -515,6 +537,8 @@ def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
             state=context.commitments[commitment_id].state,
         )
     due_at, owner = datetime.fromisoformat(event.data["due_at"]), event.data["owner"]
+    if event.party == "bot":
+        _must_be_there_then(scene.tenant, owner, event.at, due_at)
     promise = Commitment(
         commitment_id=commitment_id,
         what=event.data["what"],
@@ -528,6 +552,18 @@ def _commitment_made(context: Context, event: Event, scene: Scene) -> Change:
     )
     told_ = event.but(data=event.data | told_of(promise))
     return Change(context.but(commitments=context.commitments | {commitment_id: promise}), [told_])
+
+
+def _must_be_there_then(tenant: Tenant, queue: str, at: datetime, due_at: datetime) -> None:
+    """Refuse a promise for a queue that is closed until it is due: there is nobody who could keep it."""
+    if queue not in tenant.queues or tenant.is_open(queue, at):
+        return
+    calendar = tenant.calendar(queue)
+    opens = calendar.opens_at(at) if calendar is not None else None
+    if opens is None or opens >= due_at:
+        raise NotPossibleThen(
+            f"queue {queue} is closed until then", queue=queue, possible_from=rfc3339(opens) if opens else None
+        )
 
 
 def _consent(context: Context, event: Event, scene: Scene) -> Change:

@@ -67,6 +67,11 @@ class Kind(Value):
         """Every fact that it needs, in the order of its steps, each once."""
         return list(dict.fromkeys(name for step in self.steps for name in step.facts))
 
+    def goes_on(self, step: str | None, to: str) -> bool:
+        """Tell whether a step comes after another, and not before it; one that is not declared comes after all."""
+        order = [declared.step for declared in self.steps]
+        return to not in order or step not in order or order.index(step) < order.index(to)
+
     def at(self, name: str) -> Step:
         """Return a step; one that is not declared needs nothing."""
         return next((step for step in self.steps if step.step == name), Step(step=name))

@@ -185,6 +185,88 @@ async def test_a_window_goes_with_a_callback_to_a_queue_alone(
     problem(await scene.try_offer(**body), 422, "invalid")
 
 
+async def test_a_callback_that_says_no_more_is_one_by_the_terms_of_its_queue(staff: Callers, clock: Clock) -> None:
+    scene = await someone(staff, clock)
+    handoff = await scene.offer(CARDS, kind="callback")
+    assert (handoff["callback"]["phase"], instant(handoff["callback"]["from"])) == ("waiting", MONDAY)
+    (promise,) = (await scene.context())["commitments"]
+    assert (promise["what"], promise["owner"]) == ("call back", "cards")
+    for more in ({"to": {"agent": "ann"}}, {"to": CARDS, "fallback": ALWAYS}, {"to": {"channel": "chat"}}):
+        refused = problem(await scene.try_offer(**{"kind": "callback"} | more), 422, "invalid")
+        assert "`callback`" in refused["errors"][0]["detail"]
+    unwilling = await someone(staff, clock)
+    await unwilling.tell(unwilling.event("consent.denied", {"purpose": "calls"}, party="customer"))
+    problem(await unwilling.try_offer(CARDS, kind="callback"), 409, "do_not_call")
+    numberless = await known(staff.adapter, "chat")
+    assert pointers(await numberless.try_offer(CARDS, kind="callback")) == ["/callback/number"]
+
+
+# Messages, and what a bot may promise after hours
+
+
+async def test_a_message_left_before_the_weekend_waits_without_its_customer_until_it_is_answered(
+    staff: Callers, clock: Clock
+) -> None:
+    scene = await someone(staff, clock)
+    left = await scene.offer(CARDS, kind="message", note="please write to me")
+    assert instant(left["expires_at"]) == SUNDAY + timedelta(days=30)
+    problem(await scene.try_offer(CARDS, kind="message"), 409, "already_offered")
+    live = await scene.offer(CARDS)
+    assert (await scene.context())["interactions"][0]["waits"]["handoff_id"] == live["handoff_id"]
+    await scene.end()
+    clock.move(days=9)
+    listed = ok(await staff.supervisor.get("/v1/handoffs", queue="cards"))["handoffs"]
+    (mine,) = [one for one in listed if one["customer_id"] == scene.customer_id]
+    assert (mine["handoff_id"], mine["kind"], mine["state"]) == (left["handoff_id"], "message", "offered")
+    taken = ok(await staff.ann.post(path(left, "accept"), {"agent_id": "ann"}))
+    assert (taken["handoff"]["note"], taken["context"]["customer_id"]) == ("please write to me", scene.customer_id)
+    clock.move(minutes=16)
+    again = ok(await staff.bob.post(path(left, "accept"), {"agent_id": "bob"}))
+    done = {"agent_id": "bob", "fence": again["fence"], "outcome": "answered by mail"}
+    assert ok(await staff.bob.post(path(left, "complete"), done))["handoff"]["state"] == "completed"
+
+
+async def test_a_message_has_the_deadline_that_is_asked_for_and_outlives_a_chat_in_which_it_is_taken(
+    staff: Callers, clock: Clock
+) -> None:
+    async def state_of(handoff: dict[str, Any]) -> str:
+        found: str = ok(await staff.admin.get(f"/v1/handoffs/{handoff['handoff_id']}"))["handoff"]["state"]
+        return found
+
+    scene = await someone(staff, clock)
+    short = await scene.offer(CARDS, kind="message", expires_in=60)
+    clock.move(minutes=1)
+    assert await state_of(short) == "expired"
+    left = await scene.offer(CARDS, kind="message")
+    ok(await staff.ann.post(path(left, "accept"), {"agent_id": "ann"}))
+    await scene.end()
+    assert await state_of(left) == "accepted"
+    clock.move(minutes=16)
+    assert await state_of(left) == "offered"
+    ok(await staff.adapter.post(path(left, "cancel")))
+
+
+async def test_a_bot_promises_nothing_that_a_closed_queue_would_have_to_keep(staff: Callers, clock: Clock) -> None:
+    scene = await someone(staff, clock)
+
+    def promise(owner: str, due_at: datetime, party: str = "bot") -> dict[str, Any]:
+        told = {"what": "an agent calls you", "owner": owner, "due_at": due_at.isoformat()}
+        return scene.event("commitment.made", told, party=party)
+
+    for due_at in (SUNDAY + timedelta(hours=1), MONDAY):
+        refused = problem(await scene.try_tell(promise("cards", due_at)), 409, "not_possible_then")
+        assert (refused["queue"], instant(refused["possible_from"])) == ("cards", MONDAY)
+    assert "possible_from" not in problem(await scene.try_tell(promise("never", MONDAY)), 409, "not_possible_then")
+    assert (await scene.context())["commitments"] == []
+    morning = MONDAY + timedelta(minutes=1)
+    await scene.tell(promise("cards", morning), promise("always", SUNDAY + timedelta(hours=1)), promise("ann", MONDAY))
+    await scene.tell(promise("cards", SUNDAY + timedelta(hours=1), party="agent"))
+    clock.now = morning
+    later = await known(staff.adapter, "chat")
+    night = {"what": "an agent calls you", "owner": "cards", "due_at": (MONDAY + timedelta(hours=15)).isoformat()}
+    await later.tell(later.event("commitment.made", night, party="bot"))
+
+
 async def test_outside_opening_hours_the_next_hours_are_the_window_and_no_other_can_be_promised(
     staff: Callers, clock: Clock
 ) -> None:

@@ -302,8 +302,8 @@ async def test_a_journey_offered_often_counts_once_for_each_interaction(hub: Hub
 
 
 async def test_an_offer_that_came_back_is_decided_once(hub: Hub, clock: Clock) -> None:
-    call = await in_one(hub, "CA1", 2, channel="ivr")
-    handoff = await offer(hub, call)
+    chat = await in_one(hub, "CA1", 2, channel="chat")
+    handoff = await offer(hub, chat)
     await hub.handoffs.accept(DESK, handoff["handoff_id"], "ann")
     clock.move(16 * MINUTE)
     await hub.wake(WHO)

@@ -441,11 +441,11 @@ class TestExpiring:
         [
             ("live", {"queue": "loans"}, "expired"),
             ("live", {"bot": "helper"}, "expired"),
-            ("callback", {"bot": "helper"}, "expired"),
-            ("callback", {"queue": "loans"}, "offered"),
+            ("message", {"bot": "helper"}, "expired"),
+            ("message", {"queue": "loans"}, "offered"),
         ],
     )
-    def test_after_the_customer_has_gone_only_a_call_back_goes_on(
+    def test_after_the_customer_has_gone_only_what_needs_no_customer_goes_on(
         self, kind: str, fallback: dict[str, str], becomes: str
     ) -> None:
         context = offered(with_one(), to={"channel": "chat"}, kind=kind, expires_in=60, fallback=fallback)
