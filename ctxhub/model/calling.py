@@ -403,13 +403,21 @@ def _given(report: _Report) -> Change:
     is_new = given != report.before.given or caught_up.events
     if _waiting(report.context, report.interaction_id):
         there = _passed_on(report, given, to)
-    elif is_new:
+    elif is_new and not _waits_elsewhere(report, to):
         made = _made(report, to, given.at.isoformat(), given.at).but(step=given.step, say=given.say)
         here = handoffs.at_step(report.context, made.journey_id, given.step, report.now)
         there = handoffs.offered(here, made, report.interaction, report.now)
     else:
         there = Change(report.context, [])
     return Change(there.context, [*caught_up.events, *there.events])
+
+
+def _waits_elsewhere(report: _Report, to: Target) -> bool:
+    """Tell whether the customer has gone on in a chat, say, and waits there: the call she left waits for no one beside.
+
+    Whoever answers it all the same has her, and a menu may have the call back meanwhile.
+    """
+    return to.bot is None and handoffs.place_elsewhere(report.context, report.interaction_id) is not None
 
 
 def _passed_on(report: _Report, given: Mark, to: Target) -> Change:

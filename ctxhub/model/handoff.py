@@ -506,7 +506,7 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     if handoff.mode == "consult":
         return _let_in(context, handoff, interaction, holder, now)
     before = context.held_handoff(handoff.interaction_id)
-    went = _place_elsewhere(context, handoff.interaction_id) if holder.party == "agent" else None
+    went = place_elsewhere(context, handoff.interaction_id) if holder.party == "agent" else None
     handoff = handoff.but(waiting_since=min(handoff.waiting_since, went.waiting_since)) if went else handoff
     context, arrival = _moved_on(context, interaction, holder, now)
     interaction = context.interaction(handoff.interaction_id)
@@ -528,7 +528,7 @@ def _take(context: Context, handoff: Handoff, holder: Holder, now: datetime, lea
     return Change(ended.context, [event, *here.events, *ended.events])
 
 
-def _place_elsewhere(context: Context, interaction_id: str) -> Handoff | None:
+def place_elsewhere(context: Context, interaction_id: str) -> Handoff | None:
     """Return the handoff by which the customer of an interaction waits on in another one, if there is one."""
     for went in [h for h in context.handoffs.values() if h.interaction_id == interaction_id and h.went_on_as]:
         place: Handoff | None = went

@@ -14,8 +14,9 @@ from ctxhub.model import handoff as handoffs
 from ctxhub.model.call import NO_CALL, Course
 from ctxhub.model.calling import BY_AGENT, BY_HOLDER
 from ctxhub.model.context import Context
+from ctxhub.model.continuing import Rules, go_on
 from ctxhub.model.event import Event, Ref
-from ctxhub.model.tenant import Tenant
+from ctxhub.model.tenant import QueueSpec, Tenant
 from tests.model.scenes import an_offer
 from tests.support import (
     GRACE,
@@ -284,6 +285,23 @@ def test_whoever_answered_before_an_overflow_has_had_the_call_also_if_that_is_to
         late = told(passed, say("answered", "ann", transferred - 2))
         by_ann, there = places(late)
         assert (by_ann[2:], there[:3]) == (("ann", 0), ("offered", {"queue": "second"}, None))
+
+
+def test_a_call_whose_place_has_gone_on_in_a_chat_waits_nowhere_when_it_is_given_on_unanswered() -> None:
+    keeps = TENANT.but(queues={"cards": QueueSpec(keeps_place=True), "second": QueueSpec()})
+    both = started(waiting(), "in_2", 2)
+    chat = go_on(both, "ho_1", "in_2", "ho_2", Rules(keeps, GRACE, NOON)).change.context
+    assert [one.state for one in chat.handoffs.values()] == ["left", "offered"]
+    passed = told(chat, *OVERFLOWED)
+    assert [(one.state, one.interaction_id) for one in passed.handoffs.values()] == [
+        ("left", "in_1"),
+        ("offered", "in_2"),
+    ]
+    answered = told(passed, say("answered", "cat", 60))
+    *_, place, call = answered.handoffs.values()
+    assert (place.state, call.state, call.agent_id, call.waiting_since) == ("left", "accepted", "cat", NOON)
+    menu = told(chat, say("transferred", None, 45, bot="menu"))
+    assert (an_interaction(menu).holder.id, menu.handoffs["ho_2"].state) == ("menu", "offered")
 
 
 THIRD = say("queued", None, 5, queue="cards", position=3, expected_wait=100)
