@@ -63,7 +63,7 @@ async def add_identifier(customer_id: str, body: Linked, request: Request, hub: 
     body = hub.never_kept.said(caller.tenant, body)
     named = Identifier(type=body.type, value=body.value, strength=body.strength, index=body.index, ref=body.ref)
     held, version = await hub.customers.add_identifier(who, named, conditions, body.interaction_id, caller)
-    return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
+    return answer({"identifiers": [identifier.shown.model_dump() for identifier in held]}, version)
 
 
 @router.delete("/customers/{customer_id}/identifiers", response_model=Identifiers)
@@ -73,7 +73,7 @@ async def remove_identifier(
     """Let an identifier no longer lead to a customer."""
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     held, version = await hub.customers.remove_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
-    return answer({"identifiers": [identifier.model_dump() for identifier in held]}, version)
+    return answer({"identifiers": [identifier.shown.model_dump() for identifier in held]}, version)
 
 
 @router.delete("/customers/{customer_id}")

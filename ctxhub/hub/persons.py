@@ -71,7 +71,7 @@ class Persons:
             "tenant": who.tenant,
             "customer_id": who.customer_id,
             "version": loaded.version,
-            "context": orjson.loads(document_bytes(context)),
+            "context": orjson.loads(document_bytes(context.told_outside)),
         }
         yield orjson.dumps(head)[:-1] + b',"timeline":['
         traces, count = Traces.of(context), 0

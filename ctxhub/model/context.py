@@ -112,6 +112,15 @@ class Context(Value):
         return tuple(identifier for identifier in self.named_by if identifier.leads)
 
     @property
+    def told_outside(self) -> Context:
+        """It as it may be told outside the hub, whole but for what cards could be tried against."""
+        merges = {
+            key: merge.but(identifiers=tuple(one.shown for one in merge.identifiers))
+            for key, merge in self.merges.items()
+        }
+        return self._with(identifiers=tuple(one.shown for one in self.identifiers), merges=merges)
+
+    @property
     def is_proven(self) -> bool:
         """Tell whether anything is known of it that somebody told at level 2 or more."""
         return (

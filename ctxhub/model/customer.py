@@ -77,9 +77,14 @@ class Identifier(Value):
         return self.strength if self.unsure is None else "whispered"
 
     @property
+    def shown(self) -> Identifier:
+        """It as it is told outside the hub: who had a card's index could try numbers against it."""
+        return self.but(index=None)
+
+    @property
     def plain(self) -> Identifier:
-        """It without where it came from and when it was seen."""
-        return self.but(source=None, first_seen=None, last_seen=None)
+        """It as it is told to most: without where it came from and when it was seen, too."""
+        return self.but(index=None, source=None, first_seen=None, last_seen=None)
 
     def seen(self, source: str, now: datetime) -> Identifier:
         """Return it as seen just now, whatever its bringer says of when and where."""

@@ -59,7 +59,7 @@ def context_view(
 def _identifiers(context: Context, seen: Sight) -> list[Identifier]:
     """Show what leads to the customer; where from, when it was seen, and what is unsure only to who sees everything."""
     if seen.everything:
-        return list(context.named_by)
+        return [identifier.shown for identifier in context.named_by]
     return [one.plain for one in context.named_by if one.unsure is None] if seen.level >= SHARED else []
 
 

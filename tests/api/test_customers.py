@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.api.living import Callers
 from tests.api.scenes import Caller, begin, fresh, known, ok, phone, pointers, problem, start_body
+from tests.model.cards import number
 
 
 async def test_a_customer_is_found_by_an_identifier_in_any_spelling(adapter: Caller) -> None:
@@ -154,3 +156,20 @@ async def test_a_customer_may_have_64_identifiers_at_once_and_not_65(adapter: Ca
     assert pointers(await adapter.post("/v1/interactions", start_body(identifiers=many))) == ["/identifiers"]
     scene = await known(adapter, identifiers=many[:64])
     assert len((await scene.context())["identifiers"]) == 64
+
+
+async def test_no_answer_has_the_index_of_a_card(adapter: Caller, admin: Caller) -> None:
+    card = {"type": "card", "value": number(Random(fresh("card")), "4", 16), "ref": fresh("tok")}
+    scene = await known(adapter, identifiers=[card])
+    answers = [
+        await adapter.get(f"{scene.base}/context", interaction_id=scene.interaction_id),
+        await admin.get(f"{scene.base}/context"),
+        await admin.get(f"{scene.base}/export"),
+        await adapter.post(f"{scene.base}/identifiers", phone()),
+        await adapter.call("DELETE", f"{scene.base}/identifiers", json=phone()),
+    ]
+    for found in (scene.started["context"], *(ok(answer) for answer in answers)):
+        held = [one for one in found.get("context", found)["identifiers"] if one["type"] == "card"]
+        assert [(one["value"], one.get("ref")) for one in held] == [(f"•••• {card['value'][-4:]}", card["ref"])]
+        assert "index" not in str(held)
+    assert ok(await adapter.post("/v1/customers/lookup", {"identifier": card}))["customer_id"] == scene.customer_id
