@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ctxhub.errors import Invalid
-from ctxhub.model.card import number_in
+from ctxhub.model.card import SHORTEST, number_in
 from ctxhub.model.customer import CARD, CARD_REF, Identifier
 from ctxhub.model.digits import runs
 from ctxhub.model.identifier import EMAIL, PHONE
@@ -48,6 +48,8 @@ def as_card(identifier: Identifier, formats: Formats = ()) -> Identifier | None:
 
 def _cards(kind: str, text: str, formats: Formats) -> list[Cut]:
     """Return the card numbers in a text, without what is as long or checked alike: telephone numbers and IMEIs."""
+    if len(text) < SHORTEST or (kind == PHONE and len(text) <= _LONGEST_PHONE):
+        return []
     found = [cut for cut in cuts(text, formats) if cut.finding.kind in ("card", "track")]
     if kind in (PHONE, _CALLED):
         return [cut for cut in found if len(_digits(text, cut)) > _LONGEST_PHONE]
