@@ -428,7 +428,7 @@ class Interactions:
             answer["handoff_problem"] = {"code": begun.problem.code, "detail": begun.problem.detail}
         if begun.arrival is not None:
             handoff = context.handoff(begun.arrival.handoff_id)
-            shown_ = handoffs.view(handoff, begun.who.customer_id, interaction.channel)
+            shown_ = handoffs.without_notes(handoffs.view(handoff, begun.who.customer_id, interaction.channel))
             # A number is a claim: it brings the customer to the place, and none of the words.
             shown_ = shown_.but(note=None, journey_id=None) if begun.arrival.by_number else shown_
             answer["handoff"] = shown_.model_dump(mode="json")
@@ -447,6 +447,7 @@ class Interactions:
         channel = context.interaction(begun.interaction_id).channel
         token = self._secrets.token(there.handoff_id)
         shown = handoffs.view(there, begun.who.customer_id, channel).but(token=token, uui=uui(token))
+        shown = handoffs.without_notes(shown)
         return {"place_kept": True, "place": shown.model_dump(mode="json")}
 
     async def _count_offers(self, who: Who, interaction: interactions.Interaction, resume: Sequence[Offer]) -> None:
