@@ -234,7 +234,8 @@ class Handoffs:
     async def _simply(self, principal: Principal, handoff_id: str, request: Request, rule: Rule) -> Shown:
         """Apply a rule and show the handoff."""
         who, committed = await self._change(principal, handoff_id, rule, request)
-        return Shown(self._shown(who, committed.context, handoff_id, committed.version), committed.version)
+        shown = self._shown(who, committed.context, handoff_id, committed.version)
+        return Shown(_without_words(principal, shown), committed.version)
 
     async def cancel(self, principal: Principal, handoff_id: str, request: Request = PLAIN) -> Shown:
         """Take back an open offer."""
@@ -412,7 +413,12 @@ def _is_for(principal: Principal, handoff: Handoff | HandoffView) -> bool:
 
 
 def _without_words(principal: Principal, shown: HandoffView) -> HandoffView:
-    """Return a handoff without what agents wrote where a key of no agent's own looks at one's work."""
+    """Return a handoff without what colleagues wrote to each other, where it is not for whoever looks.
+
+    A key of no agent's own reads the note of what no agent holds.
+    """
+    if not principal.is_colleague:
+        return handoffs.without_notes(shown, principal.channels)
     if principal.role != "agent" or principal.agent is not None or shown.agent_id is None:
         return shown
     return shown.but(note=None, draft=None)

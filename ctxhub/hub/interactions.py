@@ -505,6 +505,8 @@ class Interactions:
             via = context.handoff(begun.arrival.handoff_id)
             handoff = _held_by(context, via, request.agent_id) or via
             shown_ = handoffs.view(handoff, begun.who.customer_id, interaction.channel)
+            # Whoever answers for an agent brings that agent what colleagues wrote.
+            shown_ = shown_ if request.agent_id is not None else handoffs.without_notes(shown_)
             # A number is a claim: it brings the customer to the place, and none of the words.
             shown_ = shown_.but(note=None, journey_id=None) if begun.arrival.by_number else shown_
             answer["handoff"] = shown_.model_dump(mode="json")
@@ -523,6 +525,7 @@ class Interactions:
         channel = context.interaction(begun.interaction_id).channel
         token = self._secrets.token(there.handoff_id)
         shown = handoffs.view(there, begun.who.customer_id, channel).but(token=token, uui=uui(token))
+        shown = handoffs.without_notes(shown)
         return {"place_kept": True, "place": shown.model_dump(mode="json")}
 
     async def _count_offers(self, who: Who, interaction: interactions.Interaction, resume: Sequence[Offer]) -> None:

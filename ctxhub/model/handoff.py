@@ -297,6 +297,14 @@ def view(handoff: Handoff, customer_id: str, channel: str | None, version: int |
     return HandoffView.model_construct(**shown, customer_id=customer_id, channel=channel, version=version)
 
 
+def without_notes(shown: HandoffView, channels: frozenset[str] = frozenset()) -> HandoffView:
+    """Return a handoff as channels (empty: any) see it: with notes for whoever takes it there, without colleagues'."""
+    place = shown.to.channel or (shown.channel if shown.to.bot else None)
+    if place is not None and (not channels or place in channels):
+        return shown
+    return shown.but(note=None, suggested=None)
+
+
 def by_code(handoff: Handoff, code_level: int, now: datetime) -> Handoff:
     """Return a handoff as it carries by its code: as by a message, unless the tenant lets a fresh code carry more."""
     fresh = handoff.offered_level >= 2 and now - handoff.offered_at <= CODE_IS_FRESH

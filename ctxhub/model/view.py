@@ -14,7 +14,7 @@ from ctxhub.model.customer import NOBODY, Assurance, Identifier
 from ctxhub.model.disclosure import Sight, facts_in_sight, intent_in_sight, masked_in_sight, missing
 from ctxhub.model.fact import SHARED_FROM as SHARED
 from ctxhub.model.fact import Fact, FactLine, FactView, line
-from ctxhub.model.handoff import HandoffView
+from ctxhub.model.handoff import HandoffView, without_notes
 from ctxhub.model.handoff import view as handoff_view
 from ctxhub.model.interaction import Interaction, InteractionView, Waiting
 from ctxhub.model.interaction import view as interaction_view
@@ -161,7 +161,8 @@ def _handoffs(context: Context, seen: Sight) -> list[HandoffView]:
         if handoff.is_final or not (seen.everything or handoff.interaction_id in seen.lineage):
             continue
         interaction = context.interactions.get(handoff.interaction_id)
-        shown.append(handoff_view(handoff, context.customer_id, interaction.channel if interaction else None))
+        found = handoff_view(handoff, context.customer_id, interaction.channel if interaction else None)
+        shown.append(found if seen.internal else without_notes(found))
     return shown
 
 

@@ -558,3 +558,24 @@ async def test_a_refused_handoff_says_whose_it_is_for_who_has_a_reason_to_look(c
     await accept(callers.bob, handoff["handoff_id"], "bob")
     refused = problem(await callers.ann.get(f"/v1/handoffs/{handoff['handoff_id']}"), 403, "forbidden")
     assert (refused["customer_id"], refused["queue"]) == (scene.customer_id, "billing")
+
+
+async def test_what_colleagues_note_for_each_other_no_channel_reads(callers: Callers) -> None:
+    call = await known(callers.adapter)
+    handoff = await call.offer({"queue": "billing"}, note="sounds angry")
+    made = ok(await callers.admin.post("/v1/keys", {"name": fresh("k"), "role": "adapter", "channels": ["chat"]}), 201)
+    place, chats = f"/v1/handoffs/{handoff['handoff_id']}", Caller(callers.admin.http, made["key"])
+    for channel in (callers.adapter, chats):
+        looked_up = await channel.post("/v1/handoffs/lookup", {"token": handoff["token"]})
+        for answer in (await channel.get(place), looked_up):
+            assert ok(answer)["handoff"]["note"] is None
+    assert (await call.context())["handoffs"][0]["note"] is None
+    for colleague in (callers.ann, callers.supervisor):
+        assert ok(await colleague.get(place))["handoff"]["note"] == "sounds angry"
+    joined = await redeem(callers.adapter, handoff["token"])
+    assert joined.started["handoff"]["note"] is None
+    fence = (await accept(callers.ann, handoff["handoff_id"], "ann"))["fence"]
+    back = await act(callers.ann, handoff, "return", agent_id="ann", fence=fence, note="only the date is missing")
+    returned = f"/v1/handoffs/{back['offered']['handoff_id']}"
+    assert ok(await callers.adapter.get(returned))["handoff"]["note"] == "only the date is missing"
+    assert ok(await chats.get(returned))["handoff"]["note"] is None
