@@ -24,10 +24,11 @@ from ctxhub.model.context import Context
 from ctxhub.model.value import rfc3339
 from ctxhub.store.asked import Asked
 from ctxhub.store.atrest import AtRest
-from ctxhub.store.contexts import Who, moved_to, must_be_live
+from ctxhub.store.contexts import Operation, Who, moved_to, must_be_live
 from ctxhub.store.deliveries import Deliveries
 from ctxhub.store.forgetting import Erasing, Found
 from ctxhub.store.lookups import Lookups
+from ctxhub.store.receipts import Receipts
 
 log = structlog.get_logger()
 _AT_ONCE = 1000
@@ -56,7 +57,9 @@ class Forgetting:
     def __init__(
         self, changes: Changes, erasing: Erasing, lookups: Lookups, secrets_: Secrets, at_rest: AtRest,
         archiving: Archiving | None, within: float, outside: Outside, entries: Entries, audit: Audit,
+        receipts: Receipts,
     ) -> None:  # fmt: skip
+        self._receipts = receipts
         self._audit = audit
         self._emptying = Emptying(entries, self._found)
         self._outside = outside
@@ -69,11 +72,19 @@ class Forgetting:
         self._within = within
 
     async def forget(self, who: Who, request: Request = PLAIN) -> dict[str, Any]:
-        """Erase a customer; the receipt says what was erased, which other systems have copies, and what remains."""
+        """Erase a customer; the receipt says what was erased, which other systems have copies, and what remains.
+
+        Asked for again under the same Idempotency-Key it is the same receipt.
+        """
         async with self._changes.contexts.turn(who):
+            kept = await self._receipts.of(who, request.operation) if request.operation is not None else None
+            if kept is not None:
+                return kept
             found = await self._found(who)
             if found is None:
                 await self._erasing.leave_nothing(who)
+            if found is not None and found.has_begun and request.operation is not None:
+                return await self._erased(who, found, request.operation)  # whoever began it may have died over it
             if found is None or found.has_begun:
                 raise CustomerUnknown(f"there is no customer {who.customer_id}", customer_id=who.customer_id)
             _must_match(found, request)
@@ -82,7 +93,7 @@ class Forgetting:
                 must_be_live(who, moved_to(found.context.frozen.to))
             await self._must_all_be_free(who, found.context)
             await self._forget_merged(who, found.context)
-            return await self._erased(who, found)
+            return await self._erased(who, found, request.operation)
 
     async def _must_all_be_free(self, who: Who, context: Context) -> None:
         """Refuse to erase anybody while one of those merged into it is under a legal hold."""
@@ -116,8 +127,8 @@ class Forgetting:
             return await self._erasing.found(who)
         return found
 
-    async def _erased(self, who: Who, found: Found) -> dict[str, Any]:
-        """Take all steps, the customer's own keys last."""
+    async def _erased(self, who: Who, found: Found, operation: Operation | None = None) -> dict[str, Any]:
+        """Take all steps, the customer's own keys last; before them the receipt is kept for who asks for it again."""
         now = self._changes.clock()
         await self._erasing.begin(who, now)
         traces = await self._traces(who, found)
@@ -132,12 +143,15 @@ class Forgetting:
         pointers = await self._leave_others(who, traces)
         sent = await self._outside.leave(who)
         reasons = await self._audit.leave_reasons(*who)
-        await self._erasing.erase(who, found.context, operations)
-        await self._at_rest.note_erasure()
         beside = {"lookups": led, "operations": len(operations), "feed_entries": noted, "pointers": pointers,
                   "told_elsewhere": emptied, "deliveries": sent, "reasons": reasons}  # fmt: skip
+        receipt = self._receipt(who, found, traces, beside | {"archive": self._archiving is not None}, rfc3339(now))
+        if operation is not None:
+            receipt = await self._receipts.put(who, operation, receipt)
+        await self._erasing.erase(who, found.context, operations)
+        await self._at_rest.note_erasure()
         log.info("customer.forgotten", tenant=who.tenant, events=found.version, **beside)
-        return self._receipt(who, found, traces, beside | {"archive": self._archiving is not None}, rfc3339(now))
+        return receipt
 
     async def _traces(self, who: Who, found: Found) -> Traces:
         """Return where the customer left something, also long ago."""

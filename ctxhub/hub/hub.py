@@ -89,6 +89,7 @@ from ctxhub.store.keyring import Keyring
 from ctxhub.store.lists import Lists
 from ctxhub.store.lookups import Lookups
 from ctxhub.store.outbox import Outbox
+from ctxhub.store.receipts import Receipts
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
 from ctxhub.store.trails import Disclosed, KeptReasons, Notes, RedisTrail, Trail
@@ -183,7 +184,7 @@ class Hub:
         outside = Outside(deliveries, asked, self.tenants)
         self.forgetting = Forgetting(
             self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries,
-            self.audit,
+            self.audit, Receipts(server, lookups, self.sealing),
         )  # fmt: skip
         self.customers = Customers(self.changes, identity, lookups, self.forgetting)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)

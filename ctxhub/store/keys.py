@@ -89,6 +89,8 @@ TABLE = (
             "told of it last", "—"),
     KeyKind("ctxhub:{00}:audited", "set", "tenants that have a trail", "—"),
     KeyKind("ctxhub:{P}:T:access:D", "string", "a customer opened to an agent beside his work", "1 h"),
+    KeyKind("ctxhub:{P}:T:receipt:D", "string", "the receipt of who was forgotten, sealed under the Idempotency-Key "
+            "that asked for it", "48 h"),
     KeyKind("ctxhub:{P}:T:reasons:D", "hash", "by a customer's pseudonym: the seal in a line of the trail = a random "
             "number and the reason that was given", "CTXHUB_AUDIT_KEEP after the last"),
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),

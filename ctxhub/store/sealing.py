@@ -29,6 +29,7 @@ _KEY, _KEY_ID, _NONCE, _TAG = 32, 6, 12, 16
 _EPOCH = slice(1, 3)
 _NAMED = slice(3, 3 + _KEY_ID)
 _REST = 3 + _KEY_ID
+_OF_NOBODY = b"ctxhub content 1"
 
 
 class MasterKeys(NamedTuple):
@@ -134,6 +135,17 @@ class Sealing:
     def opener(self, tenant: str, customer_id: str, wrapped: str) -> Opener:
         """Return what opens a customer's values, should there be any."""
         return Opener(self, tenant, customer_id, wrapped)
+
+    def under(self, key: bytes, content: bytes) -> bytes:
+        """Seal something that is no customer's under a key of 32 bytes that the caller has."""
+        return _sealed(self.algorithm, key, content, _OF_NOBODY)
+
+    def out_of(self, key: bytes, sealed: bytes) -> bytes:
+        """Return what was sealed under a key; `Unreadable` where it was changed, or the key is another."""
+        try:
+            return _opened(key, sealed, _OF_NOBODY)
+        except (InvalidTag, ValueError) as error:
+            raise Unreadable("what is sealed can't be opened: its seal is broken") from error
 
     def rewrapped(self, tenant: str, customer_id: str, wrapped: str) -> str:
         """Return a data key under the present epoch; one that is there already, or destroyed, as it is."""

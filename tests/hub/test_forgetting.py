@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from ctxhub.errors import Changed, CustomerUnknown, HandoffUnknown, Lapsed, Unreadable
-from ctxhub.hub.changes import Decision, Request
+from ctxhub.errors import Changed, CustomerUnknown, HandoffUnknown, IdempotencyKeyReused, Lapsed, Unreadable
+from ctxhub.hub.changes import PLAIN, Decision, Request
 from ctxhub.hub.forgetting import Forgetting
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.streams import Told
@@ -20,7 +20,7 @@ from ctxhub.model.event import Ref
 from ctxhub.store.contexts import Plan, Who
 from ctxhub.store.forgetting import Erasing
 from ctxhub.store.redis import Server
-from tests.hub.scenes import WHO, a_stranger, begin, context_of, eventually, in_one, offer, tell
+from tests.hub.scenes import WHO, a_stranger, an_operation, begin, context_of, eventually, in_one, offer, tell
 from tests.support import ACME, ADAPTER, DESK, Clock, a_phone, ways
 
 EVERYTHING = Reader(role="admin")
@@ -206,6 +206,50 @@ async def test_records_of_an_idempotency_key_go_along(hub: Hub, redis: Redis) ->
     assert len(kept) == 2
     await hub.customers.forget(WHO)
     assert not [name for name in redis.scan_iter() if ":operation" in name or ":start:" in name]
+
+
+async def test_the_same_request_again_gets_the_same_receipt_and_nobody_else_reads_it(
+    hub: Hub, server: Server, clock: Clock, redis: Redis
+) -> None:
+    await somebody(hub)
+    request = Request(operation=an_operation("forget c42"))
+    receipt = await hub.customers.forget(WHO, request)
+    assert await Hub(server, ways(clock)).customers.forget(WHO, request) == receipt
+    for other in (Request(operation=an_operation("another key")), PLAIN):
+        with pytest.raises(CustomerUnknown):
+            await hub.customers.forget(WHO, other)
+    with pytest.raises(IdempotencyKeyReused):
+        await hub.customers.forget(WHO, Request(operation=an_operation("forget c42", "something else")))
+    (key,) = redis.keys("ctxhub:{*}:acme:receipt:*")
+    assert WHO.customer_id not in key
+    assert receipt["receipt_id"] not in redis.get(key)
+    assert 0 < redis.ttl(key) <= 48 * 3600
+
+
+@pytest.mark.parametrize("step", [*STEPS, "erase"])
+async def test_a_receipt_is_there_though_whoever_erased_was_killed(
+    hub: Hub, server: Server, clock: Clock, redis: Redis, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await somebody(hub)
+    request = Request(operation=an_operation("forget c42"))
+    with monkeypatch.context() as patched:
+        killed_at(patched, Erasing if step == "erase" else Forgetting, step)
+        with pytest.raises(Killed):
+            await hub.customers.forget(WHO, request)
+    other = Hub(server, ways(clock))
+    receipt = await other.customers.forget(WHO, request)
+    assert (receipt["customer_id"], receipt["erased"]["facts"]) == ("c42", 1)
+    await other.wake(WHO)
+    assert await other.customers.forget(WHO, request) == receipt
+    assert {name.split(":")[1] for name in left_of(redis)} == {"receipt"}
+
+
+async def test_twins_get_one_receipt(hub: Hub, server: Server, clock: Clock) -> None:
+    await somebody(hub)
+    request = Request(operation=an_operation("forget c42"))
+    hubs = [hub, *(Hub(server, ways(clock)) for _ in range(2))]
+    receipts = await asyncio.gather(*[each.customers.forget(WHO, request) for each in hubs * 3])
+    assert len({receipt["receipt_id"] for receipt in receipts}) == 1
 
 
 async def test_the_files_are_written_anew_once_for_all_who_were_erased(
