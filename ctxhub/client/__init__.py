@@ -97,7 +97,7 @@ from ctxhub.model.clearance import Unlock
 from ctxhub.model.commitment import Commitment, CommitmentState, ListedCommitment
 from ctxhub.model.consent import ConsentView
 from ctxhub.model.context import ContextView, SourceStanding, Started
-from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier
+from ctxhub.model.customer import Assurance, AssuranceClaim, Identifier, Unsure
 from ctxhub.model.dialling import Dial, DialSpec
 from ctxhub.model.elsewhere import Preference
 from ctxhub.model.event import Event, Party, Purpose, Ref, Sensitivity, Telling
@@ -298,6 +298,7 @@ __all__ = [
     "Unknown",
     "Unlock",
     "Unreadable",
+    "Unsure",
     "Verdict",
     "VerifiedApart",
     "VersionAhead",
