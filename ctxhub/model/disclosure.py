@@ -236,8 +236,9 @@ def _sight_of_agent(context: Context, reader: Reader, tenant: Tenant, now: datet
     handoff = _work_of(context, reader, now)
     here = _on_the_line(context, reader, now) if handoff is None else handoff.interaction_id
     if here not in context.interactions:
+        named = f"agent {reader.agent_id}" if reader.agent_id else "whoever names no agent (X-Ctxhub-Agent)"
         raise Forbidden(
-            f"agent {reader.agent_id} neither holds nor was offered anything of this customer; "
+            f"{named} neither holds nor was offered anything of this customer; "
             "whoever must read it all the same says why first, by POST …/access"
         )
     called = handoff.called if handoff is not None else None
