@@ -225,7 +225,9 @@ def names_seen(answer: Any) -> tuple[list[str], list[str], list[str]]:
         place = masked if fact.get("masked") is not None else withheld if fact.get("withheld") else shown
         place.append(name)
     for judged in answer.get("answers", ()) if isinstance(answer, dict) else ():
-        if judged["verdict"] != "ask":
+        if judged.get("masked") is not None:
+            masked.append(judged["name"])
+        elif judged["verdict"] != "ask":
             (withheld if judged["verdict"] == "withheld" else shown).append(judged["name"])
     for event in answer.get("events", ()) if isinstance(answer, dict) else ():
         told, place = _told_in(event), withheld if event["data"].get("withheld") else shown

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ctxhub.errors import Forbidden, JourneyUnknown, Moved, Unavailable
-from ctxhub.model.clearance import Disclosure, Item, ReadingFor, Standing, Unlock, disclosed
+from ctxhub.model.clearance import Disclosure, Item, ReadingFor, Standing, disclosed
 from ctxhub.model.event import Sensitivity
-from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, latest_of_each_voice, verdict
+from ctxhub.model.fact import SHARED_FROM, Answer, Fact, Origin, Verdict, latest_of_each_voice, verdict
+from ctxhub.model.masking import mask
 from ctxhub.model.value import Channel, Id, Level, Name, Value
 
 if TYPE_CHECKING:
@@ -148,13 +149,16 @@ class Sight(NamedTuple):
         data = event["data"]
         shared = event["assurance"] >= SHARED_FROM
         item = self._item(_sensitivity_of(event), data.get("name", ""), event.get("journey_id"), own, shared)
-        outcome = disclosed(item, self.standing).outcome
+        outcome, unlock = disclosed(item, self.standing)
         if outcome == "shown":
             return event
         if outcome == "unseen":
             return None
         rest = {name: value for name, value in data.items() if name != "value"}
-        return event | {"data": rest | {"withheld": True}}
+        rest |= {"withheld": True} | ({"unlock": unlock.model_dump()} if unlock else {})
+        if outcome == "masked" and event["type"].startswith("fact."):
+            rest["masked"] = mask(data["value"])
+        return event | {"data": rest}
 
 
 def _sensitivity_of(event: dict[str, Any]) -> Sensitivity:
@@ -199,10 +203,10 @@ def _sight(context: Context, reader: Reader, tenant: Tenant, now: datetime) -> S
         return _sight_of_agent(context, reader, tenant, now)
     if reader.interaction_id is None:
         return NOTHING
-    interaction = context.interaction(reader.interaction_id)
+    interaction, colleague = context.interaction(reader.interaction_id), reader.role == "supervisor"
     if tenant.policies.knowledge == "off":
-        return _without_knowledge(interaction, frozenset({interaction.interaction_id}))
-    return sight_of(interaction, now)
+        return _without_knowledge(interaction, frozenset({interaction.interaction_id}), internal=colleague)
+    return sight_of(interaction, now, internal=colleague)._replace(masks=colleague)
 
 
 def under(seen: Sight, context: Context, tenant: Tenant) -> Sight:
@@ -232,8 +236,9 @@ def _sight_of_agent(context: Context, reader: Reader, tenant: Tenant, now: datet
     handoff = _work_of(context, reader, now)
     here = _on_the_line(context, reader, now) if handoff is None else handoff.interaction_id
     if here not in context.interactions:
+        named = f"agent {reader.agent_id}" if reader.agent_id else "whoever names no agent (X-Ctxhub-Agent)"
         raise Forbidden(
-            f"agent {reader.agent_id} neither holds nor was offered anything of this customer; "
+            f"{named} neither holds nor was offered anything of this customer; "
             "whoever must read it all the same says why first, by POST …/access"
         )
     called = handoff.called if handoff is not None else None
@@ -328,26 +333,37 @@ def values(
 
 def answers(context: Context, seen: Sight, names: list[str], journey_id: str | None, now: datetime) -> list[Answer]:
     """Say of each name whether it may be asked."""
-    groups = facts_in_sight(context, seen, now)
+    groups = _answered_from(context, seen, now)
     journey = journey_id or seen.journey_id
     return [_answer(name, values(groups, name, journey, journey_id is not None), seen) for name in names]
+
+
+def _answered_from(context: Context, seen: Sight, now: datetime) -> dict[tuple[str, str | None], list[Fact]]:
+    """Return the values that a reader is told of, as in the context: a name in sight stands for itself."""
+    groups = facts_in_sight(context, seen, now)
+    in_sight = {name for name, _ in groups}
+    masked = masked_in_sight(context, seen, now)
+    return groups | {key: facts for key, facts in masked.items() if key[0] not in in_sight}
 
 
 def _answer(name: str, found: list[Fact], seen: Sight) -> Answer:
     """Say of one name whether it may be asked."""
     held_back = seen.of(found[0]) if found else None
     if held_back is not None and held_back.outcome in ("masked", "withheld"):
-        return _withheld(name, held_back.unlock)
+        return _withheld(name, found[0], held_back, seen)
     judged, reason = verdict([fact for fact in found if seen.may_show(fact)])
     if judged == "ask":
         return Answer(name=name, verdict="ask", reason=reason)
     return Answer(name=name, verdict=judged, value=found[0].value, origin=found[0].origin, reason=reason)
 
 
-def _withheld(name: str, unlock: Unlock | None) -> Answer:
-    """Say of a name that there is a value, and what would clear it."""
+def _withheld(name: str, fact: Fact, held_back: Disclosure, seen: Sight) -> Answer:
+    """Say of a name that there is a value, and what would clear it; below level 2 it is asked for all the same."""
+    outcome, unlock = held_back
     reason = "a higher level of assurance would show it" if unlock else "it is not shown for this purpose"
-    return Answer(name=name, verdict="withheld", reason=reason, unlock=unlock)
+    judged: Verdict = "withheld" if seen.level >= SHARED_FROM else "ask"
+    masked = mask(fact.value) if outcome == "masked" else None
+    return Answer(name=name, verdict=judged, reason=reason, unlock=unlock, masked=masked)
 
 
 def missing(journey: Journey, groups: dict[tuple[str, str | None], list[Fact]], tenant: Tenant) -> list[str]:

@@ -106,7 +106,10 @@ class FactView(FactLine):
 
 
 class Answer(Value):
-    """May I ask? `known` and `confirm` carry the value; `reason` says why in a few words."""
+    """May I ask? `known` and `confirm` carry the value; `reason` says why in a few words.
+
+    To an agent what is held back is `masked`, as in the context.
+    """
 
     name: Name
     verdict: Verdict
@@ -114,6 +117,7 @@ class Answer(Value):
     origin: Origin | None = None
     reason: str = ""
     unlock: Unlock | None = None
+    masked: str | None = None
 
 
 def line(fact: Fact) -> FactLine:

@@ -183,6 +183,7 @@ def test_the_names_in_an_answer_are_told_apart_by_how_they_were_shown() -> None:
     assert names_seen({"context": {"facts": facts}, "fence": 2})[0] == ["order_id"]
     judged = [{"name": "a", "verdict": "known"}, {"name": "b", "verdict": "withheld"}, {"name": "c", "verdict": "ask"}]
     assert names_seen({"answers": judged}) == (["a"], [], ["b"])
+    assert names_seen({"answers": [{"name": "c", "verdict": "ask", "masked": "••••"}]}) == ([], ["c"], [])
     assert names_seen([1, 2]) == ([], [], [])
     told = [
         {"type": "fact.stated", "data": {"name": "city", "value": "Xi'an"}},

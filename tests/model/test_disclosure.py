@@ -14,12 +14,13 @@ from ctxhub.model.context import Context, ContextView
 from ctxhub.model.disclosure import EVERYTHING, NOTHING, Reader, Role, Sight, answers, sight, sight_of
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import end
-from ctxhub.model.tenant import Policies
+from ctxhub.model.tenant import Policies, Tenant
 from ctxhub.model.view import context_view, live
 from tests.model.scenes import offered
 from tests.support import HOUR, LEASE, MINUTE, NOON, PLAIN, a_fact, after, an_event, started, with_one
 
 OFF = PLAIN.but(policies=Policies(knowledge="off"))
+ROLES: list[tuple[Role, str | None]] = [("agent", "ann"), ("supervisor", None), ("admin", None), ("adapter", None)]
 
 
 def a_customer() -> Context:
@@ -120,12 +121,37 @@ def test_events_are_seen_by_level_and_origin_and_notes_by_colleagues(
     assert reader.sees_told(type_, "in_own" if own else "in_other", told_at) is seen
 
 
+@pytest.mark.parametrize("colleague", [True, False])
+def test_a_value_held_back_on_the_timeline_says_what_would_clear_it_and_to_colleagues_its_mask(colleague: bool) -> None:
+    told = {"type": "fact.stated", "assurance": 2, "data": {"name": "card", "value": "a", "sensitivity": "sensitive"}}
+    keyed = {"type": "input.collected", "assurance": 2, "data": {"prompt": "which", "value": "138 0013 8000"}}
+    unlock = {"level": 3, "again": 2, "within": 300}
+    seen = Sight(level=2, internal=colleague, masks=colleague)
+    mask = {"masked": "••••"} if colleague else {}
+    held_back = {"name": "card", "sensitivity": "sensitive", "withheld": True, "unlock": unlock}
+    assert seen.told(told) == told | {"data": held_back | mask}
+    assert seen.told(keyed) == keyed | {"data": {"prompt": "which", "withheld": True, "unlock": unlock}}
+
+
 class TestReaders:
     """What a role sees, for an interaction or without one."""
 
     @pytest.mark.parametrize("role", ["admin", "supervisor"])
     def test_admins_and_supervisors_see_everything(self, role: Role) -> None:
         assert sight(a_customer(), Reader(role=role), PLAIN, NOON) == EVERYTHING
+
+    @pytest.mark.parametrize("knowledge", [PLAIN, OFF])
+    def test_a_supervisor_sees_of_an_interaction_what_its_agent_does_and_who_stands_in_for_a_channel_does_not(
+        self, knowledge: Tenant
+    ) -> None:
+        context = offered(started(a_customer(), "in_2", 1), interaction_id="in_2", to={"queue": "cards"})
+        agent, supervisor, admin, adapter = (
+            sight(context, Reader(role=role, interaction_id="in_2", agent_id=agent_id), knowledge, NOON)
+            for role, agent_id in ROLES
+        )
+        assert values(view_of(context, supervisor)) == values(view_of(context, agent))
+        assert supervisor.internal
+        assert admin == adapter
 
     def test_an_adapter_without_an_interaction_sees_nothing(self) -> None:
         assert sight(a_customer(), Reader(), PLAIN, NOON) == NOTHING
@@ -289,6 +315,17 @@ class TestAsking:
         found = [self.verdict(context, interaction_id=i) for i in ("in_1", "in_2", "in_3")]
         assert found == ["known", "withheld", "ask"]
         assert self.verdict(started(context, "in_4", 2), interaction_id="in_4") == "known", "proven just now"
+
+    def test_an_agent_is_told_what_is_masked_and_what_would_clear_it_as_in_the_context(self) -> None:
+        context = started(a_customer(), "in_2", 1)
+        for level, judged in ((1, ["known", "known", "ask", "ask"]), (2, ["known", "known", "known", "withheld"])):
+            agent = Sight(level=level, internal=True, masks=True)
+            shown = view_of(context, agent).facts
+            found = answers(context, agent, ["public", "internal", "personal", "sensitive"], None, NOON)
+            assert [answer.verdict for answer in found] == judged
+            for answer in found:
+                fact = shown[answer.name]
+                assert (answer.value, answer.masked, answer.unlock) == (fact.value, fact.masked, fact.unlock)
 
     def test_for_a_journey_only_its_own_and_the_customer_s_own_facts_count(self) -> None:
         events: list[Event] = [an_event("journey.started", kind="x", journey_id=f"jr_{n}") for n in (1, 2)]
