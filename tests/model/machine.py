@@ -235,7 +235,7 @@ class Customer(RuleBasedStateMachine):
 
     @rule(
         which=ONE_OF, to=st.sampled_from(TARGETS), fallback=st.none() | st.sampled_from(TARGETS),
-        kind=st.sampled_from(["live", "live", "callback", "message"]), delivery=st.sampled_from(["signal", "message"]),
+        kind=st.sampled_from(["live", "live", "message"]), delivery=st.sampled_from(["signal", "message"]),
         journey=st.none() | ONE_OF, expires_in=st.sampled_from([20, 300, 7200]),
     )  # fmt: skip
     def offer(
