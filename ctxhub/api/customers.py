@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from ctxhub.api.calls import (
@@ -17,6 +19,7 @@ from ctxhub.api.calls import (
     worked_for,
 )
 from ctxhub.hub import asserting
+from ctxhub.hub.keys import Principal
 from ctxhub.model.customer import Identifier
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import CustomerId, Id, Value
@@ -63,7 +66,7 @@ async def add_identifier(customer_id: str, body: Linked, request: Request, hub: 
     body = hub.never_kept.said(caller.tenant, body)
     named = Identifier(type=body.type, value=body.value, strength=body.strength, index=body.index, ref=body.ref)
     held, version = await hub.customers.add_identifier(who, named, conditions, body.interaction_id, caller)
-    return answer({"identifiers": [identifier.shown.model_dump() for identifier in held]}, version)
+    return answer({"identifiers": _shown(held, caller, body.interaction_id)}, version)
 
 
 @router.delete("/customers/{customer_id}/identifiers", response_model=Identifiers)
@@ -73,7 +76,13 @@ async def remove_identifier(
     """Let an identifier no longer lead to a customer."""
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
     held, version = await hub.customers.remove_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
-    return answer({"identifiers": [identifier.shown.model_dump() for identifier in held]}, version)
+    return answer({"identifiers": _shown(held, caller)}, version)
+
+
+def _shown(held: list[Identifier], caller: Principal, interaction_id: str | None = None) -> list[dict[str, Any]]:
+    """Show what leads to a customer; to a channel without what was only claimed in another interaction."""
+    seen = [one for one in held if caller.is_colleague or one.unsure is None or one.is_told_in(interaction_id or "")]
+    return [identifier.shown.model_dump() for identifier in seen]
 
 
 @router.delete("/customers/{customer_id}")

@@ -173,3 +173,14 @@ async def test_no_answer_has_the_index_of_a_card(adapter: Caller, admin: Caller)
         assert [(one["value"], one.get("ref")) for one in held] == [(f"•••• {card['value'][-4:]}", card["ref"])]
         assert "index" not in str(held)
     assert ok(await adapter.post("/v1/customers/lookup", {"identifier": card}))["customer_id"] == scene.customer_id
+
+
+async def test_a_channel_that_links_is_not_told_what_was_only_claimed_elsewhere(adapter: Caller, admin: Caller) -> None:
+    scene, mail = await known(adapter), {"type": "email", "value": f"{fresh('who')}@else.example"}
+    call = await known(adapter, level=1, customer_id=scene.customer_id, identifiers=[mail])
+    linked = await adapter.post(f"{scene.base}/identifiers", phone())
+    assert [one["type"] for one in ok(linked)["identifiers"]] == ["phone"]
+    own = await adapter.post(f"{scene.base}/identifiers", mail | {"interaction_id": call.interaction_id})
+    assert [one["type"] for one in ok(own)["identifiers"]] == ["email", "phone"]
+    shown = ok(await admin.get(f"{scene.base}/context"))["identifiers"]
+    assert [one.get("unsure", {}).get("told_in") for one in shown] == [[call.interaction_id], None]
