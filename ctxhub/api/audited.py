@@ -113,7 +113,7 @@ class Noted(Response):
     """An answer that may go out again to the same caller's same request: its line of the trail is kept with it."""
 
     line: Line | None = None
-    looked: tuple[str, str] | None = None  # the agent (or key) who looks, and at whom, by his pseudonym
+    looked: tuple[str, str] | None = None  # the agent who looks, and at whom, by his pseudonym
 
 
 async def note(hub: Hub, request: Request, caller: Principal | None, response: Response) -> None:
@@ -137,9 +137,9 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
     if reason is not None and line["customer"] is not None:
         line["about"] |= await hub.audit.sealed(caller.tenant, line["customer"], reason)
     looked = None
-    if caller.role == "agent" and action in _LOOKING:
+    if caller.role == "agent" and line["agent_id"] and action in _LOOKING:
         for customer in line["about"].get("customers", [line["customer"]] if line["customer"] else []):
-            looked = line["agent_id"] or caller.name, customer
+            looked = line["agent_id"], customer
             await hub.access.watch(caller.tenant, *looked)
     if isinstance(response, Noted):
         response.line, response.looked = Line.of(line), looked

@@ -413,15 +413,8 @@ def _is_for(principal: Principal, handoff: Handoff | HandoffView) -> bool:
 
 
 def _without_words(principal: Principal, shown: HandoffView) -> HandoffView:
-    """Return a handoff without what colleagues wrote to each other, where it is not for whoever looks.
-
-    A key of no agent's own reads the note of what no agent holds.
-    """
-    if not principal.is_colleague:
-        return handoffs.without_notes(shown, principal.channels)
-    if principal.role != "agent" or principal.agent is not None or shown.agent_id is None:
-        return shown
-    return shown.but(note=None, draft=None)
+    """Return a handoff without what colleagues wrote to each other, where whoever looks is none of them."""
+    return shown if principal.is_colleague else handoffs.without_notes(shown, principal.channels)
 
 
 def _count(committed: Committed) -> None:

@@ -39,10 +39,7 @@ _NONE: Mapping[str, Level] = MappingProxyType({})
 
 
 class Reader(Value):
-    """Who reads, for which interaction, of which channels and queues (empty: any), why; `granted`: broke the glass.
-
-    With `tells` it is somebody who has something to tell: a desk's key, of no agent's own, does so for all its agents.
-    """
+    """Who reads, for which interaction, of which channels and queues (empty: any), why; `granted`: broke the glass."""
 
     role: Role = "adapter"
     interaction_id: Id | None = None
@@ -51,13 +48,6 @@ class Reader(Value):
     granted: bool = False
     channels: frozenset[Channel] = frozenset()
     queues: frozenset[Name] = frozenset()
-    tells: bool = False
-
-    def speaks_for(self, agent_id: str | None) -> bool:
-        """Tell whether an agent's part in something is the reader's; who names no agent has none to look at."""
-        if agent_id is None:
-            return False
-        return agent_id == self.agent_id or (self.tells and self.agent_id is None)
 
 
 class Sight(NamedTuple):
@@ -259,7 +249,7 @@ def _on_the_line(context: Context, reader: Reader, now: datetime) -> str:
     """Return the interaction whose call lets an agent in; empty where there is none."""
     wanted = [i for i in context.interactions.values() if reader.interaction_id in (None, i.interaction_id)]
     legs = [(i, leg) for i in wanted if i.call is not None for leg in i.call.attested.legs]
-    mine = [i for i, leg in legs if reader.speaks_for(leg.agent_id) and _lets_in(leg, i, now)]
+    mine = [i for i, leg in legs if leg.agent_id == reader.agent_id and _lets_in(leg, i, now)]
     return max(mine, key=lambda i: (i.is_open, i.started_at)).interaction_id if mine else ""
 
 
@@ -277,7 +267,7 @@ def _concerns(handoff: Handoff, reader: Reader, now: datetime) -> bool:
         serves = not reader.queues or handoff.to.queue is None or handoff.to.queue in reader.queues
         return serves and handoff.waits_in is not None and handoff.to.agent in (None, reader.agent_id)
     recent = handoff.final_at is None or _is_recent(handoff.final_at, now)
-    return recent and reader.speaks_for(handoff.agent_id)
+    return recent and handoff.agent_id is not None and reader.agent_id in (None, handoff.agent_id)
 
 
 def _is_recent(ended_at: datetime, now: datetime) -> bool:

@@ -313,11 +313,12 @@ async def test_customers_in_lists_count_among_those_at_whom_an_agent_looks(
             assert (await agent.get("/v1/interactions", channel=channel)).status_code == expected
         made = ok(await callers.admin.post("/v1/keys", {"name": fresh("desk"), "role": "agent"}), 201)
         desk, read = Caller(http, made["key"]), []
-        for _ in range(3):
-            scene = await known(callers.admin)
-            await scene.offer({"queue": "billing"})
-            read.append((await desk.get(f"{scene.base}/context")).status_code)
-        assert read == [200, 200, 429], "a key that names no agent is watched itself"
+        for named in ({"X-Ctxhub-Agent": fresh("agent")}, {}):
+            for _ in range(3):
+                scene = await known(callers.admin)
+                await scene.offer({"queue": "billing"})
+                read.append((await desk.get(f"{scene.base}/context", named)).status_code)
+        assert read == [200, 200, 429, 200, 200, 200], "a desk's key looks as the agent whom it names"
 
 
 async def test_from_where_a_call_came_is_believed_of_the_hubs_own_adapters_alone(callers: Callers) -> None:
