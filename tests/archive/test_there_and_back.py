@@ -7,6 +7,7 @@ from redis import Redis
 
 from ctxhub.errors import CustomerUnknown, EventIdReused, Lapsed
 from ctxhub.hub.hub import Hub
+from ctxhub.model.customer import AssuranceClaim
 from ctxhub.model.event import Ref
 from ctxhub.store.contexts import Who
 from ctxhub.store.redis import Server
@@ -126,7 +127,8 @@ class TestFound:
     ) -> None:
         answer, _, _ = await hub.interactions.start(ADAPTER, a_stranger("z1", a_phone()))
         stranger = Who(ACME, answer["customer_id"])
-        await hub.interactions.identify(stranger, answer["interaction"]["interaction_id"], "c42", None)
+        proven = AssuranceClaim(level=2, method="pin")
+        await hub.interactions.identify(stranger, answer["interaction"]["interaction_id"], "c42", proven)
         await forgotten(hub, clock, WHO, stranger)
         redis.delete(*redis.scan_iter("ctxhub:*:identifier:*"), "nothing")
         assert await hub.customers.lookup(ACME, a_phone()) == WHO
