@@ -70,29 +70,31 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
     app.state.description = description
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
-    whole = Borders(_passing_on(Admission(Hot(app), settings.most_at_once)))
+    whole = Borders(_PassingOn(Admission(Hot(app), settings.most_at_once)))
     hubs.app = whole if tracing is None else Traced(whole, tracing)
     return _for_pages_of(settings, hubs.app)
 
 
-def _passing_on(app: ASGIApp) -> ASGIApp:
-    """Remember from where a call of the desk came for as long as it is answered.
+class _PassingOn:
+    """Remembers from where a call of the desk came for as long as it is answered.
 
     Only of the desk: from where customers come must not stand in a trail that outlives them.
     """
 
-    async def passing_on(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         client = scope.get("client") if scope["type"] == "http" and scope["path"].startswith(_DESK) else None
         if client is None:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         token = _came_from.set(client[0])
         try:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             _came_from.reset(token)
-
-    return passing_on
 
 
 def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:
