@@ -43,7 +43,7 @@ log = structlog.get_logger()
 MAX_BODY = 1024 * 1024
 PROBLEM = "application/problem+json"
 _RETRY_AFTER = 1
-_READS = {"GET", "HEAD"}
+READS = {"GET", "HEAD"}
 JSON = "application/json"
 #: What may repeat a part of the request.
 _MAY_ECHO = ("detail", "errors")
@@ -65,7 +65,7 @@ def problem_response(error: CtxhubError, request: Request | None = None) -> Resp
     if isinstance(error, Merged) and request is not None:
         if not request.path_params.get("customer_id"):
             return problem_response(Unavailable(f"{error.detail}: a merge is under way", **error.ids))
-        if request.method in _READS:
+        if request.method in READS:
             return Response(orjson.dumps(error.ids), error.status, _headers(error, request), JSON)
     told = {k: v for k, v in error.ids.items() if v is not None and k != "policy"}
     shown = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in told.items()}
