@@ -26,6 +26,7 @@
     ├── Invalid                422  mend the request: `errors` has a JSON pointer for each fault
     │   ├── Malformed          400  not JSON at all
     │   ├── TooLarge           413  send less at a time
+    │   ├── TooSlow            408  send the whole body at once
     │   ├── HeadersTooLarge    431  send fewer headers
     │   ├── WrongMediaType     415  send application/json
     │   ├── ContextFull             the document would pass its limit: `largest` names what fills it
@@ -317,6 +318,15 @@ class TooLarge(Invalid):
     code = "too_large"
     title = "The body is too large"
     remedy = "Send at most 1 MiB at a time."
+
+
+class TooSlow(Invalid):
+    """The body did not come to its end in time."""
+
+    status = 408
+    code = "too_slow"
+    title = "The body was not whole in time"
+    remedy = "Send the whole body at once, on a new connection."
 
 
 class HeadersTooLarge(Invalid):

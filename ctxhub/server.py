@@ -59,6 +59,7 @@ CHANNELS: Checks = {"app": ctxhub_app.check_channel}
 _IN_PROCESS = "http://ctxhub.invalid"
 _DESK = "/desk/"
 _came_from: ContextVar[str | None] = ContextVar("_came_from", default=None)
+_OF_THE_DEADLINE = 0.9  # is for the work; the rest is for the answer to get out in time
 _MOST_BEFORE = 16  # workers that an earlier start may have had
 
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
     tracing = tracing_of(settings)
     app = create_api(_lifespan(settings, stopping, hubs, replace(ways or ways_of(settings), tracing=tracing)))
     app.state.description = description
+    app.state.answers_within = settings.deadline.total_seconds() * _OF_THE_DEADLINE
     for adapter in _adapters(settings, hubs):
         app.include_router(adapter, include_in_schema=False)
     whole = Borders(_PassingOn(Admission(Hot(app), settings.most_at_once)))

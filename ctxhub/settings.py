@@ -174,7 +174,9 @@ class Settings(BaseModel):
         default=timedelta(milliseconds=300), description="How long connecting to Redis may take."
     )
     deadline: Span = Field(
-        default=timedelta(seconds=2.5), description="How long one request may take, its retries included."
+        default=timedelta(seconds=2.5),
+        description="Within how long every call of the API is answered, whatever Redis does: 503 where it could not be "
+        "done by then. A stream has begun by then.",
     )
     most_at_once: int = Field(
         default=200,

@@ -1,6 +1,7 @@
 """How many calls are in hand at once: beyond that the hub says at once that it is busy, rather than late to everybody.
 
-A call is in hand until its answer begins, so that streams, which last, count as long as they are being opened only.
+A call is in hand from when its body is whole until its answer begins, so that streams, which last, count as long as
+they are being opened only, and whoever never ends a body does not count at all.
 Health, metrics and the pages of channels are always let in: a channel has to answer in its own protocol, and does so
 without the hub where its own calls find no room.
 """

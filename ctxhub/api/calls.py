@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import lru_cache
@@ -16,7 +17,7 @@ from starlette.types import Scope
 
 from ctxhub.api import audited
 from ctxhub.api.auth import Tokens, is_token
-from ctxhub.api.problems import guarded
+from ctxhub.api.problems import READS, guarded
 from ctxhub.errors import (
     Ambiguous,
     Changed,
@@ -25,7 +26,9 @@ from ctxhub.errors import (
     Forbidden,
     Invalid,
     Malformed,
+    OutcomeUnknown,
     Unauthenticated,
+    Unavailable,
 )
 from ctxhub.hub.changes import Request as Conditions
 from ctxhub.hub.hub import Hub
@@ -90,6 +93,25 @@ class Route(APIRoute):
 
 
 async def answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaitable[Response]]) -> Response:
+    """Answer a call in time, whatever Redis does; a stream has its own time once it has begun.
+
+    What a call was doing when its time ran out stays as a kill would leave it: a repeat, or the outbox, goes on there.
+    """
+    try:
+        async with asyncio.timeout(request.app.state.answers_within):
+            return await _answered(request, handler)
+    except TimeoutError as error:
+        raise _late(request.method) from error
+
+
+def _late(method: str) -> Unavailable:
+    """Return what is said where time ran out: whoever only read has missed nothing, all others can't know."""
+    if method in READS:
+        return Unavailable("it takes longer just now than a call may")
+    return OutcomeUnknown("it takes longer just now than a call may; it may have been done, or a part of it")
+
+
+async def _answered(request: JsonRequest, handler: Callable[[JsonRequest], Awaitable[Response]]) -> Response:
     """Answer a call, guarded; whoever decided on an older document is shown the present context."""
     try:
         response = await guarded(request, handler)

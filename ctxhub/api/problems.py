@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ctxhub.api.bodies import MAX_BODY, Bodies
 from ctxhub.errors import (
     CtxhubError,
     Forbidden,
@@ -29,6 +30,7 @@ from ctxhub.errors import (
     Merged,
     Moved,
     TooLarge,
+    TooSlow,
     Unauthenticated,
     Unavailable,
     Unknown,
@@ -40,10 +42,9 @@ from ctxhub.model.never_kept import cleaned, cleaned_text
 from ctxhub.model.value import rfc3339
 
 log = structlog.get_logger()
-MAX_BODY = 1024 * 1024
 PROBLEM = "application/problem+json"
 _RETRY_AFTER = 1
-_READS = {"GET", "HEAD"}
+READS = {"GET", "HEAD"}
 JSON = "application/json"
 #: What may repeat a part of the request.
 _MAY_ECHO = ("detail", "errors")
@@ -65,7 +66,7 @@ def problem_response(error: CtxhubError, request: Request | None = None) -> Resp
     if isinstance(error, Merged) and request is not None:
         if not request.path_params.get("customer_id"):
             return problem_response(Unavailable(f"{error.detail}: a merge is under way", **error.ids))
-        if request.method in _READS:
+        if request.method in READS:
             return Response(orjson.dumps(error.ids), error.status, _headers(error, request), JSON)
     told = {k: v for k, v in error.ids.items() if v is not None and k != "policy"}
     shown = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in told.items()}
@@ -91,6 +92,8 @@ def _headers(error: CtxhubError, request: Request | None) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, Moved) and request is not None:
         return {"Location": _new_home(request, error)}
+    if isinstance(error, TooSlow):
+        return {"Connection": "close"}
     return {"ETag": f'"{error.ids["version"]}"'} if error.status == 412 else {}
 
 
@@ -161,8 +164,6 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     """Answer what no route takes."""
     assert isinstance(error, HTTPException)
     kinds: dict[int, type[CtxhubError]] = {403: Forbidden, 404: Unknown, 413: TooLarge, 415: WrongMediaType}
-    if isinstance(error.__cause__, _Refused):
-        return problem_response(error.__cause__.error)
     if error.status_code == 400:
         return problem_response(Malformed("the body is not JSON in UTF-8"))
     if error.status_code in kinds:
@@ -182,11 +183,12 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 
 class Borders:
-    """Lets in bodies of JSON up to 1 MiB; counts and times every request; never lets a fault out as a bare 500."""
+    """Lets in whole bodies of JSON up to 1 MiB; counts and times every request; no fault comes out as a bare 500."""
 
-    def __init__(self, app: ASGIApp, json_below: str = "/v1/") -> None:
+    def __init__(self, app: ASGIApp, json_below: str = "/v1/", bodies: Bodies | None = None) -> None:
         self._app = app
         self._json_below = json_below
+        self._bodies = bodies or Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless its body is refused."""
@@ -196,32 +198,27 @@ class Borders:
         began = time.perf_counter()
         watch = _Watch(send, scope["path"].startswith(self._json_below))
         try:
-            _check_head(scope)
-            if scope["method"] in _BODIES:
-                receive = self._checked(scope, receive)
+            receive = await self._let_in(scope, receive)
+        except CtxhubError as refused:
+            await problem_response(refused)(scope, receive, watch)
+        else:
             await self._app(scope, receive, watch)
-        except _Refused as refused:
-            await problem_response(refused.error)(scope, receive, watch)
         finally:
             _counted(scope, watch.status, time.perf_counter() - began)
 
-    def _checked(self, scope: Scope, receive: Receive) -> Receive:
-        """Return what brings a body that is declared as it must be, and bounded."""
+    async def _let_in(self, scope: Scope, receive: Receive) -> Receive:
+        """Return what brings the body of a request; one that is not declared as it must be is refused unread."""
+        _check_head(scope)
+        if scope["method"] not in _BODIES:
+            return receive
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            raise _Refused(TooLarge(f"a body has at most {MAX_BODY} bytes"))
+            raise TooLarge(f"a body has at most {MAX_BODY} bytes")
         has_body = length != b"0" or b"transfer-encoding" in headers
         if has_body and scope["path"].startswith(self._json_below) and not _is_json(headers):
-            raise _Refused(WrongMediaType("the body is not declared as JSON"))
-        return _bounded(receive)
-
-
-class _Refused(Exception):
-    """A request that does not get past the border."""
-
-    def __init__(self, error: CtxhubError) -> None:
-        self.error = error
+            raise WrongMediaType("the body is not declared as JSON")
+        return await self._bodies.whole(receive)
 
 
 class _Watch:
@@ -248,30 +245,15 @@ def _check_head(scope: Scope) -> None:
     for name, said in headers:
         length += len(name) + len(said)
     if len(headers) > MAX_HEADERS or length > MAX_HEADER_BYTES:
-        raise _Refused(HeadersTooLarge(f"headers are at most {MAX_HEADERS}, and {MAX_HEADER_BYTES} bytes"))
+        raise HeadersTooLarge(f"headers are at most {MAX_HEADERS}, and {MAX_HEADER_BYTES} bytes")
     if len(scope["query_string"]) > MAX_QUERY:
-        raise _Refused(Invalid(f"a query has at most {MAX_QUERY} bytes"))
+        raise Invalid(f"a query has at most {MAX_QUERY} bytes")
 
 
 def _is_json(headers: dict[bytes, bytes]) -> bool:
     """Tell whether a body is declared as JSON."""
     declared = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     return declared == b"application/json" or declared.endswith(b"+json")
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Return a receive that refuses a body once it is over the limit."""
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
-            raise _Refused(TooLarge(f"a body has at most {MAX_BODY} bytes"))
-        return message
-
-    return bounded
 
 
 def _counted(scope: Scope, status: int, seconds: float) -> None:
@@ -294,7 +276,7 @@ async def guarded(request: AnyRequest, handler: Callable[[AnyRequest], Awaitable
     """Answer a fault of our own as unavailable, logged with its trace: what happened can't be told."""
     try:
         return await handler(request)
-    except (CtxhubError, RequestValidationError, HTTPException, _Refused, asyncio.CancelledError):
+    except (CtxhubError, RequestValidationError, HTTPException, asyncio.CancelledError):
         raise
     except ClientDisconnect:
         return problem_response(Malformed("the caller went away before the body was whole"))

@@ -72,6 +72,7 @@ WHEN: dict[int, Callable[[Does], bool]] = {
     401: lambda route: route.is_ours,
     403: lambda route: route.is_ours,
     404: lambda route: route.names_anything,
+    408: lambda route: route.may_carry,
     409: lambda route: route.has_state,
     410: lambda route: route.has_state,
     412: lambda route: route.holds_conditions,

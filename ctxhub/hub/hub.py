@@ -221,7 +221,9 @@ class Hub:
         self.hints.on_gone.append(self._let_go)
         self._outbox = Outbox(server, secrets.token_hex(8))
         self.vitals = VitalSigns(server, self._outbox, ways.clock)
-        self.scrape = Scrape(self.keys, self.tenants, lists, self.vitals.metrics)
+        self.scrape = Scrape(
+            self.keys, self.tenants, lists, self.vitals.metrics, within=0.8 * ways.deadline.total_seconds()
+        )
         self.archivist = self._archivist(kept, lookups)
         self.relay = Relay(
             self._outbox, kept, feeds, self.hints, ways.clock, self.wake, counting, ways.tick, ways.relay_lease,

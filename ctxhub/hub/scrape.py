@@ -27,6 +27,7 @@ from ctxhub.store.lists import Lists
 
 log = structlog.get_logger()
 FRESH_FOR = 5.0
+READ_WITHIN = 2.0
 OTHER = "other"
 USUAL_CHANNELS = frozenset(
     {"ivr", "voice", "chat", "app", "web", "wechat", "whatsapp", "sms", "email", "desk", "store"}
@@ -71,23 +72,28 @@ class Scrape:
 
     def __init__(
         self, keys: Keys, tenants: Tenants, lists: Lists, vitals: Callable[[], Awaitable[list[Metric]]],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, within: float = READ_WITHIN,
     ) -> None:  # fmt: skip
         self._keys = keys
         self._tenants = tenants
         self._lists = lists
         self._vitals = vitals
         self._clock = clock
+        self._within = within
         self._read_at = float("-inf")
         self._metrics: list[Metric] = []
         self._turn = asyncio.Lock()
 
     async def metrics(self) -> list[Metric]:
-        """Return them as they stand, at most a few seconds old; none but `up` 0 where Redis does not answer."""
-        async with self._turn:
-            if self._clock() - self._read_at >= FRESH_FOR:
-                self._metrics, self._read_at = await self._read(), self._clock()
-            return self._metrics
+        """Return them as they stand, at most a few seconds old; none but `up` 0 where Redis does not answer in time."""
+        try:
+            async with asyncio.timeout(self._within), self._turn:
+                if self._clock() - self._read_at >= FRESH_FOR:
+                    self._metrics, self._read_at = await self._read(), self._clock()
+                return self._metrics
+        except TimeoutError:
+            log.warning("numbers.not_read", reason="Redis is slow")
+            return [_up(False)]
 
     async def _read(self) -> list[Metric]:
         """Read everything; a Redis that does not answer must not keep a process's own metrics from being seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -83,6 +84,16 @@ async def test_without_redis_it_says_so_and_the_rest_is_still_shown(counted: Hub
     text = exposition(await scrape.metrics()).decode()
     assert "ctxhub_numbers_up 0.0" in text
     assert "ctxhub_requests" in text
+
+
+async def test_a_slow_redis_is_told_of_in_time_to_all_who_read(counted: Hub, server: Server) -> None:
+    async def slow() -> list[Metric]:
+        await asyncio.sleep(60)
+        return []
+
+    scrape = Scrape(counted.keys, counted.tenants, Lists(server, KEEP), slow, within=0.05)
+    for found in await asyncio.gather(*(samples(counted, scrape) for _ in range(3))):
+        assert found == {"ctxhub_numbers_up": {frozenset(): 0}}
 
 
 @pytest.mark.parametrize("exposed", EXPOSED, ids=lambda exposed: exposed.name)
