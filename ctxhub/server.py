@@ -288,9 +288,12 @@ async def _must_open(hub: Hub) -> None:
 
 
 async def _must_fit(settings: Settings) -> None:
-    """Refuse to start on a Redis that can't do, and say loudly what it does not keep; `ctxhub doctor` says the same."""
+    """Refuse to start on a Redis that can't do, and say loudly what it does not keep or show, as `doctor` does."""
     for finding in await asyncio.to_thread(examine, settings.redis_url or "", settings):
-        if finding.verdict != "bad":
+        if finding.verdict == "good":
+            continue
+        if finding.verdict == "unknown":
+            log.warning("redis.unseen", what=finding.name, found=finding.found, remedy=finding.remedy)
             continue
         told = finding.stops == "unless told"
         if finding.stops == "always" or (told and settings.redis_unfit == "refuse"):

@@ -165,8 +165,9 @@ def _successor(url: str, place: Place, look: _Look) -> Iterator[Finding]:
     """Look at a replica, which must keep what it is told as well as the primary does."""
     with look.at(url) as client:
         try:
-            config = _config(client)
-            found = [_version(client.info()), _eviction(config), *_kept(config, look)]
+            info: dict[str, Any] = client.info()
+            config = _config(client, info)
+            found = [_version(info), _eviction(config), *_kept(config, look)]
         except RedisError as error:
             found = [Finding("answers", str(error), "bad", "start it, or have the Sentinels forget it")]
     for finding in found:
@@ -208,7 +209,7 @@ def _findings(client: Redis, url: str, look: _Look) -> Iterator[Finding]:
     yield _version(info)
     yield _role(info)
     yield _strangers(client)
-    config = _config(client)
+    config = _config(client, info)
     yield _eviction(config)
     if not is_near(url):
         yield from _guarded(client, url)
@@ -237,13 +238,21 @@ def _strangers(client: Redis) -> Finding:
     return Finding("other keys", f"such as {stranger[:40]!r}", "bad", remedy, "unless told")
 
 
-def _config(client: Redis) -> Mapping[str, str]:
-    """What the server lets us see of its configuration; hosted ones often show nothing."""
+def _config(client: Redis, info: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the server lets us see of its configuration; what `CONFIG GET` is not allowed to tell, `INFO` may."""
     try:
         found = client.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except RedisError:
-        return {}
-    return {str(name): str(value) for name, value in found.items()}
+        found = {}
+    return _told_beside(info) | {str(name): str(value) for name, value in found.items()}
+
+
+def _told_beside(info: Mapping[str, Any]) -> dict[str, str]:
+    """What `INFO` says of the configuration."""
+    told = {"maxmemory-policy": info.get("maxmemory_policy")}
+    if "aof_enabled" in info:
+        told["appendonly"] = "yes" if info["aof_enabled"] else "no"
+    return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def _clock(ahead: float) -> Finding:
