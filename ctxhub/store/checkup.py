@@ -93,7 +93,7 @@ def _guarded_ones(address: Address, look: _Look) -> Iterator[Finding]:
         yield _beside(known[0], {place.host for place in seen})
     yield from _server(address.server(known[0].primary), look)
     for replica in known[0].replicas:
-        yield from _successor(address.server(replica), replica, look)
+        yield from _successor(address.server(replica), replica, look, "start it, or have the Sentinels forget it")
 
 
 class _Watched(NamedTuple):
@@ -136,18 +136,29 @@ def _beside(watched: _Watched, hosts: set[str]) -> Finding:
 
 
 def _clustered_ones(address: Address, look: _Look) -> Iterator[Finding]:
-    """Look whether every slot has a server, and at each server that has some."""
+    """Look whether every slot has a server, at each server that has some, and at those that may take its place."""
     spans = _spans(address, look)
-    missing = _SLOTS - sum(last + 1 - first for first, last, _ in spans)
+    missing = _SLOTS - sum(span.last + 1 - span.first for span in spans)
     remedy = "start the missing servers, or give their slots to others: valkey-cli --cluster fix"
     found = f"{missing} have no server" if missing else "all have a server"
     yield Finding("slots", found, "bad" if missing else "good", remedy if missing else "", "always")
-    for place in dict.fromkeys(owner for _, _, owner in spans):
+    for place in dict.fromkeys(span.owner for span in spans):
         for finding in _server(address.server(place), look):
             yield finding._replace(name=f"{place} {finding.name}")
+    for place in dict.fromkeys(replica for span in spans for replica in span.replicas):
+        yield from _successor(address.server(place), place, look, "start it, or have the cluster forget it")
 
 
-def _spans(address: Address, look: _Look) -> list[tuple[int, int, Place]]:
+class _Span(NamedTuple):
+    """Which slots are where, and who follows."""
+
+    first: int
+    last: int
+    owner: Place
+    replicas: list[Place]
+
+
+def _spans(address: Address, look: _Look) -> list[_Span]:
     """Return which slots are where, by the first server that tells."""
     refusal = RedisError("no server is named")
     for place in address.places:
@@ -155,13 +166,19 @@ def _spans(address: Address, look: _Look) -> list[tuple[int, int, Place]]:
             try:
                 client.response_callbacks.pop("CLUSTER SLOTS", None)
                 told: Any = client.execute_command("CLUSTER", "SLOTS")
-                return [(int(a), int(b), Place(at[0] or place.host, int(at[1]))) for a, b, at, *_ in told]
+                return [_span(*one, asked=place) for one in told]
             except RedisError as error:
                 refusal = error
     raise refusal
 
 
-def _successor(url: str, place: Place, look: _Look) -> Iterator[Finding]:
+def _span(first: Any, last: Any, *servers: Any, asked: Place) -> _Span:
+    """Read one span; a server that does not know its own name is found where it was asked."""
+    owner, *replicas = [Place(host or asked.host, int(port)) for host, port, *_ in servers]
+    return _Span(int(first), int(last), owner, replicas)
+
+
+def _successor(url: str, place: Place, look: _Look, remedy: str) -> Iterator[Finding]:
     """Look at a replica, which must keep what it is told as well as the primary does."""
     with look.at(url) as client:
         try:
@@ -169,7 +186,7 @@ def _successor(url: str, place: Place, look: _Look) -> Iterator[Finding]:
             config = _config(client, info)
             found = [_version(info), _eviction(config), *_kept(config, look)]
         except RedisError as error:
-            found = [Finding("answers", str(error), "bad", "start it, or have the Sentinels forget it")]
+            found = [Finding("answers", str(error), "bad", remedy)]
     for finding in found:
         yield finding._replace(name=f"replica {place} {finding.name}")
 

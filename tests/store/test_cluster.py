@@ -236,6 +236,16 @@ class TestStarting:
         assert len(roles) == 3
         assert {one.verdict for one in findings.values()} == {"good"}
 
+    def test_the_doctor_looks_at_those_that_may_take_over(self, cluster: Grid) -> None:
+        until(cluster.is_whole, "not whole")
+        replica = next(one for one in cluster.servers if one.redis.info("replication")["role"] == "slave")
+        replica.said("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        try:
+            (found,) = [one for one in examine(cluster.url, Settings(durability="safe")) if one.verdict != "good"]
+        finally:
+            replica.said("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert (found.name, found.stops) == (f"replica 127.0.0.1:{replica.port} maxmemory-policy", "unless told")
+
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
