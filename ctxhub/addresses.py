@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, Self
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 __all__ = ["Address", "Place", "is_near", "without_password"]
 
@@ -16,6 +16,19 @@ _REMEDY = (
     "write redis://host:port, rediss://host:port or unix:///path/to/socket; for Sentinels "
     "redis+sentinel://host:port,host:port/name, for a cluster redis+cluster://host:port,host:port"
 )
+_PORT_REMEDY = (
+    "write a port from 1 to 65535, and what is no letter or digit in a password as %23, %2F, %3A, %40 and so on"
+)
+_SECONDS = frozenset({"socket_connect_timeout", "socket_timeout"})
+_NUMBERS = frozenset({"db", "health_check_interval", "max_connections", "protocol", "socket_read_size"})
+_WORDS = frozenset({"client_name", "password", "username"})
+_FOR_SENTINELS = frozenset({"sentinel_password", "sentinel_username"})
+_FOR_NETWORKS = frozenset({"socket_keepalive"})
+_FOR_TLS = frozenset({
+    "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers",
+    "ssl_keyfile", "ssl_password",
+})  # fmt: skip
+_MOST_PORTS = 65_535
 _PASSWORD = re.compile(r"(?<=:)(?!//)[^:@/]*(?=@)|(?<=[?&]password=)[^&]*|(?<=[?&]sentinel_password=)[^&]*")
 
 
@@ -40,9 +53,14 @@ class Address(NamedTuple):
     @classmethod
     def of(cls, url: str) -> Self:
         """Read an address; ValueError says what to write instead."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError(_REMEDY) from None
         scheme, _, kind = parts.scheme.partition("+")
+        _must_know(parts.query, scheme, kind)
         if not kind and scheme in ("redis", "rediss", "unix"):
+            _must_lead_to_one(parts)
             return cls("alone", url)
         if scheme not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
             raise ValueError(_REMEDY)
@@ -93,4 +111,38 @@ def _places(text: str, usual: int) -> Iterator[Place]:
         found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]]+))(?::(\d{1,5}))?", part)
         if found is None:
             raise ValueError(_REMEDY)
-        yield Place(found[1] or found[2], int(found[3] or usual))
+        yield Place(found[1] or found[2], _must_be_port(int(found[3] or usual)))
+
+
+def _must_lead_to_one(parts: SplitResult) -> None:
+    """Refuse an address of one server whose port or database can't be."""
+    if parts.scheme == "unix":
+        return
+    try:
+        _must_be_port(6379 if parts.port is None else parts.port)
+    except ValueError:
+        raise ValueError(_PORT_REMEDY) from None
+    if not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        raise ValueError("end it in the number of a database, such as redis://host:port/0")
+
+
+def _must_be_port(port: int) -> int:
+    """Return a port if there can be such a one."""
+    if not 0 < port <= _MOST_PORTS:
+        raise ValueError(_PORT_REMEDY)
+    return port
+
+
+def _must_know(query: str, scheme: str, kind: str) -> None:
+    """Refuse options that nobody heeds, or of which a number is none; they are not repeated, one may be a password."""
+    known = _NUMBERS | _SECONDS | _WORDS
+    known |= _FOR_SENTINELS if kind == "sentinel" else frozenset()
+    known |= _FOR_TLS if scheme == "rediss" else frozenset()
+    known |= _FOR_NETWORKS if scheme != "unix" else frozenset()
+    given = parse_qsl(query)
+    if not known.issuperset(name for name, _ in given):
+        raise ValueError(f"behind the ? stand no options but {', '.join(sorted(known))}; ssl_… go with rediss alone")
+    if not all(re.fullmatch(r"[0-9]+", value) for name, value in given if name in _NUMBERS):
+        raise ValueError(f"write whole numbers for the options {', '.join(sorted(_NUMBERS))}")
+    if not all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) for name, value in given if name in _SECONDS):
+        raise ValueError(f"write seconds, such as 0.5, for the options {', '.join(sorted(_SECONDS))}")

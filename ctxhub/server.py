@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ctxhub import __version__
 from ctxhub.api.admission import Admission
 from ctxhub.api.app import create_api, description
 from ctxhub.api.auth import Issuer, Tokens
@@ -45,6 +46,7 @@ from ctxhub.model.lapsing import Patience
 from ctxhub.model.lease import Keeping
 from ctxhub.settings import CannotStart, Settings, address_of
 from ctxhub.store.checkup import examine
+from ctxhub.store.codec import FORMAT
 from ctxhub.store.redis import Server, connected
 from ctxhub.store.sealing import KeyProvider, Sealing, is_offered, proof_of
 
@@ -267,6 +269,7 @@ async def founded(hub: Hub, settings: Settings) -> None:
     if not same_key:
         raise CannotStart("this Redis was founded with another master key: set CTXHUB_MASTER_KEY to that one")
     await _must_open(hub)
+    await _tell_of_newer(hub)
     if hub.archivist is None and await hub.keyring.archive(None):
         raise CannotStart(
             "an archive goes with this Redis: set CTXHUB_ARCHIVE to it; to give it up, run `ctxhub archive part` "
@@ -291,10 +294,21 @@ async def _must_open(hub: Hub) -> None:
         )
 
 
+async def _tell_of_newer(hub: Hub) -> None:
+    """Say loudly that a newer version wrote here what this one can't read; an upgrade may have both side by side."""
+    newest, version = await hub.keyring.keeps(FORMAT, __version__)
+    if newest > FORMAT:
+        remedy = f"install ctxhub {version} or newer: whom it wrote about is refused here with 503 written_by_newer"
+        log.warning("format.unknown", format=newest, known=FORMAT, written_by=version, remedy=remedy)
+
+
 async def _must_fit(settings: Settings) -> None:
-    """Refuse to start on a Redis that can't do, and say loudly what it does not keep; `ctxhub doctor` says the same."""
+    """Refuse to start on a Redis that can't do, and say loudly what it does not keep or show, as `doctor` does."""
     for finding in await asyncio.to_thread(examine, settings.redis_url or "", settings):
-        if finding.verdict != "bad":
+        if finding.verdict == "good":
+            continue
+        if finding.verdict == "unknown":
+            log.warning("redis.unseen", what=finding.name, found=finding.found, remedy=finding.remedy)
             continue
         told = finding.stops == "unless told"
         if finding.stops == "always" or (told and settings.redis_unfit == "refuse"):

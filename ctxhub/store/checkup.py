@@ -93,7 +93,7 @@ def _guarded_ones(address: Address, look: _Look) -> Iterator[Finding]:
         yield _beside(known[0], {place.host for place in seen})
     yield from _server(address.server(known[0].primary), look)
     for replica in known[0].replicas:
-        yield from _successor(address.server(replica), replica, look)
+        yield from _successor(address.server(replica), replica, look, "start it, or have the Sentinels forget it")
 
 
 class _Watched(NamedTuple):
@@ -136,18 +136,29 @@ def _beside(watched: _Watched, hosts: set[str]) -> Finding:
 
 
 def _clustered_ones(address: Address, look: _Look) -> Iterator[Finding]:
-    """Look whether every slot has a server, and at each server that has some."""
+    """Look whether every slot has a server, at each server that has some, and at those that may take its place."""
     spans = _spans(address, look)
-    missing = _SLOTS - sum(last + 1 - first for first, last, _ in spans)
+    missing = _SLOTS - sum(span.last + 1 - span.first for span in spans)
     remedy = "start the missing servers, or give their slots to others: valkey-cli --cluster fix"
     found = f"{missing} have no server" if missing else "all have a server"
     yield Finding("slots", found, "bad" if missing else "good", remedy if missing else "", "always")
-    for place in dict.fromkeys(owner for _, _, owner in spans):
+    for place in dict.fromkeys(span.owner for span in spans):
         for finding in _server(address.server(place), look):
             yield finding._replace(name=f"{place} {finding.name}")
+    for place in dict.fromkeys(replica for span in spans for replica in span.replicas):
+        yield from _successor(address.server(place), place, look, "start it, or have the cluster forget it")
 
 
-def _spans(address: Address, look: _Look) -> list[tuple[int, int, Place]]:
+class _Span(NamedTuple):
+    """Which slots are where, and who follows."""
+
+    first: int
+    last: int
+    owner: Place
+    replicas: list[Place]
+
+
+def _spans(address: Address, look: _Look) -> list[_Span]:
     """Return which slots are where, by the first server that tells."""
     refusal = RedisError("no server is named")
     for place in address.places:
@@ -155,20 +166,27 @@ def _spans(address: Address, look: _Look) -> list[tuple[int, int, Place]]:
             try:
                 client.response_callbacks.pop("CLUSTER SLOTS", None)
                 told: Any = client.execute_command("CLUSTER", "SLOTS")
-                return [(int(a), int(b), Place(at[0] or place.host, int(at[1]))) for a, b, at, *_ in told]
+                return [_span(*one, asked=place) for one in told]
             except RedisError as error:
                 refusal = error
     raise refusal
 
 
-def _successor(url: str, place: Place, look: _Look) -> Iterator[Finding]:
+def _span(first: Any, last: Any, *servers: Any, asked: Place) -> _Span:
+    """Read one span; a server that does not know its own name is found where it was asked."""
+    owner, *replicas = [Place(host or asked.host, int(port)) for host, port, *_ in servers]
+    return _Span(int(first), int(last), owner, replicas)
+
+
+def _successor(url: str, place: Place, look: _Look, remedy: str) -> Iterator[Finding]:
     """Look at a replica, which must keep what it is told as well as the primary does."""
     with look.at(url) as client:
         try:
-            config = _config(client)
-            found = [_version(client.info()), _eviction(config), *_kept(config, look)]
+            info: dict[str, Any] = client.info()
+            config = _config(client, info)
+            found = [_version(info), _eviction(config), *_kept(config, look)]
         except RedisError as error:
-            found = [Finding("answers", str(error), "bad", "start it, or have the Sentinels forget it")]
+            found = [Finding("answers", str(error), "bad", remedy)]
     for finding in found:
         yield finding._replace(name=f"replica {place} {finding.name}")
 
@@ -208,7 +226,7 @@ def _findings(client: Redis, url: str, look: _Look) -> Iterator[Finding]:
     yield _version(info)
     yield _role(info)
     yield _strangers(client)
-    config = _config(client)
+    config = _config(client, info)
     yield _eviction(config)
     if not is_near(url):
         yield from _guarded(client, url)
@@ -237,13 +255,21 @@ def _strangers(client: Redis) -> Finding:
     return Finding("other keys", f"such as {stranger[:40]!r}", "bad", remedy, "unless told")
 
 
-def _config(client: Redis) -> Mapping[str, str]:
-    """What the server lets us see of its configuration; hosted ones often show nothing."""
+def _config(client: Redis, info: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the server lets us see of its configuration; what `CONFIG GET` is not allowed to tell, `INFO` may."""
     try:
         found = client.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except RedisError:
-        return {}
-    return {str(name): str(value) for name, value in found.items()}
+        found = {}
+    return _told_beside(info) | {str(name): str(value) for name, value in found.items()}
+
+
+def _told_beside(info: Mapping[str, Any]) -> dict[str, str]:
+    """What `INFO` says of the configuration."""
+    told = {"maxmemory-policy": info.get("maxmemory_policy")}
+    if "aof_enabled" in info:
+        told["appendonly"] = "yes" if info["aof_enabled"] else "no"
+    return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def _clock(ahead: float) -> Finding:

@@ -34,6 +34,9 @@ RETIRED = b"retired"
 FORGOTTEN = "event.forgotten"
 _FORMAT = b"\x01"
 _SEALED = b"\x02"
+#: What this version writes, as starts note it. It rises with each first byte, and with whatever else the version before
+#: can't read.
+FORMAT = 2
 #: Documents and events are far smaller.
 MOST_BYTES = 16 * 1024 * 1024
 #: From this first byte on a frame says its size in four bytes or more; with fewer it is small.

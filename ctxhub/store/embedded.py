@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import signal
 import stat
 import subprocess
@@ -38,6 +39,19 @@ __all__ = ["EmbeddedServer", "die_with_parent", "embedded_server", "hold_lock", 
 log = structlog.get_logger(__name__)
 
 INSTALL_HINT = "install Valkey >= 7.2 or Redis >= 7.0 and set CTXHUB_REDIS_URL, such as redis://127.0.0.1:6379"
+
+# What the server says of data that it can't read, and what we say of it: its own advice may cut good data off.
+_UNREAD = (
+    (
+        r"Can't handle RDB format version|Unknown command .* reading the append only file",
+        "its data was written by a newer server: install the ctxhub that wrote it or a newer one, or restore a backup",
+    ),
+    (
+        r"Bad file format reading the append only file",
+        "its data is damaged, or was written by a newer server: copy it aside, then install the ctxhub that wrote it, "
+        "or restore a backup",
+    ),
+)
 
 # What fits into sockaddr_un, without the closing NUL.
 _LONGEST_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
@@ -172,8 +186,9 @@ class EmbeddedServer:
             lines = self._log_path.read_text(errors="replace").splitlines()
         except OSError:
             return f"it left no log in {self._log_path}"
-        said = [line.partition(" # ")[2] or line for line in lines if line.strip()]
-        return " | ".join(said[-3:]) + f" (all of it: {self._log_path})"
+        said = [line.partition(" # ")[2] or line for line in lines if line.strip()][-3:]
+        ours = (remedy for pattern, remedy in _UNREAD if re.search(pattern, " | ".join(said)))
+        return next(ours, " | ".join(said)) + f" (all of it: {self._log_path})"
 
 
 @contextmanager

@@ -92,6 +92,15 @@ class Keyring:
         noted = (await self._server.call("HGET", key, "sealing")).decode().partition(":")
         return int(noted[0]), noted[2]
 
+    async def keeps(self, format_: int, version: str) -> tuple[int, str]:
+        """Note in which format a version keeps documents here; return the newest noted so far, and whose it was."""
+        key = self._server.keys.founding
+        await self._server.call("HSETNX", key, f"format:{format_}", version, writes=True)
+        found = await self._server.call("HGETALL", key)
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        noted = {name.decode(): value.decode() for name, value in pairs if name.startswith(b"format:")}
+        return max((int(name.removeprefix("format:")), by) for name, by in noted.items())
+
     async def found(self, master_key: bytes) -> tuple[int, bool]:
         """Fix the number of partitions and the master key at the first start; return both as they stand."""
         check = hmac.new(master_key, b"ctxhub founding", hashlib.sha256).hexdigest()

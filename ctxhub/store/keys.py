@@ -109,8 +109,9 @@ TABLE = (
     KeyKind("ctxhub:{P}:endpoints", "set", "tenants' endpoints for which anything was queued here", "—"),
     KeyKind("ctxhub:{P}:T:source:D", "string", "that a source was asked about a customer, or has answered", "24 h"),
     KeyKind("ctxhub:{00}:founding", "hash", "number of partitions, a check of the master key, the archive that goes "
-            "with this Redis, what an upgrade has done, the epoch of sealing and a proof of its key, how many were "
-            "erased and up to which of them the files were written anew", "—"),
+            "with this Redis, what an upgrade has done, the formats of documents and which version wrote each first, "
+            "the epoch of sealing and a proof of its key, how many were erased and up to which of them the files were "
+            "written anew", "—"),
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ carries an operation's id. Every call has an end.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from hashlib import sha1
@@ -43,6 +44,10 @@ _NOT_NOW = (
 )
 _UNTOLD: AbstractContextManager[object] = nullcontext()
 _LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError)
+_NOT_THIS_ONE = (
+    ("DB index", "Redis has no such database: let CTXHUB_REDIS_URL end in the number of one that it has, such as /0"),
+    ("unknown command.*HELLO", "this server is too old: let CTXHUB_REDIS_URL lead to Redis >= 7.0 or Valkey >= 7.2"),
+)
 _NO_ANSWERS = (*_LOGIN, *_NOT_NOW, *_AWAY, exceptions.ResponseError)
 SCRIPTS = (
     "load", "load_noted", "append", "commit", "span", "link", "unlink", "recall", "let_go", "count_saved", "count_try",
@@ -92,9 +97,12 @@ def _never_reached(error: BaseException) -> bool:
 
 
 def _refused(error: Exception) -> Exception:
-    """Tell a server that can't write from a fault of our own."""
-    full = str(error).startswith(("MISCONF", "NOREPLICAS"))
-    return Unavailable(f"Redis refuses writes: {error}") if full else error
+    """Tell a server that can't write, or is not the right one, from a fault of our own."""
+    said = str(error)
+    if said.startswith(("MISCONF", "NOREPLICAS")):
+        return Unavailable(f"Redis refuses writes: {error}")
+    remedy = next((remedy for pattern, remedy in _NOT_THIS_ONE if re.search(pattern, said)), None)
+    return Unavailable(f"{remedy} ({error})") if remedy else error
 
 
 class Server:

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
+from structlog.testing import capture_logs
 
 from ctxhub.errors import CtxhubError
-from ctxhub.settings import Settings
+from ctxhub.settings import CannotStart, Settings
 from ctxhub.store.atrest import AtRest, NotAllowed
 from ctxhub.store.embedded import embedded_server
 from ctxhub.store.keys import TABLE
@@ -115,6 +116,29 @@ async def test_the_hub_does_all_its_work_and_is_refused_nothing_but_the_look_at_
             gone = await callers.admin.call("DELETE", scene.base)
             assert gone.status_code in (200, 202), gone.text
         assert refused(operator) == ["ctxhub: command config|get"]
+
+
+async def test_a_start_as_the_page_says_sees_that_a_server_forgets_and_names_what_it_can_t_see(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, guarded.hub).model_copy(update={"durability": "safe"})
+    with guarded.operator as operator:
+        operator.flushdb()
+        operator.config_set("maxmemory-policy", "allkeys-lru")
+        operator.config_set("appendonly", "no")
+        try:
+            with pytest.raises(CannotStart, match="maxmemory-policy: allkeys-lru"):
+                async with living(settings):
+                    pass
+            operator.config_set("maxmemory-policy", "noeviction")
+            with capture_logs() as logged:
+                async with living(settings):
+                    pass
+        finally:
+            operator.config_set("maxmemory-policy", "noeviction")
+            operator.config_set("appendonly", "yes")
+    said = {(line["event"], line.get("what")) for line in logged}
+    assert {("redis.unfit", "appendonly"), ("redis.unseen", "appendfsync")} <= said
 
 
 def test_the_hub_may_do_what_its_code_sends_and_nothing_else(guarded: Guarded) -> None:

@@ -58,12 +58,25 @@ def test_fast_does_not_ask_for_a_sync_before_every_answer(url: str) -> None:
     assert "appendfsync" not in found(url, "fast")
 
 
-def test_what_a_hosted_server_does_not_show_is_unknown_not_bad(url: str) -> None:
+def test_what_config_does_not_show_is_seen_by_info(url: str) -> None:
     with Redis.from_url(url) as client:
-        client.execute_command("ACL", "SETUSER", "hosted", "on", ">secret", "+@all", "-config")
+        client.execute_command("ACL", "SETUSER", "hosted", "on", ">secret", "~*", "+@all", "-config")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "no")
+        findings = found(url.replace("unix://", "unix://hosted:secret@"))
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("appendonly", "yes")
+    assert [findings[name].found for name in ("maxmemory-policy", "appendonly")] == ["allkeys-lru", "no"]
+    assert findings["maxmemory-policy"].stops == "unless told"
+
+
+def test_what_nobody_shows_is_unknown_not_bad(url: str) -> None:
+    with Redis.from_url(url) as client:
+        client.execute_command("ACL", "SETUSER", "hosted", "on", ">secret", "~*", "+@all", "-config")
     findings = found(url.replace("unix://", "unix://hosted:secret@"))
-    assert findings["appendonly"].verdict == "unknown"
-    assert "CONFIG GET" in findings["appendonly"].remedy
+    assert findings["appendonly"].verdict == "good"
+    assert findings["appendfsync"].verdict == "unknown"
+    assert "CONFIG GET" in findings["appendfsync"].remedy
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:

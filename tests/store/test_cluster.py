@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -235,6 +235,31 @@ class TestStarting:
         roles = [name for name in findings if name.endswith(" replicas")]
         assert len(roles) == 3
         assert {one.verdict for one in findings.values()} == {"good"}
+
+    def test_the_doctor_looks_at_those_that_may_take_over(self, cluster: Grid) -> None:
+        until(cluster.is_whole, "not whole")
+        replica = next(one for one in cluster.servers if one.redis.info("replication")["role"] == "slave")
+        replica.said("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        try:
+            (found,) = [one for one in examine(cluster.url, Settings(durability="safe")) if one.verdict != "good"]
+        finally:
+            replica.said("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert (found.name, found.stops) == (f"replica 127.0.0.1:{replica.port} maxmemory-policy", "unless told")
+
+
+async def test_redis_7_is_a_cluster_as_well(need: Callable[[str], str], tmp_path: Path) -> None:
+    with grid(tmp_path, program=need("redis-server")) as found:
+        looked = await asyncio.to_thread(examine, found.url, Settings(durability="safe"))
+        assert {one.name: one.found for one in looked if one.verdict != "good"} == {}
+        async with connected(found.url, PARTITIONS, replicas=1) as server:
+            assert await server.run_many("lease", [lease(p) for p in EVERY]) == [1] * PARTITIONS
+            with moving(found, "13"):
+                assert await server.run("lease", *lease("13")) == 1
+            replica = next(one for one in found.servers if one.redis.info("replication")["role"] == "slave")
+            replica.said("CLUSTER", "FAILOVER")
+            await asyncio.to_thread(until, lambda: replica.redis.info("replication")["role"] == "master", "no failover")
+            for partition in EVERY:
+                await eventually(server, partition)
 
 
 @pytest.fixture

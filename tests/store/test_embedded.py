@@ -219,6 +219,25 @@ def test_a_server_that_can_not_read_its_data_says_so_in_its_own_words(tmp_path: 
     assert server_lock_holders(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (b"VALKEY099", "was written by a newer server: install the ctxhub that wrote it or a newer one, or restore a"),
+        (b"LATERKEY1", "is damaged, or was written by a newer server: copy it aside, then install the ctxhub that"),
+    ],
+)
+def test_data_of_a_newer_server_is_told_what_to_do_and_not_to_be_cut_off(
+    tmp_path: Path, header: bytes, says: str
+) -> None:
+    with embedded_server(Settings(data=tmp_path)):
+        pass
+    (base,) = (tmp_path / "valkey" / "appendonlydir").glob("*.base.rdb")
+    base.write_bytes(header + base.read_bytes()[len(header) :])
+    with pytest.raises(CannotStart, match=f"ended at once: its data {says}") as refusal:
+        EmbeddedServer(Settings(data=tmp_path)).start()
+    assert "--fix" not in str(refusal.value)
+
+
 def test_a_server_that_died_is_revived_with_its_data_but_not_in_a_mad_rush(tmp_path: Path) -> None:
     with embedded_server(Settings(data=tmp_path)) as server, Redis.from_url(server.url) as client:
         assert not server.revive()

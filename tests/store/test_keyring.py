@@ -40,6 +40,14 @@ async def test_a_ticket_is_good_for_a_while_and_not_to_be_read_from_its_key(keyr
     assert "secret" not in key
 
 
+async def test_the_newest_format_is_the_one_that_stands_whoever_comes_after(keyring: Keyring) -> None:
+    assert await keyring.found(MASTER_KEY) == (8, True)
+    assert await keyring.keeps(2, "0.1.0") == (2, "0.1.0")
+    assert await keyring.keeps(2, "0.1.9") == (2, "0.1.0")
+    assert await keyring.keeps(10, "0.3.0") == (10, "0.3.0")
+    assert await keyring.keeps(2, "0.1.0") == (10, "0.3.0")
+
+
 async def test_the_first_start_fixes_the_number_of_partitions_and_the_master_key(
     keyring: Keyring, redis_url: str
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ctxhub.store.contexts import Contexts, Operation, Who
 from ctxhub.store.feed import Bell, Hints
 from ctxhub.store.redis import Server, connected
 from tests.many import PASSWORD, Guarded, Process, data_server, guarded, until
-from tests.store.scenes import an_append, born
+from tests.store.scenes import WHO, an_append, born
 from tests.support import ACME, KEEP, NOON
 
 PATIENCE = 0.4
@@ -155,6 +155,24 @@ async def test_another_server_that_takes_over_is_followed_and_listened_to(server
         await heard(server, bell)
     listening.cancel()
     assert sentinels.primary().said("GET", "ctxhub:{03}:ticket:a") == "1"
+
+
+async def test_so_it_is_with_redis_7(need: Callable[[str], str], tmp_path: Path) -> None:
+    with guarded(tmp_path, password=PASSWORD, program=need("redis-server")) as found:
+        looked = await asyncio.to_thread(examine, found.url, Settings(durability="safe"))
+        assert {one.name: one.found for one in looked if one.verdict != "good"} == {}
+        async with connected(found.url, 8, replicas=1) as server:
+            kept, before = Contexts(server, KEEP), found.primary()
+            await born(kept)
+            found.sentinels[0].said("SENTINEL", "FAILOVER", found.name)
+            await asyncio.to_thread(until, lambda: found.primary() is not before, "no failover")
+            appended: list[int] = []
+            async with asyncio.timeout(15):
+                while not appended:
+                    with suppress(Unavailable):
+                        appended = (await kept.append(WHO, [an_append("e2")], NOON)).versions
+                    await asyncio.sleep(0.05)
+            assert appended == [2]
 
 
 async def heard(server: Server, bell: Bell) -> None:

@@ -13,8 +13,9 @@ import structlog
 from redis import Redis
 from structlog.testing import capture_logs
 
+from ctxhub.errors import WrittenByNewer
 from ctxhub.settings import Settings
-from ctxhub.store.codec import packed, unpacked
+from ctxhub.store.codec import FORMAT, packed, unpacked
 from ctxhub.store.embedded import embedded_server
 from tests.api.living import http_to, living
 from tests.api.scenes import Scene, accept, begin, fresh, ok, problem, redeem
@@ -194,6 +195,26 @@ async def test_what_a_later_version_wrote_is_refused_clearly_and_touched_by_nobo
     assert all("newer ctxhub" in one["detail"] for one in told)
     assert dump_of(hub.redis, mine.customer_id) == before
     assert "cheerful" not in str(lines)
+
+
+async def test_a_start_beside_what_a_later_version_wrote_says_so(server_url: str, hub: Upgraded) -> None:
+    hub.redis.hset("ctxhub:{00}:founding", "format:9", "9.0.0")
+    settings = settings_at(hub.folder, server_url)
+    try:
+        with capture_logs() as lines:
+            async with living(settings, hub.clock):
+                pass
+    finally:
+        hub.redis.hdel("ctxhub:{00}:founding", "format:9")
+    [told] = [line for line in lines if line["event"] == "format.unknown"]
+    assert (told["format"], told["known"]) == (9, FORMAT)
+    assert "install ctxhub 9.0.0 or newer" in told["remedy"]
+
+
+def test_the_format_is_at_least_the_last_first_byte() -> None:
+    assert packed(b"{}")[0] <= FORMAT
+    with pytest.raises(WrittenByNewer):
+        unpacked(bytes([FORMAT + 1]) + packed(b"{}")[1:])
 
 
 def due_at(redis: Redis, customer_id: str) -> float:
