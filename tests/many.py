@@ -210,7 +210,7 @@ class Grid:
         """Tell whether every slot has a primary with its replicas, and all see it so."""
         roles = [server.redis.info("replication") for server in self.servers]
         follow = [role for role in roles if role["role"] == "slave"]
-        states = [_state(server) for server in self.servers]
+        states = [state_of(server) for server in self.servers]
         linked = all(role["master_link_status"] == "up" for role in follow)
         return len(follow) == 3 * self._replicas and linked and states == ["ok"] * len(states)
 
@@ -290,7 +290,7 @@ def _knows(server: Process) -> int:
     return int(_info(server)["cluster_known_nodes"])
 
 
-def _state(server: Process) -> str:
+def state_of(server: Process) -> str:
     """Whether a server finds the cluster well."""
     return _info(server)["cluster_state"]
 

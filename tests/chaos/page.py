@@ -54,7 +54,8 @@ reports success after doing it twice, while ours says `outcome_unknown` and has 
 
 - Loss of a primary, of Sentinels, of cluster nodes: their own tests beside these.
 - Receivers of webhooks, archives and adapters that vanish: `tests/chaos/test_webhooks_killed.py`,
-  `tests/chaos/test_archive_killed.py`, and `test_away.py` of each adapter.
+  `tests/chaos/test_archive_killed.py`, `test_away.py` of telephone menu, chat and desk, and of the app
+  `tests/adapters/app/test_server.py`.
 - A power cut is not made here: a killed process loses nothing that the kernel has.
 - A Redis behind a network that drops single packets: the proxy cuts, delays and swallows bytes, not packets.
 """
