@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from ctxhub.model.clearance import JUST_NOW
 from ctxhub.model.value import Channel, ExternalId, Id, Instant, Level, Name, Value
@@ -36,7 +36,7 @@ class Unsure(Value):
     """
 
     told_in: tuple[Id, ...] = ()
-    leads: bool = False
+    leads: StrictBool = False
 
 
 class Identifier(Value):

@@ -460,7 +460,9 @@ class Kept(Customer):
         if telling is None or step.refused or self._told_surely(telling) or self._on_a_shared_journey(telling):
             return
         for interaction_id, before in step.shown().items():
-            if self._unrelated(interaction_id, telling.interaction_id):
+            if self._unrelated(interaction_id, telling.interaction_id) and not self._handed_to_both(
+                interaction_id, telling
+            ):
                 assert self.world.shown(interaction_id) == before
 
     def _told_surely(self, telling: Telling) -> bool:
@@ -486,6 +488,14 @@ class Kept(Customer):
         speaker = before.interactions.get(telling.interaction_id or "")
         journey = before.journeys.get(speaker.journey_id or "") if speaker else None
         return journey is not None and journey.origin.scope is None
+
+    def _handed_to_both(self, one: str, telling: Telling) -> bool:
+        """Tell whether what was told is about a journey that came with a handoff to either: as by legs of one call."""
+        interactions, journey = self.world.context.interactions, self.step.before.journeys.get(telling.journey_id or "")
+        legs = interactions.get(one), interactions.get(telling.interaction_id or "")
+        return journey is not None and all(
+            leg is not None and journey.origin.interaction_id in leg.lineage for leg in legs
+        )
 
     def _unrelated(self, one: str, other: str | None) -> bool:
         """Tell whether no handoff leads from one interaction to the other."""

@@ -13,7 +13,8 @@ SECRET = {"type": "fact.stated", "interaction_id": "in_other", "assurance": 2,
 def test_a_sensitive_value_is_left_out_of_the_timeline_below_its_level() -> None:
     shown = Sight(level=2, lineage=frozenset({"in_own"})).told(SECRET)
     assert shown is not None
-    assert shown["data"] == {"name": "card_number", "sensitivity": "sensitive", "withheld": True}
+    unlock = {"level": 3, "again": 2, "within": 300}
+    assert shown["data"] == {"name": "card_number", "sensitivity": "sensitive", "withheld": True, "unlock": unlock}
 
 
 def test_it_is_shown_at_its_level_in_ones_own_words_and_to_who_sees_everything() -> None:
