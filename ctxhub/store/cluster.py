@@ -114,9 +114,11 @@ class Clustered(Lookout):
         shapes, why = await _seen(self.primaries())
         if not shapes:
             strangers = [Node(self._address.server(place), SHORT, place) for place in sorted(self._others)]
-            shapes, why = await _seen(strangers)
-            for node in strangers:
-                await node.aclose()
+            try:
+                shapes, why = await _seen(strangers)
+            finally:
+                for node in strangers:
+                    await node.aclose()
         if not shapes:
             return why or f"no server of the cluster answers at {', '.join(map(str, self._address.places))}: start them"
         self._take(max(shapes, key=lambda shape: (shape.epoch, shape.is_whole, len(shape.owners))))

@@ -51,6 +51,7 @@ class Joined:
         self._confirmation = confirmation
         self._waiting: deque[_Asked] = deque()
         self._sender: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def ask(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
         """Send commands side by side, in order; each answer, or refusal, comes with its future.
@@ -72,15 +73,18 @@ class Joined:
         self._fuse.check()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in commands]
-        self._waiting.extend(
-            _Asked(command, future, reached) for command, future in zip(commands, futures, strict=True)
-        )
+        asked = [_Asked(command, future, reached) for command, future in zip(commands, futures, strict=True)]
+        if self._is_closed:  # who held on to it must not open a connection that nobody closes any more
+            _fail(asked, NotSent("the connection is closed"))
+            return futures
+        self._waiting.extend(asked)
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send_all())
         return futures
 
     async def aclose(self) -> None:
-        """Let what is under way end."""
+        """Let what is under way end; from now on nothing is sent."""
+        self._is_closed = True
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)

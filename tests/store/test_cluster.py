@@ -195,7 +195,7 @@ class TestChanging:
 
 async def eventually(server: Server, partition: str) -> None:
     """Wait until a partition can be written again."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             with suppress(Unavailable):
                 await server.run("lease", *lease(partition))

@@ -95,6 +95,19 @@ async def test_a_lane_that_closes_leaves_nobody_waiting(lane: Joined, redis_url:
     assert [type(fault) for fault in faults] == [exceptions.ConnectionError, NotSent]
 
 
+async def test_a_closed_lane_sends_nothing_for_whoever_still_holds_on_to_it(lane: Joined, redis_url: str) -> None:
+    await answer(lane, "ECHO", "open")
+    await lane.aclose()
+    with Redis.from_url(redis_url) as redis:
+        before = redis.info("stats")["total_connections_received"]
+        with pytest.raises(NotSent):
+            await answer(lane, "ECHO", "closed")
+        futures, reached = lane.ask_confirmed([("ECHO", "closed")])
+        faults = await asyncio.gather(*futures, reached, return_exceptions=True)
+        assert [type(fault) for fault in faults] == [NotSent, NotSent]
+        assert redis.info("stats")["total_connections_received"] == before
+
+
 async def test_a_write_without_an_answer_has_an_unknown_outcome_and_a_read_none(redis_url: str) -> None:
     async with connected(redis_url, 8, socket_timeout=0.05) as server:
         with pytest.raises(OutcomeUnknown):
