@@ -139,6 +139,12 @@ class Bank:
             await self.is_there(one, "busy")
         return await self._takes(agent, handoff)
 
+    async def is_known_to_hold(self, agent: str) -> None:
+        """Wait until the router knows of an agent's work: it goes by lists that follow what happens."""
+        async with asyncio.timeout(10):
+            while not ok(await self.staff(agent).get(f"/v1/agents/{agent}/presence"))["held"]:
+                await asyncio.sleep(0.02)
+
     async def is_there(self, agent: str, state: str = "available") -> None:
         """An agent says whether he is there for work."""
         body = {"state": state, "expires_in": 60}

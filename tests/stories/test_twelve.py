@@ -371,6 +371,7 @@ async def test_two_channels_at_once_lead_to_the_agent_who_has_the_customer_and_o
     await app.tell(app.event("journey.advanced", {"step": "payout"}, journey_id=refund))
     await call.telephone.press("*0")
     await bank.answers("ann", call, await bank.waits(call))
+    await bank.is_known_to_hold("ann")
     chat = await known(bank.staff.adapter, "chat", customer_id=app.customer_id)
     assert call.scene.interaction_id in [other["interaction_id"] for other in chat.started["live"]]
     answer = ok(await chat.try_offer({"queue": "chats"}), 201)
