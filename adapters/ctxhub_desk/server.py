@@ -49,6 +49,7 @@ from ctxhub_desk.translate import (
     Already,
     Askable,
     Beside,
+    CallShown,
     Entry,
     OfferShown,
     PresenceShown,
@@ -56,6 +57,7 @@ from ctxhub_desk.translate import (
     WorkHandoff,
     all_askable,
     beside,
+    calls,
     entries,
     held,
     offer,
@@ -426,6 +428,12 @@ async def show_held(agent: ByAgent) -> dict[str, list[WorkHandoff]]:
 async def follow_queue(desk: AtDesk, agent: ByAgent, last_event_id: Last = None, after: str | None = None) -> Response:
     """Follow the waiting handoffs."""
     return _stream(desk, queue_frames(agent.hub, agent.queue, agent.agent_id, last_event_id or after))
+
+
+@api.get("/calls")
+async def list_calls(agent: ByAgent) -> dict[str, list[CallShown]]:
+    """List the calls that ring at the agent's phone now or have him on the line."""
+    return {"calls": calls(await agent.hub.interactions.list(agent_id=agent.agent_id), agent.agent_id)}
 
 
 @api.get("/presence")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from ctxhub.client import ContextHub, CtxhubError, Fed, HandoffView, Stopping, Unavailable
-from ctxhub_desk.translate import call, entry, offers
+from ctxhub_desk.translate import call, calls, entry, offers
 
 #: Lets another moment pass before the browser comes back, so that a restart is not met by all desks at once.
 _OPENING = "retry: 1500\n\n"
@@ -53,11 +53,11 @@ async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | 
     One stream does both, since a browser has few connections. Meanwhile the agent is there: his own feed is a sign of
     life to the hub.
     """
-    calls: asyncio.Queue[Frame] = asyncio.Queue()
-    following = asyncio.ensure_future(_follow(hub, agent_id, calls))
+    at_phone: asyncio.Queue[Frame] = asyncio.Queue()
+    following = asyncio.ensure_future(_follow(hub, agent_id, at_phone))
     frames = _offer_frames(hub, queue, after)
     try:
-        async for frame in _both(frames, calls):
+        async for frame in _both(frames, at_phone):
             yield frame
     finally:
         following.cancel()
@@ -65,15 +65,15 @@ async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | 
         await frames.aclose()
 
 
-async def _both(frames: Frames, calls: asyncio.Queue[Frame]) -> Frames:
+async def _both(frames: Frames, at_phone: asyncio.Queue[Frame]) -> Frames:
     """Yield frames as they come, and calls between them, until the frames end."""
-    upcoming, ringing = asyncio.ensure_future(anext(frames)), asyncio.ensure_future(calls.get())
+    upcoming, ringing = asyncio.ensure_future(anext(frames)), asyncio.ensure_future(at_phone.get())
     try:
         while True:
             await asyncio.wait({upcoming, ringing}, return_when=asyncio.FIRST_COMPLETED)
             if ringing.done():
                 yield ringing.result()
-                ringing = asyncio.ensure_future(calls.get())
+                ringing = asyncio.ensure_future(at_phone.get())
             if upcoming.done():
                 try:
                     frame = upcoming.result()
@@ -87,13 +87,24 @@ async def _both(frames: Frames, calls: asyncio.Queue[Frame]) -> Frames:
         await asyncio.gather(upcoming, ringing, return_exceptions=True)
 
 
-async def _follow(hub: ContextHub, agent_id: str, calls: asyncio.Queue[Frame]) -> None:
-    """Follow an agent's feed for the calls in it; a key that may not is as if he did not."""
+async def _follow(hub: ContextHub, agent_id: str, frames: asyncio.Queue[Frame]) -> None:
+    """Follow an agent's feed for the calls in it; a key that may not is as if he did not.
+
+    What rings already is asked for once the feed is open, so that nothing falls between the two.
+    """
     with suppress(CtxhubError):
         async with aclosing(hub.feeds.agent(agent_id)) as feed:
             async for fed in feed:
                 if fed.event is not None and fed.type.startswith(_OF_A_CALL):
-                    calls.put_nowait(Frame("call", call(fed.event, agent_id)))
+                    frames.put_nowait(Frame("call", call(fed.event, agent_id)))
+                if fed.type == "snapshot":
+                    await _put_calls(hub, agent_id, frames)
+
+
+async def _put_calls(hub: ContextHub, agent_id: str, frames: asyncio.Queue[Frame]) -> None:
+    """Show what is at an agent's phone now; where the hub does not say, the page asks again."""
+    with suppress(CtxhubError):
+        frames.put_nowait(Frame("calls", {"calls": calls(await hub.interactions.list(agent_id=agent_id), agent_id)}))
 
 
 async def _offer_frames(hub: ContextHub, queue: str, after: str | None) -> Frames:

@@ -27,6 +27,7 @@ from ctxhub.client import (
     Identifier,
     InteractionView,
     JourneyView,
+    ListedInteraction,
     Origin,
     PresenceState,
     Risk,
@@ -320,6 +321,19 @@ def call(event: Event, agent_id: str) -> CallShown:
         interaction_id=event.interaction_id, customer_id=event.customer_id, channel=event.channel, at=event.at,
         state="over" if not is_his else "talking" if talks else "ringing", role=event.data.get("role"),
     )  # fmt: skip
+
+
+def calls(listed: Iterable[ListedInteraction], agent_id: str) -> list[CallShown]:
+    """Show the calls that ring at an agent's phone now or have him on the line."""
+    mine = [(one, leg) for one in listed for leg in one.legs if leg.agent_id == agent_id and leg.is_live]
+    return [
+        CallShown(
+            interaction_id=one.interaction_id, customer_id=one.customer_id, channel=one.channel,
+            at=(leg.answered_at if leg.talks else None) or leg.began_at or one.started_at,
+            state="talking" if leg.talks else "ringing", role=leg.role,
+        )
+        for one, leg in mine
+    ]  # fmt: skip
 
 
 def presence(view: AgentView, tenant: Tenant, queue: str) -> PresenceShown:

@@ -15,7 +15,7 @@ from ctxhub.model.context import Started
 from ctxhub.model.customer import AssuranceClaim, Identifier
 from ctxhub.model.event import Ref
 from ctxhub.model.interaction import HandoffHint, InteractionView, Outcome, Start
-from ctxhub.model.value import CustomerId, Name, Value
+from ctxhub.model.value import CustomerId, Id, Name, Value
 
 router = APIRouter(prefix="/v1", tags=["interactions"], route_class=Route)
 
@@ -26,6 +26,7 @@ _START: JsonDict = {
     "identifiers": [{"type": "phone", "value": "+8613800138000", "strength": "claimed"}],
     "assurance": {"level": 1, "method": "ani", "expires_in": 1800},
 }
+_AT_PHONE = "the agent at whose phone their calls ring, or who is on the line; `legs` says which"
 
 
 class StartBody(Start):
@@ -121,13 +122,16 @@ async def lookup(body: RefLookup, hub: HubHere, caller: Worker) -> Response:
 
 @router.get("/interactions")
 async def open_on(
-    hub: HubHere, caller: Onlooker, channel: Annotated[str, Query(max_length=40)], state: str = "open"
+    hub: HubHere,
+    caller: Onlooker,
+    channel: Annotated[str | None, Query(max_length=40)] = None,
+    agent_id: Annotated[Id | None, Query(description=_AT_PHONE)] = None,
+    state: str = "open",
 ) -> Response:
-    """List the open interactions of a channel, oldest first; to an agent those of customers in his sight."""
-    caller.must_speak_on(channel)
-    agent = caller.reader() if caller.role == "agent" else None
-    found = await hub.interactions.open_on(caller.tenant, channel, agent) if state == "open" else []
-    return answer({"interactions": found})
+    """List the open interactions of a channel, or the calls at an agent's phone; to an agent those in his sight."""
+    if state != "open":
+        return answer({"interactions": []})
+    return answer({"interactions": await hub.interactions.listed(caller, channel, agent_id)})
 
 
 @router.put("/customers/{customer_id}/interactions/{interaction_id}/refs", response_model=Found)

@@ -78,9 +78,12 @@ class Interactions:
         path = f"{_path(customer_id, interaction_id)}/continue"
         return read(WentOn, await self._transport.change("POST", path, {}))
 
-    async def list(self, *, channel: str, state: Literal["open", "ended"] = "open") -> list[ListedInteraction]:
-        """List a channel's interactions."""
-        response = await self._transport.get("/v1/interactions", {"channel": channel, "state": state})
+    async def list(
+        self, *, channel: str | None = None, agent_id: str | None = None, state: Literal["open", "ended"] = "open"
+    ) -> list[ListedInteraction]:
+        """List a channel's interactions, or those whose calls are at an agent's phone: `legs` says how."""
+        query = given({"channel": channel, "agent_id": agent_id, "state": state})
+        response = await self._transport.get("/v1/interactions", query)
         return read(_Listed, response).interactions
 
     async def identify(

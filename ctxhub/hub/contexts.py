@@ -20,7 +20,7 @@ from ctxhub.model.disclosure import Reader, Sight, sight
 from ctxhub.model.lapsing import lapse, next_due, with_activity
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.view import context_view
-from ctxhub.store.contexts import Loaded, Noting, Who
+from ctxhub.store.contexts import Heard, Loaded, Noting, Who
 
 Kept = TypeVar("Kept")
 _REMEMBERED = 4096
@@ -185,7 +185,7 @@ class Contexts:
             for key in [key for key in held if key[0] == who]:
                 del held[key]
 
-    def present(self, loaded: Loaded, context: Context, now: datetime) -> Context:
+    def present(self, loaded: Loaded | Heard, context: Context, now: datetime) -> Context:
         """Return the context without what has lapsed by now."""
         active = with_activity(context, loaded.activities, self._changes.patience)
         return lapse(active, loaded.activities, self._changes.patience, now).context

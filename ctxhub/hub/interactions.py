@@ -602,16 +602,38 @@ class Interactions:
         committed = await self._changes.change(who, decide, request)
         return self._view_of(committed, interaction_id), committed.version
 
+    async def listed(self, principal: Principal, channel: str | None, agent_id: str | None) -> list[dict[str, Any]]:
+        """Return the open interactions of a channel, of those with an agent the calls at his phone, oldest first.
+
+        To an agent those of customers in his sight.
+        """
+        if channel is None and agent_id is None:
+            raise Invalid.field("/channel", "name a channel, or an agent by agent_id")
+        reader = principal.reader() if principal.role == "agent" else None
+        if channel is not None:
+            principal.must_speak_on(channel)
+        if agent_id is None:
+            return await self.open_on(principal.tenant, str(channel), reader)
+        principal.must_be(agent_id)
+        found = await self._listed(principal.tenant, f"calls:{agent_id}", reader)
+        channels = principal.channels if channel is None else {channel}
+        return [one for one in found if not channels or one["channel"] in channels]
+
     async def open_on(self, tenant: str, channel: str, agent: Reader | None = None) -> list[dict[str, Any]]:
         """Return the open interactions of a channel, oldest first; to an agent those of customers in his sight."""
-        members = await self._lists.members(tenant, f"open:{channel}")
-        found = await self._changes.contexts.many([Who(tenant, customer_id) for customer_id, _ in members])
-        now = self._changes.clock()
+        return await self._listed(tenant, f"open:{channel}", agent)
+
+    async def _listed(self, tenant: str, place: str, agent: Reader | None) -> list[dict[str, Any]]:
+        """Return what stands in a list and is open now; what silence has ended is not, told by a timer or not."""
+        members = await self._lists.members(tenant, place)
+        whos = [Who(tenant, customer_id) for customer_id, _ in members]
+        heard, now = await self._changes.contexts.many_heard(whos), self._changes.clock()
+        found = [one.context and self._contexts.present(one, one.context, now) for one in heard]
         return [
-            {"customer_id": customer_id, **interactions.view(context.interactions[key], now).model_dump(mode="json")}
-            for (customer_id, key), context in zip(members, found, strict=True)
-            if context is not None and key in context.interactions
-            if agent is None or self._contexts.lets_in(Who(tenant, customer_id), context, agent, now)
+            {"customer_id": who.customer_id, **interactions.view(one, now).model_dump(mode="json")}
+            for who, (_, key), context in zip(whos, members, found, strict=True)
+            if context is not None and (one := context.interactions.get(key)) is not None and one.is_open
+            if agent is None or self._contexts.lets_in(who, context, agent, now)
         ]
 
     async def identify_as(

@@ -90,6 +90,13 @@ class Loaded(NamedTuple):
     state: str = LIVE
 
 
+class Heard(NamedTuple):
+    """A context, None for one who is not there, and when each of its open interactions was last heard of."""
+
+    context: Context | None
+    activities: Activities
+
+
 class Lease(NamedTuple):
     """Until when Redis keeps a customer; None while work pins it. One that is not `heard` stays as it was."""
 
@@ -504,13 +511,30 @@ class Contexts:
         return [
             context_from(document, self.opener(who, (data_key or b"").decode()))
             if document
-            else await self._brought_back(who)
+            else (await self._brought_back(who)).context
             for who, document, data_key in zip(whos, kept[::2], kept[1::2], strict=True)
         ]
 
-    async def _brought_back(self, who: Who) -> Context | None:
+    async def many_heard(self, whos: Sequence[Who]) -> list[Heard]:
+        """Return what `many` does, with when their open interactions were last heard of: silence is judged by that."""
+        every = [self.keys(who) for who in whos]
+        asked = [call for keys in every for call in (("GET", keys.document), ("HGETALL", keys.context))]
+        kept = await self._server.pipeline(*asked)
+        return [
+            self._heard(who, document, _fields(found)) if document else await self._brought_back(who)
+            for who, document, found in zip(whos, kept[::2], kept[1::2], strict=True)
+        ]
+
+    def _heard(self, who: Who, document: bytes, head: dict[bytes, bytes]) -> Heard:
+        """Read a context, and from its head when its interactions were last heard of."""
+        return Heard(context_from(document, self.opener(who, head.get(b"key", b"").decode())), activities(head))
+
+    async def _brought_back(self, who: Who) -> Heard:
         """Return the context of one who stands in a list, but is not in Redis any more."""
-        return (await self.load(who)).context if self._older is not None else None
+        if self._older is None:
+            return Heard(None, {})
+        loaded = await self.load(who)
+        return Heard(loaded.context, loaded.activities)
 
     async def never_due(self, who: Who) -> None:
         """Let nothing be due of a customer who is not there."""
@@ -559,6 +583,11 @@ async def pause(attempt: int) -> None:
 def _events(entries_: Sequence[bytes], first: int, opener: Opener | None) -> list[dict[str, Any]]:
     """Read entries of a timeline; they have no gaps, so that the first one's version tells all."""
     return [event_from(entry, version, opener) for version, entry in enumerate(entries_, first)]
+
+
+def _fields(found: Any) -> dict[bytes, bytes]:
+    """Read a hash, in either shape that the client gives."""
+    return found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
 
 
 def _loaded(head: dict[bytes, bytes], context: Context) -> Loaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ctxhub.model.call import agents
 from ctxhub.model.context import Context
 from ctxhub.model.handoff import Handoff
 from ctxhub.model.interaction import Interaction
@@ -34,11 +35,19 @@ def entries(context: Context) -> dict[tuple[str, str], float]:
         if interaction.is_open:
             member = f"{context.customer_id}\n{interaction.interaction_id}"
             found[f"open:{interaction.channel}", member] = millis(interaction.started_at)
+            found |= {
+                (f"calls:{agent}", member): millis(interaction.started_at) for agent in _at_the_phone(interaction)
+            }
     for promise in context.commitments.values():
         member, score = f"{context.customer_id}\n{promise.commitment_id}", millis(promise.changes_at or promise.due_at)
         found[f"promised:{promise.state}", member] = score
         found[f"promised:{promise.state}:{promise.owner}", member] = score
     return found
+
+
+def _at_the_phone(interaction: Interaction) -> list[str]:
+    """Return at whose phones its call rings and who is on the line, as far as more than their own word says so."""
+    return agents(interaction.call.attested.live) if interaction.call is not None else []
 
 
 def _work(context: Context, handoff: Handoff, member: str) -> dict[tuple[str, str], float]:

@@ -45,6 +45,8 @@ TABLE = (
     KeyKind("ctxhub:{P}:T:waiting:L", "sorted set", "waiting handoffs of a queue or agent, by priority and time", "—"),
     KeyKind("ctxhub:{P}:T:held:L", "sorted set", "accepted handoffs of a queue", "—"),
     KeyKind("ctxhub:{P}:T:open:CH", "sorted set", "open interactions of a channel, by start", "—"),
+    KeyKind("ctxhub:{P}:T:calls:A", "sorted set", "open interactions whose call rings at an agent or has him on the "
+            "line, by start", "—"),
     KeyKind("ctxhub:{P}:T:promised:S", "sorted set", "open promises of a state, and of a state and an owner, by when "
             "time makes something else of them", "—"),
     KeyKind("ctxhub:{P}:T:work:W", "sorted set", "what agents have (`held`) and what rings for them (`ringing`): "

@@ -7,7 +7,7 @@ from typing import Any
 from tests.acd.scenes import Switch, a_call, a_waiting_call, an_answered_call, ref_of
 from tests.api.following import following
 from tests.api.living import Callers, Clock
-from tests.api.scenes import fresh, ok, problem, redeem
+from tests.api.scenes import Caller, fresh, ok, pointers, problem, redeem
 
 
 async def test_who_waits_on_the_phone_has_no_deadline_and_who_waits_in_the_chat_has_one(callers: Callers) -> None:
@@ -112,6 +112,42 @@ async def test_an_agent_who_does_not_hold_a_call_rings_nobody_by_what_he_tells(
         ok(await callers.agent.post(f"{call.scene.base}/events", {"events": [own_word]}))
         await switch.tell(other.ucid, "alerting", "bob")
         assert (await own.until("call.alerting")).data["customer_id"] == other.scene.customer_id
+
+
+async def test_what_rings_at_an_agent_now_is_listed_to_him_alone_and_no_more_once_another_has_answered(
+    callers: Callers, switch: Switch
+) -> None:
+    first, second = await a_waiting_call(callers), await a_call(callers)
+    calls = [(call.scene.customer_id, call.scene.interaction_id) for call in (first, second)]
+
+    async def listed(caller: Caller, agent_id: str = "bob", **more: str) -> list[tuple[str, str, str]]:
+        """Which of the two is listed, and how it is at the agent's phone."""
+        found = ok(await caller.get("/v1/interactions", agent_id=agent_id, **more))["interactions"]
+        here = [one for one in found if (one["customer_id"], one["interaction_id"]) in calls]
+        legs = [(one, leg) for one in here for leg in one["legs"] if leg["agent_id"] == agent_id]
+        return [(one["customer_id"], one["interaction_id"], leg["state"]) for one, leg in legs]
+
+    assert await listed(callers.bob) == []
+    for call in (first, second):
+        await switch.tell(call.ucid, "alerting", "bob")
+    own_word = first.scene.event("call.alerting", {"agent_id": "cat", "ref": ref_of(first.ucid)})
+    ok(await callers.agent.post(f"{first.scene.base}/events", {"events": [own_word]}))
+    assert await listed(callers.supervisor, "cat") == [], "by his own word nobody is rung"
+    assert await listed(callers.bob) == [(*call, "alerting") for call in calls]
+    assert await listed(callers.bob, channel="ivr") == await listed(callers.supervisor) == await listed(callers.bob)
+    assert await listed(callers.bob, channel="chat") == await listed(callers.bob, state="ended") == []
+    problem(await callers.ann.get("/v1/interactions", agent_id="bob"), 403, "forbidden")
+    assert await listed(callers.ann, "ann") == []
+    await switch.tell(first.ucid, "answered", "ann")
+    await switch.tell(first.ucid, "ended", "bob")
+    assert await listed(callers.bob) == [(*calls[1], "alerting")]
+    assert await listed(callers.ann, "ann") == [(*calls[0], "talking")]
+    await switch.tell(second.ucid, "ended")
+    assert await listed(callers.bob) == []
+
+
+async def test_a_list_of_interactions_is_of_a_channel_or_of_an_agent(callers: Callers) -> None:
+    assert pointers(await callers.adapter.get("/v1/interactions")) == ["/channel"]
 
 
 async def test_every_leg_of_the_call_may_come_with_its_token_or_only_its_name(callers: Callers, switch: Switch) -> None:

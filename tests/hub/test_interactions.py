@@ -552,3 +552,25 @@ async def test_open_interactions_of_a_channel_are_listed_oldest_first(hub: Hub, 
         clock.move(SECOND)
     await hub.interactions.end(Who(ACME, "c1"), await in_one(hub, "x1", customer_id="c1"), None, None)
     assert [i["customer_id"] for i in await hub.interactions.open_on(ACME, "chat")] == ["c0", "c2"]
+
+
+async def test_a_call_that_silence_has_ended_is_listed_no_more_though_no_timer_has_run(hub: Hub, clock: Clock) -> None:
+    silent = await in_one(hub, "x1", channel="voice", customer_id="c1")
+    heard = await in_one(hub, "x2", channel="voice", customer_id="c2")
+    for call, customer_id in ((silent, "c1"), (heard, "c2")):
+        await tell(hub, "call.alerting", call, "a1", Who(ACME, customer_id), agent_id="ann")
+    clock.move(3 * HOUR)
+    await tell(hub, "call.queued", heard, "a2", Who(ACME, "c2"), position=1)
+    clock.move(HOUR)
+
+    async def listed() -> list[str]:
+        on_channel = await hub.interactions.listed(ADAPTER, "voice", None)
+        assert await hub.interactions.listed(ADAPTER, None, "ann") == on_channel
+        return [one["customer_id"] for one in on_channel]
+
+    assert (await context_of(hub, Who(ACME, "c1"))).interactions[silent].is_open
+    assert await listed() == ["c2"]
+    await hub.wake(Who(ACME, "c1"))
+    assert await listed() == ["c2"]
+    await tell(hub, "call.held", silent, "a3", Who(ACME, "c1"), agent_id="ann")
+    assert await listed() == ["c1", "c2"]

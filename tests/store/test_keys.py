@@ -65,6 +65,7 @@ _PLACES = (
     "work:held",
     "work:ringing",
     "open:chat",
+    "calls:ann",
     "promised:due_soon",
     "promised:open:a:b",
 )

@@ -8,6 +8,7 @@ import pytest
 
 from ctxhub.model import handoff as handoffs
 from ctxhub.model import lapsing, moving
+from ctxhub.model.call import Call, Mark
 from ctxhub.model.context import Context
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.indexes import entries, entry_changes, millis, standing, standing_changes
@@ -104,6 +105,14 @@ class TestIndexes:
             ("held:queue:cards", "c42\nho_1", millis(NOON)), ("waiting:queue:cards", "c42\nho_1", None),
             ("work:held", "c42\nho_1\nchat\nann", millis(NOON)),
         ]  # fmt: skip
+
+    def test_a_call_stands_with_those_at_whose_phones_it_is_and_not_by_their_own_word(self) -> None:
+        marks = [Mark(at=NOON, verb="alerting", agent_id=agent, own=agent == "cat") for agent in ("ann", "bob", "cat")]
+        marks.append(Mark(at=NOON + MINUTE, verb="ended", agent_id="bob"))
+        context = with_one()
+        rung = context.with_interaction(context.interactions["in_1"].but(call=Call(marks=tuple(marks))))
+        assert entry_changes(context, rung) == [("calls:ann", "c42\nin_1", millis(NOON))]
+        assert ("calls:ann", "c42\nin_1", None) in entry_changes(rung, lapsing.end(rung, "in_1", NOON).context)
 
     def test_an_ended_customer_stands_nowhere(self) -> None:
         context = lapsing.end(offered(with_one()), "in_1", NOON).context

@@ -45,7 +45,7 @@ async function sent(method, path, body) {
   }
 }
 
-const NAMES = ["ready", "snapshot", "change", "call", "event", "reset", "away", "problem", "bye"];
+const NAMES = ["ready", "snapshot", "change", "call", "calls", "event", "reset", "away", "problem", "bye"];
 
 /** Follow a stream until the returned function is called; `heard(name, data)` gets each event, `lost()` each break. */
 export function follow(path, heard, lost) {

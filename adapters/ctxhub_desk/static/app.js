@@ -27,7 +27,7 @@ function bar() {
     h("p", { class: "link", id: "link" }),
     h(
       "nav",
-      { "aria-label": t("help") },
+      { "aria-label": t("menu") },
       state.agent?.supervisor ? h("a", { class: "button", href: "overview", "data-act": "overview" }, t("overview")) : null,
       button(t("other_language"), t("to_other_language"), otherLanguage, {
         lang: lang === "zh" ? "en" : "zh-CN",

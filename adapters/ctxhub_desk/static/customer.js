@@ -1,10 +1,11 @@
-// A customer who is none of the agent's work: asked for by id, opened with a reason, read and not worked on.
+// A customer beside the work: asked for by id and opened with a reason, or calling at the phone; read and not worked on.
 import { now, post } from "./api.js";
 import { ask } from "./dialogs.js";
 import { h } from "./dom.js";
 import { facts } from "./facts.js";
 import { badges, promise } from "./identity.js";
 import { more } from "./seldom_words.js";
+import { state } from "./state.js";
 import { told } from "./talk.js";
 import { channelChip, clock, t } from "./words.js";
 
@@ -46,10 +47,14 @@ function strip({ customer, path, commitments }, ends) {
   return [
     h("div", { class: "who" }, h("h1", { id: "who", tabindex: -1 }, customer.customer_id), badges(customer)),
     path.length ? h("p", { class: "facts-of-identity" }, h("span", { class: "path" }, chips)) : null,
-    h("p", { class: "alert" }, more("beside_until", { time: clock(ends) })),
+    isAtPhone(customer)
+      ? h("p", { class: "hint" }, more("at_phone_until", { time: clock(ends) }))
+      : h("p", { class: "alert" }, more("beside_until", { time: clock(ends) })),
     ...commitments.map(promise),
   ];
 }
+
+const isAtPhone = ({ customer_id }) => [...state.calls.values()].some((call) => call.customer_id === customer_id);
 
 function past(recent) {
   return h(

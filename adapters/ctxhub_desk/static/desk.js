@@ -31,7 +31,13 @@ export function desk() {
     allowWrites();
     open.sendReceipt();
     if (calls) open.once(true);
-    open.element.querySelector("h1").focus({ preventScroll: true });
+    begin(open);
+  };
+
+  /** Read from the top, also where one pressed far below. */
+  const begin = ({ element }) => {
+    element.querySelector("h1").focus({ preventScroll: true });
+    scrollTo(0, 0);
   };
 
   const leave = (words) => {
@@ -68,7 +74,7 @@ export function desk() {
       leave();
       beside = visit(found, until, leave);
       place.replaceChildren(beside.element);
-      beside.element.querySelector("h1").focus({ preventScroll: true });
+      begin(beside);
     } catch (problem) {
       refused(problem, customerId);
     }

@@ -1,6 +1,7 @@
 // The keys of the desk, and whether they are wanted.
 import { dialog } from "./dialogs.js";
 import { h } from "./dom.js";
+import { more } from "./seldom_words.js";
 import { remember, remembered, t } from "./words.js";
 
 /** Show the keys, and the switch that turns them off. */
@@ -27,13 +28,13 @@ export function help() {
     h(
       "div",
       {},
-      h("p", {}, t("about")),
+      h("p", {}, more("about")),
       h(
         "dl",
         { class: "keys" },
-        keys.map(([key, words]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, t(words)))),
+        keys.map(([key, words]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, more(words)))),
       ),
-      h("label", { class: "switch" }, wanted, t("keys_on")),
+      h("label", { class: "switch" }, wanted, more("keys_on")),
       h(
         "p",
         { class: "acts end" },

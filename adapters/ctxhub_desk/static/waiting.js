@@ -26,6 +26,7 @@ export class Waiting {
   #asked = Date.now();
   #routing = null; // what only a queue needs that suggests to agents
   #once = null; // what only callbacks need
+  #rang = null; // whether a call ever did; null until told
   #presence = h("p", { class: "presence", hidden: true });
   #unfollow;
   #tending;
@@ -140,6 +141,7 @@ export class Waiting {
     this.#asked = Date.now();
     try {
       this.#hear("change", await get("queue"));
+      if (this.#rang === null || state.calls.size) this.#hearOfCalls(await get("calls"));
       await this.#look();
     } catch (problem) {
       notice(problem);
@@ -151,12 +153,17 @@ export class Waiting {
     if (name === "away") return setLink("away");
     if (name === "bye") return setLink("lost");
     setLink("live");
-    if (name === "call") return part("calls").then(({ hear }) => hear(data, this), notice);
+    if (name.startsWith("call")) return this.#hearOfCalls(data);
     if (!data.offers) return undefined;
     announce(data.offers);
     state.offers = data.offers;
     if (!this.#once && data.offers.some(({ callback }) => callback)) this.#fetch();
     return this.draw();
+  }
+
+  #hearOfCalls(data) {
+    this.#rang ||= data.calls?.length !== 0;
+    if (this.#rang) part("calls").then(({ hear }) => hear(data, this), notice);
   }
 
   #fetch() {

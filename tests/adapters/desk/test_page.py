@@ -114,10 +114,12 @@ async def test_the_offer_whose_call_rings_at_my_phone_stands_first(
     second = await comes(first.queue)
     page = await opens("ann", first.queue)
     await expect(page.locator("[data-offer]").last).to_have_attribute("data-offer", second.handoff.handoff_id)
-    rings = told("call.alerting", interaction_id=second.interaction.interaction_id, agent_id="ann")
-    await channels.events.tell(second.customer_id, rings)
+    at_ann: dict[str, Any] = {"interaction_id": second.interaction.interaction_id, "agent_id": "ann"}
+    await channels.events.tell(second.customer_id, told("call.alerting", **at_ann))
     await expect(page.locator("[data-offer]").first).to_have_attribute("data-offer", second.handoff.handoff_id)
     await expect(page.locator("[data-offer]").first).to_contain_text("rings at your phone")
+    await channels.events.tell(second.customer_id, told("call.ended", **at_ann))
+    await expect(page.locator(".offer").get_by_text("rings at your phone")).to_have_count(0)
 
 
 async def test_a_call_that_rings_at_my_phone_without_an_offer_shows_a_card_that_opens_who_calls(
@@ -143,6 +145,63 @@ async def test_a_call_that_rings_at_my_phone_without_an_offer_shows_a_card_that_
     await happens("ended", "bob")
     await expect(card).to_have_count(0)
     await expect(page.get_by_text("Calls at your phone")).to_be_hidden()
+    await channels.interactions.end(customer.customer_id, customer.interaction.interaction_id)
+
+
+async def test_what_rings_at_my_phone_is_there_again_after_a_reload_and_gone_where_another_answered_meanwhile(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    first, second = await comes(), await comes()
+
+    async def happens(customer: Any, verb: str, agent: str) -> None:
+        report = told(f"call.{verb}", interaction_id=customer.interaction.interaction_id, agent_id=agent)
+        await channels.events.tell(customer.customer_id, report)
+
+    def card(on: Page, customer: Any) -> Any:
+        return on.locator(f"[data-call='{customer.interaction.interaction_id}']")
+
+    page, other = await opens("rik", "a-quiet-queue"), await opens("sue", "a-quiet-queue")
+    await happens(first, "alerting", "rik")
+    await happens(second, "alerting", "rik")
+    await happens(second, "alerting", "sue")
+    for customer in (first, second):
+        await expect(card(page, customer)).to_contain_text("rings at your phone")
+    await page.reload()
+    for customer in (first, second):
+        await expect(card(page, customer)).to_contain_text("rings at your phone")
+        await expect(card(page, customer).locator(".told")).to_contain_text("Departure city: San Diego")
+    await expect(page.locator("#announced")).to_have_text("A call rings at your phone, by Chat.")
+    await other.reload()
+    await expect(card(other, second)).to_be_visible()
+    await expect(card(other, first)).to_have_count(0)
+    desk = page.url
+    await page.goto("about:blank")
+    await page.clock.install()
+    await happens(first, "answered", "sue")
+    await happens(first, "ended", "rik")
+    await page.goto(desk)
+    await expect(card(page, second)).to_be_visible()
+    await expect(card(page, first)).to_have_count(0)
+    await card(page, second).get_by_role("button", name="Open").click()
+    await expect(page.locator(".strip")).to_contain_text("This call is at your phone: opened for reading until")
+    await channels.interactions.end(second.customer_id, second.interaction.interaction_id)
+    await page.clock.run_for(11_000)
+    await expect(card(page, second)).to_have_count(0)
+    await expect(page.get_by_text("Calls at your phone")).to_be_hidden()
+
+
+async def test_in_a_narrow_window_what_is_opened_from_below_is_shown_from_its_top_and_the_keys_go_down_the_page(
+    opens: Opens, comes: Comes
+) -> None:
+    customers = [await comes("narrow-queue") for _ in range(3)]
+    page = await opens("ann", "narrow-queue", wide=400)
+    await expect(page.locator(".told")).to_have_count(3)
+    assert await page.evaluate("() => { scrollTo(0, 9999); return scrollY; }") > 0
+    await accept(page, customers[-1])
+    await expect(page.locator("main h1")).to_be_in_viewport()
+    await page.locator("main .deeds-bar button").last.focus()
+    await page.keyboard.press("Tab")
+    await expect(page.locator("aside :focus")).to_have_count(1)
 
 
 async def test_a_card_that_changes_under_a_pressed_button_still_gets_the_click(opens: Opens, comes: Comes) -> None:

@@ -208,6 +208,8 @@ async def test_whose_phone_rings_is_told_before_anybody_answers(
         ringing = asyncio.create_task(ring())
         heard = (await until(events, "call"))["data"]
         ringing.cancel()
+    over = told("call.ended", interaction_id=first.interaction.interaction_id, agent_id="ann")
+    await channels.events.tell(first.customer_id, over)
     assert (heard["customer_id"], heard["interaction_id"], heard["state"]) == (
         first.customer_id, first.interaction.interaction_id, "ringing"
     )  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ctxhub_desk.translate import all_askable, beside, call, entry, offers, spoken_by, told_before, work
+from ctxhub_desk.translate import all_askable, beside, call, calls, entry, offers, spoken_by, told_before, work
 
 from ctxhub.client import (
     Answer,
@@ -21,6 +21,7 @@ from ctxhub.client import (
     InteractionView,
     JourneyView,
     Kind,
+    ListedInteraction,
     Origin,
     Preference,
     Risk,
@@ -284,3 +285,22 @@ def test_a_report_says_whether_the_call_rings_at_an_agent_or_is_over_for_him(
     event = Event(event_id="e1", type=f"call.{verb}", at=NOON, interaction_id="in_1", customer_id="c42", data=data)
     shown = call(event, "bob")
     assert (shown.state, shown.role, shown.customer_id) == (state, data.get("role"), "c42")
+
+
+def test_of_listed_calls_each_is_shown_as_it_is_at_the_agent_s_own_phone() -> None:
+    rings = {"agent_id": "bob", "began_at": NOON, "role": "consulted"}
+    talks = {"agent_id": "bob", "began_at": NOON, "answered_at": NOON + timedelta(minutes=1), "role": "holder"}
+    legs: dict[str, list[dict[str, Any]]] = {
+        "in_1": [{"agent_id": "ann", "state": "talking"}, rings | {"state": "alerting"}],
+        "in_2": [talks | {"state": "ended"}, talks | {"state": "held"}],
+        "in_3": [talks | {"state": "ended"}, {"agent_id": "ann", "state": "talking"}],
+    }
+    listed = [
+        ListedInteraction(**dict(an_interaction(key, "voice", 0)) | {"customer_id": "c42", "legs": found})
+        for key, found in legs.items()
+    ]
+    shown = [(one.interaction_id, one.state, one.role, one.at) for one in calls(listed, "bob")]
+    assert shown == [
+        ("in_1", "ringing", "consulted", NOON),
+        ("in_2", "talking", "holder", NOON + timedelta(minutes=1)),
+    ]
