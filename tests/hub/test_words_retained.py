@@ -153,6 +153,7 @@ async def test_a_hold_keeps_words_and_what_a_merged_customer_said(hub: Hub, cloc
 async def test_what_was_told_outside_any_interaction_has_its_time(hub: Hub, clock: Clock) -> None:
     await hub.interactions.end(WHO, await in_one(hub, level=2), None, None)
     clock.move(DAY)
+    await hub.wake(WHO)  # what was said in it was looked at, so that nothing is due any more
     await tell(hub, "note.added", None, "note", text="wrote a letter", party="agent")
     clock.move(4 * DAY)
     await hub.wake(WHO)
