@@ -95,6 +95,10 @@ class Archive:
         """Keep aside what a timeline has otherwise, given as version, digest, entry; return how many these were."""
         return await self._write(partial(writing.set_aside, row=row, entries=entries, now=now))
 
+    async def drop_aside(self, row: Row, before: int) -> int:
+        """Delete what was set aside of a timeline before an instant in ms; return how many entries."""
+        return await self._write(partial(writing.drop_aside, row=row, before=before))
+
     async def besides(self, after: Row, most: int) -> list[tuple[Row, bytes]]:
         """Return what stands beside documents, in the order of their names after one of them."""
         return await self._read(partial(reading.besides, after=after, most=most))

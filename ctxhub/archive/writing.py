@@ -230,3 +230,9 @@ def blank(connection: Connection, row: Row, changes: Sequence[tuple[int, bytes, 
         for version, before, after in changes
     ]
     return sum(result.rowcount for result in done)
+
+
+def drop_aside(connection: Connection, row: Row, before: int) -> int:
+    """Delete what was set aside of a timeline before an instant in ms; return how many entries."""
+    whose = and_(strays.c.tenant == row.tenant, strays.c.customer_id == row.customer_id)
+    return connection.execute(strays.delete().where(whose, strays.c.found_at < before)).rowcount

@@ -25,6 +25,7 @@ from ctxhub.client.hubs import Hubs, Stopping
 from ctxhub.client.interactions import Found, Interactions, ListedInteraction, MovedInteraction
 from ctxhub.client.journeys import Journeys
 from ctxhub.client.queues import Queues
+from ctxhub.client.refused import RefusedWrite
 from ctxhub.client.secure import (
     Hook,
     HookFailed,
@@ -37,7 +38,7 @@ from ctxhub.client.secure import (
     secure_prompts,
     signed_headers,
 )
-from ctxhub.client.spool import InUse, RefusedWrite, Spool, SpoolFile, Whose
+from ctxhub.client.spool import InUse, Spool, SpoolFile, Whose
 from ctxhub.client.tenants import Tenants
 from ctxhub.errors import (
     AlreadyOffered,

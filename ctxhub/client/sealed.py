@@ -4,16 +4,18 @@
     entry   length (4) | mark of place and length (8) | nonce (12) | content, sealed
 
 Each file has a key of its own, made of the secret and its salt. An entry is sealed together with its place, so none
-can be moved, left out in the middle, or taken to another file. Nothing is ever deleted that could not be read: it is
-renamed aside and said so.
+can be moved, left out in the middle, or taken to another file. What could not be read is renamed
+aside, and said so; what is sealed of that goes when its owner says that its time is over.
 """
 
 from __future__ import annotations
 
 import fcntl
+import glob
 import hmac
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -27,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
-__all__ = ["InUse", "SealedLog", "own_secret"]
+__all__ = ["InUse", "SealedLog", "clear_set_aside", "own_secret"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ _SALT, _NONCE, _TAG, _LENGTH, _MARK = 16, 12, 16, 4, 8
 _BEFORE_NAME = len(_MAGIC) + _SALT + _LENGTH
 _BEFORE_CONTENT = _LENGTH + _MARK
 _OWNER_ONLY = 0o600
+_STAMP = "%Y%m%dT%H%M%S"
+_SEALED_ASIDE = re.compile(r"(?:cut|another-key|another-hub|damaged)-(\d{8}T\d{6})(?:-\d+)?")
 
 
 class InUse(OSError):
@@ -276,6 +280,18 @@ class SealedLog:
             os.close(folder)
 
 
+def clear_set_aside(path: Path, before: datetime) -> None:
+    """Delete what was renamed aside before a time, of a log and of those whose names begin like its own.
+
+    A file that was no sealed log at all is somebody else's, and stays.
+    """
+    for beside in path.parent.glob(f"{glob.escape(path.name)}*"):
+        named = _SEALED_ASIDE.fullmatch(beside.name.rpartition(".")[2])
+        if named and datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC) < before:
+            beside.unlink(missing_ok=True)
+            log.warning("spool.aside_let_go path=%s", beside)
+
+
 def own_secret(path: Path) -> SecretStr:
     """Read a secret of a channel's own, made at the first start; refused if others could read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -300,7 +316,7 @@ def _make_secret(path: Path) -> None:
 
 def _free_name(path: Path, word: str) -> Path:
     """Return a name beside a file's own that nothing has yet."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    stamp = datetime.now(UTC).strftime(_STAMP)
     names = (path.with_name(f"{path.name}.{word}-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
     return next(name for name in names if not name.exists())
 

@@ -19,6 +19,8 @@ was away: that is found or begun first, and its ids are filled into the events.
 - **Already said**: a bot's `message.sent` is kept as `delivered`; who had the floor is for the hub to judge.
 - **Refused for good** (400, 403, 404, 409, 410, 413, 415, 422): set aside beside the spool, sealed too, logged and
   counted; the rest goes on. Of several events told together only those at fault are set aside. All else is tried again.
+- **Not for ever**: what was set aside goes after `refused_for`, the oldest of more than `most_refused` at once, and
+  within a day what is of somebody whom the hub no longer knows. Of whom it does not know nothing told is set aside.
 - **Not understood**: what another version wrote into the file, and this one can't read, is set aside in the same way.
 
 A hub without a `SpoolFile` has this noun as well: it tells at once, and raises `Unavailable` where it can't.
@@ -27,7 +29,6 @@ A hub without a `SpoolFile` has this noun as well: it tells at once, and raises 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import uuid
@@ -36,7 +37,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -45,7 +46,19 @@ from pydantic import Field, ValidationError
 
 from ctxhub.client.events import Told
 from ctxhub.client.never_kept import as_spooled, events_without, fields_without, start_without
-from ctxhub.client.sealed import InUse, SealedLog
+from ctxhub.client.refused import (
+    MOST_REFUSED,
+    OF_NOBODY,
+    REFUSED_FOR,
+    RefusedWrite,
+    not_understood,
+    of_nobody,
+    shown_of,
+)
+from ctxhub.client.refused import (
+    Refused as SetAside,
+)
+from ctxhub.client.sealed import InUse, SealedLog, clear_set_aside
 from ctxhub.client.transport import Pauses, Transport, asked_wait, fit, given, read, segment, written
 from ctxhub.errors import (
     CtxhubError,
@@ -78,7 +91,8 @@ _NOTED_EVERY = 16
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _REMEMBERED = 1000
-_NOT_UNDERSTOOD = "not_understood"
+_LOOKED_AFTER_EVERY = 86_400.0
+_BEHIND_ALL = 10**15
 _FOR_GOOD = (Refused, Unknown, Lapsed, Invalid, Forbidden)
 
 SPOOLED = Counter("ctxhub_spooled", "Writes that a channel's spool kept, sent on, or set aside.", ["became"])
@@ -118,19 +132,6 @@ class _Note(Value):
     done: Annotated[int, Field(ge=0, strict=True)]
 
 
-class RefusedWrite(Value):
-    """A write that the hub refused for good: what it was, and why; `write` is as it would have been sent.
-
-    Of one that is `not_understood` here, since another version wrote it, `write` has the `content` alone.
-    """
-
-    write_id: str
-    code: str
-    detail: str
-    refused_at: Instant
-    write: dict[str, Any]
-
-
 class _Place(NamedTuple):
     """Where an interaction is kept."""
 
@@ -144,7 +145,8 @@ class SpoolFile:
     `secret` seals it (the same at the next start); `of` says whose hub it is for, beside the hub's address: a file that
     belongs to another is renamed aside, never sent. `limit` is in bytes. With `sync` a write is on the disk before it
     counts as kept; without, it may be lost with the machine's power. Where up to `processes` share a path each takes a
-    file of its own (`path`, `path-1`, …), and whoever starts sends what nobody else has open.
+    file of its own (`path`, `path-1`, …), and whoever starts sends what nobody else has open. What was refused for
+    good is kept for `refused_for`, and `most_refused` of it; a file that was renamed aside goes after that time, too.
     """
 
     def __init__(
@@ -156,6 +158,8 @@ class SpoolFile:
         limit: int = _LIMIT,
         sync: bool = True,
         processes: int = 1,
+        refused_for: timedelta = REFUSED_FOR,
+        most_refused: int = MOST_REFUSED,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = Path(path)
@@ -164,19 +168,21 @@ class SpoolFile:
         self._of = of
         self._secret = secret.encode() if isinstance(secret, str) else secret
         self._sync = sync
+        self._refused_for = refused_for
+        self._most_refused = most_refused
         self._paths = [self.path.with_name(f"{self.path.name}-{n}" if n else self.path.name) for n in range(processes)]
         self._transport: Transport | None = None
         self._log: SealedLog | None = None
-        self._refused: SealedLog | None = None
+        self._refused: SetAside | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._queue: deque[_Write] = deque()
         self._of_whom: dict[tuple[str, ...], deque[_Write]] = {}
         self._sizes: deque[int] = deque()
         self._done = 0
-        self._refusals: list[RefusedWrite] = []
         self._turn = asyncio.Lock()
         self._keeping: set[asyncio.Task[None]] = set()
         self._sender: asyncio.Task[None] | None = None
+        self._looker: asyncio.Task[None] | None = None
         self._went_on = asyncio.Condition()
         self._places: dict[tuple[str, ...], _Place] = {}
 
@@ -205,14 +211,14 @@ class SpoolFile:
     async def aclose(self) -> None:
         """Stop sending and let others open the files; what waits stays in them."""
         await asyncio.gather(*self._keeping, return_exceptions=True)
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        for task in filter(None, (self._sender, self._looker)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if self._log is None or self._refused is None:
             return
         PENDING.dec(len(self._queue))
         await self._run(self._log.close)
-        await self._run(self._refused.close)
+        await self._refused.close()
         self._log = self._refused = None
         self._queue.clear()
         self._of_whom.clear()
@@ -239,16 +245,13 @@ class SpoolFile:
     async def refused(self) -> list[RefusedWrite]:
         """Return what was refused for good, oldest first."""
         await self.open()
-        return list(self._refusals)
+        return self._refused.writes if self._refused else []
 
     async def forget_refused(self) -> int:
         """Delete what was refused, for whoever has looked at it; return how much it was."""
         await self.open()
         async with self._turn:
-            count, self._refusals = len(self._refusals), []
-            if self._refused is not None:
-                await self._run(self._refused.replace, [])
-        return count
+            return await self._refused.clear() if self._refused else 0
 
     async def deliver(self, write: _Write) -> Any:
         """Send one write now; return the answer as the hub gave it."""
@@ -260,12 +263,12 @@ class SpoolFile:
         """Take the first file that is free, and what was left in it and in others by whoever had them before."""
         left, free = await self._first_free()
         assert self._log is not None
-        before = len(self._refusals)
-        self._done = await self._take_up(left)
+        self._done, odd = await self._take_up(left)
         for path in free:
-            await self._adopt(path)
-        if len(self._refusals) > before:
+            odd |= await self._adopt(path)
+        if odd:
             await self._rewrite(self._log)
+        self._look_after()
         if self._queue:
             log.info("spool.found path=%s writes=%d", self.path, len(self._queue))
 
@@ -280,9 +283,10 @@ class SpoolFile:
                     raise
                 continue
             self.path, self._log = path, pending
-            self._refused = self._sealed(path.with_name(f"{path.name}.refused"))
-            refusals = await self._run(self._refused.open)
-            self._refusals = [self._refused_before(content) for content in refusals]
+            beside = self._sealed(_refused_of(path))
+            self._refused = SetAside(beside, self._run, self.clock, self._refused_for, self._most_refused)
+            await self._refused.open()
+            await self._run(clear_set_aside, path, self.clock() - self._refused_for)
             return left, [other for other in self._paths[number + 1 :] if other.exists()]
         raise InUse(f"{self.path} is shared by no process at all")
 
@@ -292,51 +296,43 @@ class SpoolFile:
         name = f"{self._transport.url.rstrip('/')} {self._of}".strip()
         return SealedLog(path, self._secret, name, sync=self._sync)
 
-    async def _adopt(self, path: Path) -> None:
-        """Take over what somebody left in a file of his own; killed on the way, we send it again, to no effect."""
+    async def _adopt(self, path: Path) -> bool:
+        """Take over what somebody left in a file of his own; killed on the way, we send it again, to no effect.
+
+        Tells whether something of it was not understood.
+        """
         assert self._log is not None
+        assert self._refused is not None
         other = self._sealed(path)
         try:
             left = await self._run(other.open)
         except InUse:
-            return
+            return False
         before = len(self._queue)
-        await self._take_up(left)
+        _, odd = await self._take_up(left)
         await self._run(self._log.append, [write.content() for write in list(self._queue)[before:]])
         await self._run(other.replace, [])
+        await self._refused.take_over(self._sealed(_refused_of(path)))
         await self._run(other.close)
+        return odd
 
-    async def _take_up(self, contents: list[bytes]) -> int:
-        """Go on with what a file holds: writes, and notes how many of them are done, which is returned."""
+    async def _take_up(self, contents: list[bytes]) -> tuple[int, bool]:
+        """Go on with what a file holds: writes, and notes how many of them are done.
+
+        Returns that, and whether something was not understood.
+        """
         done = max((_done(content) for content in contents if _is_note(content)), default=0)
         odd: list[RefusedWrite] = []
         for content in [content for content in contents if not _is_note(content)][done:]:
             try:
                 self._enqueue(_Write.model_validate_json(content), len(content))
             except ValidationError:
-                odd.append(self._not_understood(content))
+                odd.append(not_understood(content, self.clock()))
             else:
                 PENDING.inc()
         if odd:
             await self._put_with_refused(odd)
-        return done
-
-    def _refused_before(self, content: bytes) -> RefusedWrite:
-        """Return what was refused, as the file has it."""
-        try:
-            return RefusedWrite.model_validate_json(content)
-        except ValidationError:
-            return self._not_understood(content)
-
-    def _not_understood(self, content: bytes) -> RefusedWrite:
-        """Return what another version wrote as something refused; the same content has the same id."""
-        return RefusedWrite(
-            write_id=hashlib.blake2b(content, digest_size=16).hexdigest(),
-            code=_NOT_UNDERSTOOD,
-            detail="another version wrote it, and this one can't read it",
-            refused_at=self.clock(),
-            write={"content": content.decode(errors="backslashreplace")},
-        )
+        return done, bool(odd)
 
     def _enqueue(self, write: _Write, size: int) -> None:
         """Put a write behind all others, and behind those of the same customer or interaction."""
@@ -467,21 +463,49 @@ class SpoolFile:
         return [refusal for event in write.events for refusal in await self._refusals_of(write.alone(event))]
 
     def _refusal(self, write: _Write, error: CtxhubError) -> RefusedWrite:
-        shown = write.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"key", "write_id"})
+        shown = shown_of(write)
+        place = self._places.get(write.about)
         return RefusedWrite(
-            write_id=write.write_id, code=error.code, detail=error.detail, refused_at=self.clock(), write=shown
+            write_id=write.write_id,
+            code=error.code,
+            detail=error.detail,
+            refused_at=self.clock(),
+            write=of_nobody(shown) if isinstance(error, OF_NOBODY) else shown,
+            customer_id=write.customer_id or (place.customer_id if place else None),
         )
 
     async def _put_with_refused(self, refusals: list[RefusedWrite]) -> None:
-        """Set refused writes aside; one that a crash lets come a second time stands there once."""
+        """Set refused writes aside, log and count them."""
         assert self._refused is not None
-        known = {refusal.write_id for refusal in self._refusals}
-        new = [refusal for refusal in refusals if refusal.write_id not in known]
-        await self._run(self._refused.append, [refusal.model_dump_json().encode() for refusal in new])
-        self._refusals += new
+        new = await self._refused.put(refusals)
         SPOOLED.labels("refused").inc(len(new))
         for refusal in new:
             log.warning("spool.refused path=%s code=%s write=%s", self.path, refusal.code, refusal.write_id)
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """See to it that what was refused does not stay for ever."""
+        if self._looker is None or self._looker.done():
+            self._looker = asyncio.create_task(self._look_after_refused(), context=Context())
+
+    async def _look_after_refused(self) -> None:
+        """Let go each day what is over, and what is of somebody who is no longer known, as long as there is any."""
+        while self._refused is not None and not self._refused.is_empty:
+            gone = [customer_id for customer_id in self._refused.of_whom if not await self._is_known(customer_id)]
+            async with self._turn:
+                await self._refused.let_go(gone)
+            await asyncio.sleep(_LOOKED_AFTER_EVERY)
+
+    async def _is_known(self, customer_id: str) -> bool:
+        """Tell whether the hub may know a customer: unless it says that it does not."""
+        assert self._transport is not None
+        path = f"/v1/customers/{segment(customer_id)}/timeline"
+        with suppress(CtxhubError, OSError):
+            try:
+                await self._transport.get(path, {"after": _BEHIND_ALL, "limit": 1})
+            except OF_NOBODY:
+                return False
+        return True
 
     async def _note_done(self, *, at_once: bool) -> None:
         """Note how far it has come; a note that a crash prevents costs sending a few writes again, to no effect."""
@@ -617,6 +641,11 @@ class Spool:
         if write.start is None:
             return write
         return write.but(start=as_spooled(write.start, self._transport.formats or ()))
+
+
+def _refused_of(path: Path) -> Path:
+    """Return where a spool's refused writes stand."""
+    return path.with_name(f"{path.name}.refused")
 
 
 def _is_note(content: bytes) -> bool:

@@ -16,7 +16,7 @@ from ctxhub.model.customer import Identifier
 from ctxhub.model.event import Event
 from ctxhub.model.lapsing import Patience, lapse, next_due, with_activity
 from ctxhub.model.lease import Keeping, lease_ends
-from ctxhub.model.retention import KEPT_FOR_EVER, Retention, with_review
+from ctxhub.model.retention import KEPT_FOR_EVER, Retention, looked_at_anew, with_review
 from ctxhub.model.telling import without_words
 from ctxhub.model.trace import came_from, noted
 from ctxhub.store.contexts import (
@@ -184,7 +184,9 @@ class Changes:
         events = [*((event, OWN) for event in lapsed), *decision.events]
         events = [(_as_kept(decision.context, event, print_), print_) for event, print_ in events]
         told_now = (event for event, _ in events)
-        decision = decision._replace(context=with_review(decision.context, told_now, self._retention(who.tenant)))
+        retention = self._retention(who.tenant)
+        reviewed = looked_at_anew(loaded.context, with_review(decision.context, told_now, retention), retention, now)
+        decision = decision._replace(context=reviewed)
         decision = self._traced(before, decision)
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
         is_repeat = loaded.state != LIVE and not request.joining

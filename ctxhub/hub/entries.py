@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from ctxhub.archive import Row
 from ctxhub.hub.archiving import Archiving
@@ -29,6 +30,11 @@ class Entries:
                 yield found
         for placed in enumerate(copy.entries, copy.first):
             yield placed
+
+    async def drop_aside(self, who: Who, before: datetime) -> None:
+        """Delete what was set aside of a timeline before an instant, where there is an archive."""
+        if self._archiving is not None:
+            await self._archiving.archive.drop_aside(Row(*who), round(before.timestamp() * 1000))
 
     async def replace(self, who: Who, changes: Sequence[tuple[int, bytes, bytes]]) -> int:
         """Put entries, given by version as before and after, in each other's place; return how many were changed."""

@@ -70,6 +70,9 @@ class Events:
     ) -> dict[str, Any]:
         """Append where that is enough, else decide; what is sealed needs the key that stands beside the context."""
         alone = request.if_match is None and all(event.commutes and not is_secret(event) for event, _ in told)
+        # Of what is told outside any interaction only the context notes when its time is over.
+        if self._tenants.of(who.tenant).retention.is_declared:
+            alone = alone and all(event.interaction_id is not None for event, _ in told)
         if alone and await self._has_floor(who, told, caller):
             try:
                 return await self._append_watched(who, told, now, request, caller)

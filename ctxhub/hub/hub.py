@@ -320,10 +320,10 @@ class Hub:
         if loaded.context.moves:
             await self.interactions.complete_moves(who)
         review_at = loaded.context.review_at if loaded.context.hold is None else None
-        if review_at is not None and review_at <= self.ways.clock():
-            await self.retaining.review(who, loaded.context)
         if any(merge.is_under_way for merge in loaded.context.merges.values()):
             await self.merging.complete(who)
+        elif review_at is not None and review_at <= self.ways.clock():
+            await self.retaining.review(who, loaded.context)
         if any(handoff.callback and not handoff.is_final for handoff in loaded.context.handoffs.values()):
             await self.callbacks.review(who)
         committed = await self.changes.change(who, lambda present: Decision(present.known))

@@ -80,7 +80,11 @@ class Frozen(Value):
 
 
 class Context(Value):
-    """All that the hub knows about one customer; a change of it is a pure function that returns a `Change`."""
+    """All that the hub knows about one customer; a change of it is a pure function that returns a `Change`.
+
+    At `review_at` the time of something that was told is over; all of it was looked at last at
+    `reviewed_at`, under the tenant's times that are known by `reviewed_under`.
+    """
 
     customer_id: CustomerId
     known: bool = False
@@ -96,6 +100,8 @@ class Context(Value):
     moved: dict[str, CustomerId] = {}
     hold: Hold | None = None
     review_at: Instant | None = None
+    reviewed_under: Id | None = None
+    reviewed_at: Instant | None = None
     merges: dict[str, Merge] = {}
     served: LastServed | None = None
     frozen: Frozen | None = None

@@ -138,7 +138,9 @@ class Sight(NamedTuple):
         """Return an event in sight with its value as far as that is the reader's."""
         data = event["data"]
         shared = event["assurance"] >= SHARED_FROM
-        item = self._item(_sensitivity_of(event), data.get("name", ""), event.get("journey_id"), own, shared)
+        item = self._item(
+            sensitivity_of(event["type"], data), data.get("name", ""), event.get("journey_id"), own, shared
+        )
         outcome, unlock = disclosed(item, self.standing)
         if outcome == "shown":
             return event
@@ -151,11 +153,13 @@ class Sight(NamedTuple):
         return event | {"data": rest}
 
 
-def _sensitivity_of(event: dict[str, Any]) -> Sensitivity:
-    """Return how sensitive an event's value is; what was keyed in at a prompt may be anything."""
-    if not event["type"].startswith("fact."):
-        return "sensitive"
-    sensitivity: Sensitivity = event["data"].get("sensitivity", "personal")
+def sensitivity_of(type_: str, data: Mapping[str, Any]) -> Sensitivity:
+    """Return how sensitive what an event says is; what was keyed in at a prompt may be anything."""
+    if type_ in FOR_COLLEAGUES or type_ == _GLASS:
+        return "internal"
+    if not type_.startswith("fact."):
+        return "sensitive" if "value" in data else "personal"
+    sensitivity: Sensitivity = data.get("sensitivity", "personal")
     return sensitivity
 
 

@@ -225,9 +225,15 @@ def adopt(context: Context, merge_id: str, source: Context, now: datetime) -> Ch
         commitments=context.commitments | theirs.commitments,
         consents=(*context.consents, *theirs.consents),
         moved={k: to for k, to in (context.moved | source.moved).items() if k not in here and to != source.customer_id},
+        review_at=_earlier(context, source),
     )
     data = {"merge_id": merge_id, "from": source.customer_id, "to": context.customer_id}
     return Change(joined, [_told(f"{merge_id}:joined", "identity.merged", data, now)])
+
+
+def _earlier(one: Context, other: Context) -> datetime | None:
+    """Return when the first time of what either told is over: until they are parted the home sees to both."""
+    return min((at for at in (one.review_at, other.review_at) if at is not None), default=None)
 
 
 def let_go(source: Context, merge_id: str, now: datetime) -> Change:
@@ -281,7 +287,7 @@ def thaw(source: Context, merge_id: str, home: Context, now: datetime) -> Change
     part = hand_back(home, merge_id)
     away = {key: home.moved[key] for key in source.interactions if key in home.moved}
     changes = {name: getattr(part, name) for name in Part.model_fields}
-    own = source.but(**changes | {"frozen": None, "moved": source.moved | away})
+    own = source.but(**changes | {"frozen": None, "moved": source.moved | away, "review_at": _earlier(source, home)})
     own = own.with_facts(_unmasked(own, own.facts))
     data = {"merge_id": merge_id, "from": home.customer_id, "to": source.customer_id}
     return Change(own, [_told(f"{merge_id}:back", "identity.unmerged", data, now)])

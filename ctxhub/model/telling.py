@@ -16,7 +16,7 @@ from ctxhub.model.consent import promoted as promoted_consents
 from ctxhub.model.context import Context
 from ctxhub.model.customer import NOBODY, Assurance, made_sure
 from ctxhub.model.disclosure import EVERYTHING, NOTHING, Sight, answers, sight_of, touchable, under
-from ctxhub.model.event import FREE_TYPE, Change, Event, Party
+from ctxhub.model.event import Change, Event, Party
 from ctxhub.model.fact import SHARED_FROM, Fact, Origin, higher, is_undone, promoted, rejected, told
 from ctxhub.model.hop import asked_again, looked_again
 from ctxhub.model.interaction import Intent, Interaction, find, must_have_floor, not_the_holder, reopen
@@ -24,12 +24,9 @@ from ctxhub.model.journey import Journey, Worker, agent_elsewhere, ended
 from ctxhub.model.risk import cleared, concerned, flagged, must_concern
 from ctxhub.model.tenant import Kind, Step, Tenant
 from ctxhub.model.value import Level, rfc3339
+from ctxhub.model.words import without, words_of
 
 UNKEPT = "unkept"
-#: What people said or wrote, by the names of an event's data; what readers count on is left empty.
-_WORDS = frozenset({"text", "value", "attachments", "note", "say", "what", "draft"})
-_WORDS_OF = {"intent.detected": _WORDS | {"name"}, "handoff.completed": _WORDS | {"outcome"}}
-_EMPTY = {"text": "", "value": None, "what": "", "name": ""}
 _REPORTS = ("call.", "recording.")
 _ENDS = {"journey.completed": "completed", "journey.abandoned": "abandoned"}
 _STATES = {"journey.suspended": "suspended", "journey.resumed": "active", "journey.advanced": "active"}
@@ -73,13 +70,10 @@ def without_words(context: Context, event: Event) -> Event:
     interaction = context.interactions.get(event.interaction_id or "")
     if interaction is None or not interaction.unkept or UNKEPT in event.marks:
         return event
-    own = FREE_TYPE.match(event.type) is not None
-    words = event.data.keys() if own else _WORDS_OF.get(event.type, _WORDS) & event.data.keys()
+    words = words_of(event.type, event.data)
     if all(event.data[name] in (None, "") for name in words):
         return event
-    rest = {name: value for name, value in event.data.items() if name not in words}
-    blank = {} if own else {name: empty for name, empty in _EMPTY.items() if name in words}
-    return event.but(data=rest | blank, marks=[*event.marks, UNKEPT])
+    return event.but(data=without(event.type, event.data, words), marks=[*event.marks, UNKEPT])
 
 
 def derived_id(kind: str, context: Context, event: Event) -> str:

@@ -24,6 +24,7 @@ from ctxhub.model.context import Context
 from ctxhub.model.event import Event
 from ctxhub.model.fact import Fact
 from ctxhub.model.value import rfc3339
+from ctxhub.model.words import retired_data
 from ctxhub.store.sealing import DataKey, Destroyed, Opener
 
 log = structlog.get_logger()
@@ -262,11 +263,11 @@ def _event(json: bytes) -> dict[str, Any]:
     return event
 
 
-def without_value(entry: bytes) -> bytes:
-    """Return an entry of a timeline without the value that its event told, marked so; the rest is as it was."""
+def without_words(entry: bytes) -> bytes:
+    """Return an entry of a timeline without the value or the words of its event, marked so; the rest is as it was."""
     level, channel, marks, kept = _entry(entry)
     event = _event(unpacked(kept))
-    event["data"] = {name: value for name, value in event["data"].items() if name != "value"}
+    event["data"] = retired_data(event["type"], event["data"])
     marked = b",".join(mark for mark in (marks, RETIRED) if mark)
     return b" ".join((level, channel, marked, packed(orjson.dumps(event))))
 

@@ -77,6 +77,7 @@ OWN = {
     "customer.held": "a legal hold began: nothing is erased or taken out for its age; its reason is not told here",
     "customer.released": "the legal hold ended",
     "fact.retired": "the time that the tenant's file gives these `names` is over: values are taken out, events stay",
+    "words.retired": "the time of what was said in so many `events` is over: the words are taken out, the events stay",
     "identity.imported": "the customer came from elsewhere: `source`, and kinds of `identifiers`, not their values",
     "identity.merged": "two customers are one: `merge_id`, `from` whom, `to` whom; it stands on both timelines",
     "identity.unmerged": "they are two again; at the home `stays` names the interactions that began there since",

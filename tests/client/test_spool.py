@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,10 +21,12 @@ from ctxhub.client import (
     Unknown,
     told,
 )
+from ctxhub.client import spool as spool_of
 from ctxhub.client.sealed import SealedLog
 from ctxhub.settings import Settings
 from ctxhub.store.embedded import EmbeddedServer, embedded_server
 from tests.api.living import ADMIN_KEY, living, settings_for
+from tests.api.scenes import fresh
 from tests.client.spooling import SECRET, Mood, Way, a_start, client, events, quick, said, texts
 
 __all__ = ["quick"]
@@ -217,6 +219,74 @@ async def test_what_was_refused_is_still_there_at_the_next_start_until_it_is_for
         assert await hub.spool.forget_refused() == 1
     async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
         assert await hub.spool.refused() == []
+
+
+async def test_what_was_refused_goes_when_its_time_is_over_and_the_oldest_of_too_many_at_once(
+    way: Way, tmp_path: Path
+) -> None:
+    start, now = a_start(), datetime.now(UTC)
+    async with client(way, ADMIN_KEY, tmp_path / "spool", most_refused=2) as hub:
+        begun = await hub.interactions.start(start)
+        way.mood = "gone"
+        for name in ("a", "b", "c"):
+            await hub.spool.tell(begun.customer_id, told("fact.stated", event_id=fresh(name), name=name))
+        way.mood = "here"
+        await drained(hub)
+        assert [refusal.write["events"][0]["data"]["name"] for refusal in await hub.spool.refused()] == ["b", "c"]
+    before = (tmp_path / "spool.refused").stat().st_size
+    aside = [tmp_path / f"spool{word}-20260101T000000" for word in (".damaged", ".refused.cut", ".no-spool")]
+    for file in aside:
+        file.write_bytes(b"x")
+    late = now + timedelta(days=30, minutes=1)
+    async with client(way, ADMIN_KEY, tmp_path / "spool", clock=lambda: late) as hub:
+        assert await hub.spool.refused() == []
+        await _until(lambda: (tmp_path / "spool.refused").stat().st_size < before)
+    assert [file.exists() for file in aside] == [False, False, True]
+
+
+async def test_nothing_that_was_refused_of_a_customer_stays_once_it_is_forgotten(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what was refused before, in whichever process's spool, nor what is refused because of it."""
+    path = tmp_path / "spool"
+    async with client(way, ADMIN_KEY, path, processes=2) as one, client(way, ADMIN_KEY, path, processes=2) as two:
+        other = (await one.interactions.start(a_start())).customer_id
+        begun = await one.interactions.start(a_start())
+        way.mood = "gone"
+        for customer_id in (begun.customer_id, other):
+            await one.spool.tell(customer_id, told("fact.stated", name="a"))
+            await two.spool.tell(customer_id, told("fact.stated", name="b"))
+        way.mood = "here"
+        await drained(one)
+        await drained(two)
+        assert [len(await hub.spool.refused()) for hub in (one, two)] == [2, 2]
+        await one.customers.forget(begun.customer_id)
+        way.mood = "gone"
+        await one.spool.tell(begun.customer_id, said("a secret"))
+        way.mood = "here"
+        await drained(one)
+        assert "a secret" not in "".join(refusal.model_dump_json() for refusal in await one.spool.refused())
+    async with client(way, ADMIN_KEY, path, processes=2) as hub:
+        await _until_left(hub, [other, begun.customer_id, other])
+        assert (await hub.spool.refused())[1].write["events"][0].keys() == {"event_id", "type"}
+    monkeypatch.setattr(spool_of, "_LOOKED_AFTER_EVERY", 0.01)
+    async with client(way, ADMIN_KEY, path, processes=2) as hub:
+        await hub.customers.forget(other)
+        await _until_left(hub, [begun.customer_id])
+
+
+async def _until_left(hub: ContextHub, customers: list[str]) -> None:
+    """Wait until what was refused is of these customers alone."""
+    async with asyncio.timeout(10):
+        while [refusal.of_whom for refusal in await hub.spool.refused()] != customers:
+            await asyncio.sleep(0.01)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 async def test_what_another_version_wrote_is_set_aside_and_the_rest_goes_on(way: Way, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def _told_by_the_code() -> Iterator[str]:
         if path.stem == "calling_back":
             yield from (told for told in _constants(tree) if told.startswith("callback."))
         if path.stem == "retaining":
-            yield from (told for told in _constants(tree) if told == "fact.retired")
+            yield from (told for told in _constants(tree) if told in ("fact.retired", "words.retired"))
         if path.stem == "source":
             yield from (told for told in _constants(tree) if told in ("source.answered", "source.missed"))
         if path.stem == "revealing":
