@@ -160,7 +160,7 @@ class _Lifespan(LifespanOn):
         except CtxhubError as error:
             self.refusal = CannotStart(f"{error.detail}: `ctxhub doctor` says more")
             self.error_occurred = True
-        except Exception:
+        except Exception:  # whatever it is, the start is refused and the log says why
             self.error_occurred = True
             log.exception("lifespan.failed")
         finally:

@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
-import uvicorn
 
 from ctxhub.api.problems import problem_response
 from ctxhub.errors import HeadersTooLarge
 from ctxhub.heads import LONGEST_HEAD, LONGEST_REST, BoundedHeads
+from tests.on_a_port import on_a_port
 
 GET = b"GET / HTTP/1.1\r\nHost: hub\r\n"
 
@@ -39,14 +39,8 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 async def port() -> AsyncIterator[int]:
     """Where it listens."""
-    config = uvicorn.Config(_app, port=0, http=Quick, loop="uvloop", ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    async with on_a_port(_app, Quick) as port:
+        yield port
 
 
 class Answer(NamedTuple):

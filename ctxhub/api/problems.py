@@ -280,6 +280,6 @@ async def guarded(request: AnyRequest, handler: Callable[[AnyRequest], Awaitable
         raise
     except ClientDisconnect:
         return problem_response(Malformed("the caller went away before the body was whole"))
-    except Exception:
+    except Exception:  # a caller is never shown a fault of ours
         log.exception("request.failed", route=getattr(request.scope.get("route"), "path", ""))
         return problem_response(Unavailable("the hub met a fault of its own; it is logged"))

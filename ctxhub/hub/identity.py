@@ -101,8 +101,15 @@ class Identity:
 
     async def find(self, tenant: str, identifiers: Sequence[Identifier]) -> Found:
         """Return the customer to whom the first identifier leads that is good alone, else two that agree."""
-        owners = await self._lookups.owners(tenant, identifiers) if identifiers else []
-        return _picked(self._tenants.of(tenant), identifiers, owners)
+        return self.picked(tenant, identifiers, await self.led(tenant, identifiers))
+
+    async def led(self, tenant: str, identifiers: Sequence[Identifier]) -> list[Owners]:
+        """Return of each identifier all customers to whom it leads."""
+        return await self._lookups.owners(tenant, identifiers) if identifiers else []
+
+    def picked(self, tenant: str, identifiers: Sequence[Identifier], led: Sequence[Owners]) -> Found:
+        """Return the customer whom `find` names, of identifiers of which it is known where each led."""
+        return _picked(self._tenants.of(tenant), identifiers, led)
 
     async def must_find(self, tenant: str, identifier: Identifier) -> Who:
         """Return the customer of an identifier; `Ambiguous`, without ids, where it leads to several."""
@@ -155,15 +162,15 @@ class Identity:
 
     async def settle(
         self, tenant: str, identifiers: Sequence[Identifier], named: str | None, ours: str, known: KnownBy,
-        surely: bool = False,
+        surely: bool = False, led: Sequence[Owners] | None = None,
     ) -> Found:  # fmt: skip
         """Return who it is, linking identifiers on the way: beside others for a named one, else to nobody's loss.
 
         Unless all is told surely, what is not verified is unsure; to a customer of whom anything surer is known it
-        leads only if it did before.
+        leads only if it did before. Where each `led` just now is asked unless it is given.
         """
-        owners = await self._lookups.owners(tenant, identifiers) if identifiers else []
-        found = Found(named, False) if named is not None else _picked(self._tenants.of(tenant), identifiers, owners)
+        owners = await self.led(tenant, identifiers) if led is None else led
+        found = Found(named, False) if named is not None else self.picked(tenant, identifiers, owners)
         if found.ambiguous:
             return Found(ours, True)
         there = [found.customer_id in led for led in owners]

@@ -661,7 +661,8 @@ class Interactions:
         """
         tenant, identifiers = who.tenant, self._identity.in_order(who.tenant, identifiers)
         ours = self._secrets.provisional_id(tenant, f"not {who.customer_id}", interaction_id)
-        found = await self._identity.find(tenant, identifiers)
+        led = await self._identity.led(tenant, identifiers)
+        found = self._identity.picked(tenant, identifiers, led)
         if found.ambiguous:
             raise Ambiguous("the identifiers lead to several customers")
         if found.customer_id not in (None, ours):
@@ -671,7 +672,7 @@ class Interactions:
         _, context = await self._changes.contexts.existing(who)
         if interaction_id not in context.interactions and context.moved.get(interaction_id) != ours:
             interactions.find(context, interaction_id)  # for one that is not there nothing leads to anybody
-        settled = await self._identity.settle(tenant, identifiers, None, ours, self._changes.known, surely)
+        settled = await self._identity.settle(tenant, identifiers, None, ours, self._changes.known, surely, led)
         return settled.customer_id or ours, settled.linked if settled.customer_id == ours else None
 
     async def identify(

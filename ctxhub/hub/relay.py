@@ -192,7 +192,7 @@ class Relay:
             return False
         try:
             moved = await self._tell(batches)
-        except Exception as error:
+        except Exception as error:  # `_tried` looks at it, of all together or of each alone
             if len(batches) == 1 or (isinstance(error, Unavailable) and not isinstance(error, Unreadable)):
                 raise
             for batch in batches:  # what can't be read of one partition must not hold up the others

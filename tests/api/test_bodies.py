@@ -12,15 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.types import Message, Receive
 
 from ctxhub.api.bodies import MAX_BODY, Bodies
 from ctxhub.api.problems import Borders, problem_response
 from ctxhub.errors import Busy, TooLarge, TooSlow
-from ctxhub.heads import BoundedHeads
 from tests.api.scenes import Caller, known, ok
 from tests.chaos.running import KEY, KillableHub
+from tests.on_a_port import on_a_port
 from tests.test_heads import answered
 
 WITHIN = 0.5
@@ -93,17 +92,8 @@ class TestSlow:
 
     @pytest.fixture
     async def port(self) -> AsyncIterator[int]:
-        app = Borders(_echo, bodies=Bodies(within=WITHIN))
-        config = uvicorn.Config(
-            app, port=0, http=BoundedHeads, loop="uvloop", ws="none", lifespan="off", log_config=None
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
-        server.should_exit = True
-        await serving
+        async with on_a_port(Borders(_echo, bodies=Bodies(within=WITHIN))) as port:
+            yield port
 
     @pytest.mark.parametrize("parts", [[b""], [b"a"] * 9], ids=["nothing", "byte by byte"])
     async def test_it_is_told_so_and_hung_up_on(self, port: int, parts: list[bytes]) -> None:

@@ -5,9 +5,7 @@ Whoever adds a route adds a row: a call of `/v1` to `MAY` in `test_roles.py`, an
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
 import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -18,6 +16,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from tests.api.crossing import mixed, namesakes
 from tests.api.living import Callers
 from tests.api.scenes import Scene, begin, fresh, known, ok, phone, problem, start_body
 from tests.api.test_roles import MAY, QUERIES, good_body, spelt
@@ -248,27 +247,6 @@ async def test_metrics_name_no_customer_and_no_key(http: httpx.AsyncClient, call
 async def test_mixed_calls_half_of_them_cancelled_midway_are_never_answered_with_anothers_data(
     callers: Callers,
 ) -> None:
-    scenes = []
-    for caller in (callers.adapter, callers.other_adapter) * 4:
-        scene = await known(caller)
-        await scene.tell(scene.fact("mark", scene.customer_id))
-        scenes.append(scene)
-    random_ = random.Random(20261128)
-    answered = 0
-    for _ in range(MIXED // 20):
-        calls = [asyncio.create_task(_mark_of(random_.choice(scenes))) for _ in range(20)]
-        for call in calls[::2]:
-            asyncio.get_running_loop().call_later(random_.random() * 0.02, call.cancel)
-        for told in await asyncio.gather(*calls, return_exceptions=True):
-            if not isinstance(told, asyncio.CancelledError):
-                assert not isinstance(told, BaseException), told
-                assert told[0] == told[1]
-                answered += 1
-    assert answered > MIXED // 3
-
-
-async def _mark_of(scene: Scene) -> tuple[str, str]:
-    """Whom a call was about, and whom its answer is about."""
-    context = await scene.context()
-    assert context["customer_id"] == scene.customer_id
-    return scene.customer_id, context["facts"]["mark"]["value"]
+    came = await mixed(await namesakes(callers), MIXED)
+    assert (came.wrong, came.failed) == ([], [])
+    assert len(came.right) > MIXED // 3

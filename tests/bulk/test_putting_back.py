@@ -230,6 +230,28 @@ async def test_a_long_timeline_comes_back_in_pieces(hub: Hub, redis_url: str, tm
         assert await other.changes.contexts.timeline(who, 0, None, 2000) == expected
 
 
+async def test_ten_megabytes_of_one_customer_come_back_to_the_last_byte(
+    hub: Hub, redis_url: str, tmp_path: Path
+) -> None:
+    await hub.keyring.found(hub.ways.master_key)
+    call, who = await in_one(hub, "x", 2), Who(ACME, "c42")
+    await tell(hub, "fact.stated", call, "f1", who, name="city", value="Bern")
+    for n in range(200):
+        await tell(hub, "message.received", call, f"m{n}", who, text=f"{n} " + "hello 您好 " * 4000)
+    before = await person(hub, who)
+    path = on_disk(await exported(hub, EVERYTHING._replace(tenant=ACME, customer_id="c42")), tmp_path / "c42.jsonl")
+    assert path.stat().st_size > 10_000_000
+    async with hub_with(redis_url, 3, hub) as other:
+        tally = await put_back(other, path)
+        assert (tally.customers, tally.refused) == (1, 0)
+        assert await person(other, who) == before
+
+
+async def person(hub: Hub, who: Who) -> bytes:
+    """All that is known of a customer, as the law lets everybody ask for it."""
+    return b"".join([piece async for piece in hub.persons.export(who)])
+
+
 #: What an export leaves behind: made anew from the documents, told on before, at work for moments, or fixed by itself.
 LEFT_BEHIND = {
     "document", "timeline", "events", "saved", "operations", "erased", "coming", "coming_events", "waiting", "held",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ctxhub.hub.reasons import Reasons
 from ctxhub.model.audit import Entry, Linked, text_of
 from ctxhub.model.value import to_millis
 from ctxhub.store.batches import batch_of, entries_in
+from ctxhub.store.keys import AuditKeys
 from ctxhub.store.redis import Server
 from ctxhub.store.trails import KeptReasons, Notes, RedisTrail, Trail
 from tests.support import ACME, Clock
@@ -100,34 +102,52 @@ async def test_whoever_dies_between_chaining_and_dropping_chains_nothing_twice(
     assert (await audit.verify(ACME)).broken is None
 
 
-async def test_an_end_that_was_cut_off_is_found_by_its_anchor(
-    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+def _one_line_changed(redis: Redis, keys: AuditKeys) -> None:
+    for batch_id, lines in batches(redis, keys.trail):
+        lines[11] = lines[11]._replace(text=lines[11].text.replace(b"a7", b"a8"))
+        _written_anew(redis, keys, batch_id, lines)
+
+
+def _end_cut_off(redis: Redis, keys: AuditKeys) -> None:
+    for batch_id, lines in batches(redis, keys.trail):
+        _written_anew(redis, keys, batch_id, lines[:-3])
+        redis.hset(keys.head, mapping={"sequence": lines[-4].sequence, "link": lines[-4].link})
+
+
+def _all_gone(redis: Redis, keys: AuditKeys) -> None:
+    redis.delete("ctxhub:{00}:audited", *keys)
+
+
+def _written_anew(redis: Redis, keys: AuditKeys, batch_id: str, lines: list[Linked]) -> None:
+    redis.delete(keys.trail)
+    redis.xadd(keys.trail, {"b": batch_of(lines)}, id=batch_id)
+
+
+@pytest.mark.parametrize(("harm", "first"), [(_one_line_changed, 12), (_end_cut_off, 28), (_all_gone, 1)])
+async def test_what_was_done_to_a_trail_in_redis_is_found_and_its_first_line_named(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis, harm: Callable[[Redis, AuditKeys], None], first: int
 ) -> None:
     audit = an_audit(server, RedisTrail(server), clock, tmp_path)
     await note(audit, clock, 1, 30)
     await audit.settle()
-    keys = server.keys.audit(ACME)
-    for batch_id, kept in batches(redis, keys.trail):
-        redis.delete(keys.trail)
-        redis.xadd(keys.trail, {"b": batch_of(kept[:-3])}, id=batch_id)
-        redis.hset(keys.head, mapping={"sequence": kept[-4].sequence, "link": kept[-4].link})
-    broken = (await audit.verify(ACME)).broken
-    assert broken is not None
-    assert broken.sequence == 28
-
-
-async def test_a_trail_that_is_gone_with_all_that_told_of_it_is_missed_for_its_anchors(
-    server: Server, clock: Clock, tmp_path: Path, redis: Redis
-) -> None:
-    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
-    await note(audit, clock, 1, 30)
-    await audit.settle()
-    redis.delete(server.keys.audited, *server.keys.audit(ACME))
+    harm(redis, server.keys.audit(ACME))
     after = an_audit(server, RedisTrail(server), clock, tmp_path)
     assert await after.tenants() == [ACME]
     broken = (await after.verify(ACME)).broken
     assert broken is not None
-    assert broken.sequence == 1
+    assert broken.sequence == first
+
+
+async def test_without_its_anchors_an_end_that_was_cut_off_is_missed(
+    server: Server, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
+    await note(audit, clock, 1, 30)
+    await audit.settle()
+    _end_cut_off(redis, server.keys.audit(ACME))
+    shutil.rmtree(tmp_path / "anchors")
+    verified = await an_audit(server, RedisTrail(server), clock, tmp_path).verify(ACME)
+    assert (verified.entries, verified.broken) == (27, None)
 
 
 async def test_a_trail_is_there_though_nothing_says_whose_there_are(
@@ -140,22 +160,6 @@ async def test_a_trail_is_there_though_nothing_says_whose_there_are(
     redis.hset(called_audit, "state", "live")
     assert await an_audit(server, trail, clock, tmp_path).tenants() == [ACME]
     redis.delete(called_audit)
-
-
-async def test_a_line_that_was_changed_in_redis_is_found_and_named(
-    server: Server, clock: Clock, tmp_path: Path, redis: Redis
-) -> None:
-    audit = an_audit(server, RedisTrail(server), clock, tmp_path)
-    await note(audit, clock, 1, 30)
-    await audit.settle()
-    keys = server.keys.audit(ACME)
-    for batch_id, kept in batches(redis, keys.trail):
-        redis.delete(keys.trail)
-        kept[11] = kept[11]._replace(text=kept[11].text.replace(b"a7", b"a8"))
-        redis.xadd(keys.trail, {"b": batch_of(kept)}, id=batch_id)
-    broken = (await audit.verify(ACME)).broken
-    assert broken is not None
-    assert broken.sequence == 12
 
 
 async def test_a_batch_that_can_not_be_read_is_where_the_chain_is_broken(

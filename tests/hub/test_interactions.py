@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from ctxhub.model.disclosure import Reader
 from ctxhub.model.event import Ref
 from ctxhub.model.interaction import HandoffHint
 from ctxhub.store.contexts import Who
+from ctxhub.store.lookups import Lookups, Owners
 from ctxhub.store.redis import Server
 from tests.hub.scenes import WHO, a_stranger, begin, context_of, in_one, offer, tell, told_of
 from tests.support import ACME, ADAPTER, DESK, HOUR, MINUTE, SECOND, Clock, a_phone, a_start, ways
@@ -420,6 +421,34 @@ class TestSomebodyNew:
         assert (there.known, [one.value for one in there.identifiers], list(there.interactions)) == (
             False, ["A-new"], [at]
         )  # fmt: skip
+
+    async def test_it_is_looked_once_whether_anybody_has_it(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        usual, asked = Lookups.owners, []
+
+        async def counted(lookups: Lookups, tenant: str, identifiers: Sequence[Identifier]) -> list[Owners]:
+            asked.append([one.value for one in identifiers])
+            return await usual(lookups, tenant, identifiers)
+
+        who, at = await self.called(hub)
+        monkeypatch.setattr(Lookups, "owners", counted)
+        identifiers = [
+            *self.account("verified"),
+            Identifier(type="email", value="new@example.com", strength="verified"),
+        ]
+        await self.is_not(hub, who, at, *identifiers, level=2)
+        assert [len(values) for values in asked if len(values) > 1] == [2]
+
+    async def test_whoever_has_it_a_moment_later_has_it(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        usual = hub.changes.contexts.existing
+
+        async def faster(asked: Who) -> Any:
+            monkeypatch.undo()
+            await begin(hub, "a2", 2, customer_id="c2", identifiers=self.account("verified"))
+            return await usual(asked)
+
+        who, at = await self.called(hub)
+        monkeypatch.setattr(hub.changes.contexts, "existing", faster)
+        assert (await self.is_not(hub, who, at, *self.account("verified"), level=2)).customer_id == "c2"
 
     async def test_whom_somebody_is_found_by_is_found(self, hub: Hub) -> None:
         who, at = await self.called(hub)
