@@ -40,14 +40,14 @@ PARTS = {
                   ("tests/house/", "tests/deploy/", "tests/bench/")),
     "model": Part("what is decided in pure code; call histories at random; parsers", 3,
                   ("tests/model/", "tests/histories/", "tests/fuzz/")),
-    "store": Part("Redis, archive, import and export, data of released versions", 3.5,
+    "store": Part("Redis, archive, import and export, data of released versions", 3,
                   ("tests/store/", "tests/archive/", "tests/bulk/", "tests/upgrade/")),
-    "hub": Part("the hub in process: handoffs, routing, timers, webhooks; a switch's lines", 3,
+    "hub": Part("the hub in process: handoffs, routing, timers, webhooks; a switch's lines", 2.5,
                 ("tests/hub/", "tests/acd/")),
     "api": Part("HTTP as described, roles, streams; processes, settings, logs, traces", 4,
                 ("tests/api/", "tests/interop/", "tests/test_")),
     "client": Part("the SDK and its spool", 1, ("tests/client/",)),
-    "channels": Part("adapters and their pages in a browser; recorded dialogues", 4,
+    "channels": Part("adapters and their pages in a browser; recorded dialogues", 3.5,
                      ("tests/adapters/", "tests/replay/")),
     "stories": Part("customers' stories over all channels", 1.5, ("tests/stories/",)),
     "many": Part("Sentinels and a cluster: stories, failover, resharding", 2.5,
@@ -58,7 +58,7 @@ PARTS = {
                  ("tests/chaos/test_controls.py", "tests/chaos/test_frozen.py", "tests/chaos/test_proxy.py",
                   "tests/chaos/test_slow.py", "tests/client/test_transport.py")),
     "chaos": Part("a minute of kills, full disks and freezes under load", 2, ("tests/chaos/",)),
-    "docs": Part("every command, example and link of the pages", 1.5, ("tests/docs/",)),
+    "docs": Part("every command, example and link of the pages", 3, ("tests/docs/",)),
 }  # fmt: skip
 
 
