@@ -1,8 +1,10 @@
 # Everything a developer does, on a machine with Python 3.11 or newer and make. `.venv` is made as needed, and made
 # anew when a lock file changes. Another Python: `make test PYTHON=python3.12`. More test processes: `make test JOBS=4`.
+# One part of the tests (tests/parts.py names them): `make test PART=chaos`. Some: `make test ARGS="tests/hub -k lapse"`.
 
 PYTHON ?= python3
 JOBS ?= 2
+PART ?= all
 BIN := .venv/bin
 LOCKING := .lock-venv
 
@@ -21,7 +23,7 @@ run: .venv/runtime.stamp
 	@CTXHUB_LOG_FORMAT="$${CTXHUB_LOG_FORMAT:-console}" exec $(BIN)/ctxhub serve
 
 test: .venv/dev.stamp chromium
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -p tests.parts --part $(PART) $(ARGS)
 
 check: lint
 	$(BIN)/python -m pytest -q tests/house

@@ -32,6 +32,10 @@ answer that any client got is compared with what stands in the end, customer by 
 A write is whatever is acknowledged with a version of its own: an event, a start, an offer, an acceptance, a completion,
 an end. Customers are new in each round. How much is done is told by variables; they stand at the top of
 `tests/chaos/full.py`.
+
+Every `make test` has some of it, quick faults under load and kills of each process, which takes a minute or two.
+`make test PART=chaos` runs that alone, `PART=lost` what is known of lost replies, `PART=many` Sentinels and a cluster.
+The parts, and how long each may take in CI, stand in `tests/parts.py`.
 """
 _MEANING = """
 Recovery is the time until the first call that began afterwards is answered by the hub that was hit: since the kill

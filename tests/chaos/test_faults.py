@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,7 +42,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 
 @pytest.mark.parametrize("kind", QUICK)
-async def test_whatever_breaks_nothing_acknowledged_is_missing_doubled_or_anothers(world: World, kind: str) -> None:
+async def test_whatever_breaks_nothing_acknowledged_is_missing_doubled_or_anothers(
+    world: World, kind: str, record_property: Callable[[str, object], None]
+) -> None:
     load = Load(world, f"kind{QUICK.index(kind)}", Mix(customers=2, clients=6, most_events=20))
     async with load.at_work():
         await asyncio.sleep(0.5)
@@ -51,6 +53,7 @@ async def test_whatever_breaks_nothing_acknowledged_is_missing_doubled_or_anothe
         async with asyncio.timeout(30):
             while load.acknowledged < before + 20:
                 await asyncio.sleep(0.05)
+    record_property("ran", f"{kind}: {load.acknowledged} writes acknowledged, {len(load.faults)} contradictions")
     assert load.faults == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,9 @@ def key_by_key(cluster: Grid, slot: int, source: Process, target: Process) -> No
 
 
 @pytest.mark.timeout(600)
-async def test_a_slot_moves_under_load(cluster: Grid, tmp_path: Path) -> None:
+async def test_a_slot_moves_under_load(
+    cluster: Grid, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     await asyncio.to_thread(until, cluster.is_whole, "not whole", 30)
     async with running(tmp_path, cluster.url, "safe") as (http, load):
         slot = slot_of(load.told[0].scene.customer_id)
@@ -44,6 +47,6 @@ async def test_a_slot_moves_under_load(cluster: Grid, tmp_path: Path) -> None:
                 target = next(one for one in cluster.primaries() if one is not source)
                 await asyncio.to_thread((at_once, key_by_key)[n % 2], cluster, slot, source, target)
             await load.grown()
-        print(f"cluster, safe, a slot moved {MOVES} times: {load.told_of()}")
+        record_property("ran", f"cluster, safe, a slot moved {MOVES} times: {load.told_of()}")
         assert await load.faults(http) == []
         assert load.answer <= IN_TIME
