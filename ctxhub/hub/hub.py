@@ -186,7 +186,7 @@ class Hub:
             self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries,
             self.audit, Receipts(server, lookups, self.sealing),
         )  # fmt: skip
-        self.customers = Customers(self.changes, identity, lookups, self.forgetting)
+        self.customers = Customers(self.changes, identity, lookups, self.forgetting, self.contexts)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)
         self.holds, self.persons = Holds(self.changes), Persons(self.changes, self.timelines)
         self.reveals = Reveals(self.changes, self.tenants)
