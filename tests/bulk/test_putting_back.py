@@ -234,7 +234,7 @@ async def test_a_long_timeline_comes_back_in_pieces(hub: Hub, redis_url: str, tm
 LEFT_BEHIND = {
     "document", "timeline", "events", "saved", "operations", "erased", "coming", "coming_events", "waiting", "held",
     "open", "promised", "outbox", "due", "leases", "relay", "cursors", "ticket", "keys", "founding",
-    "audit", "audited", "access", "reading", "reasons", "receipt",
+    "audit", "audited", "access", "reading", "reasons", "whereabouts", "receipt",
     "handled", "lent", "announced", "work", "agents", "router",
     "deliveries", "delivery_order", "delivering", "awaiting", "delivered", "undelivered", "endpoint", "endpoints",
     "source",
