@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from contextvars import ContextVar
 from dataclasses import replace
 from importlib import import_module
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import ctxhub_app
@@ -37,7 +38,7 @@ from ctxhub.client import ContextHub, Hubs, SpoolFile, Stopping, Unknown
 from ctxhub.errors import HandoffUnknown, Unavailable
 from ctxhub.hub.declarations import Checks
 from ctxhub.hub.hub import Hub, Ways
-from ctxhub.hub.keys import Principal
+from ctxhub.hub.keys import Came, Principal
 from ctxhub.hub.limits import Rates
 from ctxhub.hub.masterkeys import DerivedKeys, GivenKeys, KeysFile
 from ctxhub.hub.tenants import DEFAULT
@@ -59,8 +60,9 @@ log = structlog.get_logger()
 CHANNELS: Checks = {"app": ctxhub_app.check_channel}
 
 _IN_PROCESS = "http://ctxhub.invalid"
-_DESK = "/desk/"
-_came_from: ContextVar[str | None] = ContextVar("_came_from", default=None)
+#: The mounted adapters by their paths: at the other end of some are customers.
+_PASSING_ON = {"/desk/": False, "/ivr/": False, "/chat/": True, "/app/": True, "/r/": True}
+_came: ContextVar[Came | None] = ContextVar("_came", default=None)
 _OF_THE_DEADLINE = 0.9  # is for the work; the rest is for the answer to get out in time
 _MOST_BEFORE = 16  # workers that an earlier start may have had
 
@@ -80,25 +82,39 @@ def create_app(settings: Settings, stopping: Stopping, ways: Ways | None = None)
 
 
 class _PassingOn:
-    """Remembers from where a call of the desk came for as long as it is answered.
-
-    Only of the desk: from where customers come must not stand in a trail that outlives them.
-    """
+    """Remembers from where a mounted adapter is called for as long as that is answered, and whether by customers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        client = scope.get("client") if scope["type"] == "http" and scope["path"].startswith(_DESK) else None
-        if client is None:
+        came = _came_to_an_adapter(scope)
+        if came is None:
             await self._app(scope, receive, send)
             return
-        token = _came_from.set(client[0])
+        token = _came.set(came)
         try:
             await self._app(scope, receive, send)
         finally:
-            _came_from.reset(token)
+            _came.reset(token)
+
+
+def _came_to_an_adapter(scope: Scope) -> Came | None:
+    """Return from where a call came that a mounted adapter answers; None for any other."""
+    client = scope.get("client") if scope["type"] == "http" else None
+    if not client or not scope["path"].startswith(tuple(_PASSING_ON)) or not _is_address(client[0]):
+        return None
+    return Came(client[0], next(theirs for path, theirs in _PASSING_ON.items() if scope["path"].startswith(path)))
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether a text is an IP address: what a proxy says may be anything."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:
@@ -166,6 +182,7 @@ def ways_of(settings: Settings) -> Ways:
         rates=Rates(settings.limit_key, settings.limit_customer, settings.limit_lookup),
         audit=settings.audit == "on",
         audit_keep=settings.audit_keep,
+        audit_keep_addresses=settings.audit_keep_addresses,
         anchors=settings.data / "audit",
         environ=os.environ,
         webhook_allow=allowed_of(settings.webhook_allow or ""),
@@ -378,8 +395,8 @@ class MountedHubs:
 
     def _introduces(self) -> dict[str, str]:
         """Return the header that says from where came what is passed on just now."""
-        address = _came_from.get()
-        return {PASSED_ON: self._hub.keys.introduced(address)} if address and self._hub is not None else {}
+        came = _came.get()
+        return {PASSED_ON: self._hub.keys.introduced(came)} if came and self._hub is not None else {}
 
     def _spool(self, tenant: str) -> SpoolFile:
         """Return where the adapters keep what they can't tell while Redis is away; each worker takes a file."""

@@ -218,6 +218,10 @@ class Settings(BaseModel):
         "leaves a line in the audit trail. Off is for measuring what it costs.",
     )
     audit_keep: Span = Field(default=timedelta(days=400), description="How long the audit trail is kept.")
+    audit_keep_addresses: Span = Field(
+        default=timedelta(days=30),
+        description="How long it is kept beside the trail from where customers called, after a customer's last call.",
+    )
     lease: Span = Field(
         default=timedelta(minutes=15),
         description="How long an accepted handoff is held without a sign of life; a phone call as long as it goes on.",

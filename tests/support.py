@@ -211,7 +211,8 @@ _SPELLED = {"P": r"\d+", "T": r"[a-z0-9-]{1,40}", "C": r"[0-9A-Za-z._@-]{1,128}"
 _LONGEST = {"48 h": 48 * HOUR, "400 days": 400 * DAY, "24 h": 24 * HOUR, "7 days": 7 * DAY, "1 h": HOUR,
             "60 s": MINUTE, "2 min": 2 * MINUTE,
             "10 min": 10 * MINUTE, "30 days": 30 * DAY,
-            "CTXHUB_AUDIT_KEEP after the last": 400 * DAY}  # fmt: skip
+            "CTXHUB_AUDIT_KEEP after the last": 400 * DAY,
+            "CTXHUB_AUDIT_KEEP_ADDRESSES after the last": 30 * DAY}  # fmt: skip
 _FOR_EVER = {"—", "until consumed", "until chained", "until delivered", "CTXHUB_AUDIT_KEEP"}
 
 

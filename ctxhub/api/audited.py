@@ -136,6 +136,7 @@ async def note(hub: Hub, request: Request, caller: Principal | None, response: R
     reason = kept_text((await _said(request)).get("reason")) if action in _FREELY_REASONED else None
     if reason is not None and line["customer"] is not None:
         line["about"] |= await hub.audit.sealed(caller.tenant, line["customer"], reason)
+    await _keep_whence(hub, request, caller, line)
     looked = None
     if caller.role == "agent" and line["agent_id"] and action in _LOOKING:
         for customer in line["about"].get("customers", [line["customer"]] if line["customer"] else []):
@@ -167,6 +168,7 @@ async def note_shown_context(hub: Hub, request: Request, caller: Principal, vers
     """Note a context that a refusal shows."""
     if hub.audit.on:
         line = await _line(hub, request, caller, "context.read", b"", None)
+        await _keep_whence(hub, request, caller, line)
         await hub.audit.note(caller.tenant, text_with(line | {"version": version}))
 
 
@@ -174,7 +176,9 @@ async def note_stream(hub: Hub, request: Request, action: str, first: str, last:
     """Note what an open stream has shown: from which id to which; a customer's are versions."""
     line = await _line(hub, request, request.state.caller, action, b"", None)
     version = int(last) if last.isdigit() else None
-    span = {"version": version, "about": line["about"] | {"first": first, "last": last}}
+    # Kept as it was opened: by now the customer may be forgotten.
+    whence = getattr(request.state, "whence", {})
+    span = {"version": version, "about": line["about"] | whence | {"first": first, "last": last}}
     await hub.audit.note(request.state.caller.tenant, text_with(line | span))
 
 
@@ -186,7 +190,16 @@ async def _note_told(hub: Hub, request: Request, caller: Principal, response: Re
     about = told(orjson.loads(raw)["events"])
     if about["changes"]:
         line = await _line(hub, request, caller, "events.told", b"", response)
+        await _keep_whence(hub, request, caller, line)
         await hub.audit.note(caller.tenant, text_with(line | {"about": about}))
+
+
+async def _keep_whence(hub: Hub, request: Request, caller: Principal, line: dict[str, Any]) -> None:
+    """Keep beside a line from where the customer called whom it is about; it must not outlive him."""
+    address = source_of(hub, request).customers
+    if address is not None and line["customer"] is not None:
+        request.state.whence = await hub.audit.called_from(caller.tenant, line["customer"], address)
+        line["about"] |= request.state.whence
 
 
 async def _line(
@@ -218,7 +231,7 @@ async def _line(
         "withheld": withheld,
         "about": _about(request) | details | _listed(hub, caller, request, action, answer),
         "reason": None if action in _FREELY_REASONED else kept_text(said.get("reason")),
-        "source": source_of(hub, request),
+        "source": source_of(hub, request).address,
     }
 
 

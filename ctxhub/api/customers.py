@@ -19,7 +19,6 @@ from ctxhub.api.calls import (
     worked_for,
 )
 from ctxhub.hub import asserting
-from ctxhub.hub.keys import Principal
 from ctxhub.model.customer import Identifier
 from ctxhub.model.tenant import Tenant
 from ctxhub.model.value import CustomerId, Id, Value
@@ -46,7 +45,7 @@ class Customer(Value):
 
 
 class Identifiers(Value):
-    """What leads to a customer."""
+    """What leads to a customer, as far as the caller's context shows it, and what he has just said."""
 
     identifiers: list[Identifier]
 
@@ -66,7 +65,7 @@ async def add_identifier(customer_id: str, body: Linked, request: Request, hub: 
     body = hub.never_kept.said(caller.tenant, body)
     named = Identifier(type=body.type, value=body.value, strength=body.strength, index=body.index, ref=body.ref)
     held, version = await hub.customers.add_identifier(who, named, conditions, body.interaction_id, caller)
-    return answer({"identifiers": _shown(held, caller, body.interaction_id)}, version)
+    return answer({"identifiers": _written(held)}, version)
 
 
 @router.delete("/customers/{customer_id}/identifiers", response_model=Identifiers)
@@ -75,14 +74,14 @@ async def remove_identifier(
 ) -> Response:
     """Let an identifier no longer lead to a customer."""
     who, conditions = await worked_for(request, caller, customer_id), await conditions_of(request, caller)
-    held, version = await hub.customers.remove_identifier(who, hub.never_kept.said(caller.tenant, body), conditions)
-    return answer({"identifiers": _shown(held, caller)}, version)
+    said = hub.never_kept.said(caller.tenant, body)
+    held, version = await hub.customers.remove_identifier(who, said, conditions, caller)
+    return answer({"identifiers": _written(held)}, version)
 
 
-def _shown(held: list[Identifier], caller: Principal, interaction_id: str | None = None) -> list[dict[str, Any]]:
-    """Show what leads to a customer; to a channel without what was only claimed in another interaction."""
-    seen = [one for one in held if caller.is_colleague or one.unsure is None or one.is_told_in(interaction_id or "")]
-    return [identifier.shown.model_dump() for identifier in seen]
+def _written(shown: list[Identifier]) -> list[dict[str, Any]]:
+    """Write what leads to a customer."""
+    return [identifier.model_dump(mode="json") for identifier in shown]
 
 
 @router.delete("/customers/{customer_id}")

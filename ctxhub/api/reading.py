@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from ctxhub.api.audited import Noted
 from ctxhub.api.calls import JSON, JsonRequest, caller_of, checked, header, hub_of, refuse_unless, who_of
 from ctxhub.api.contexts import ContextQuery, is_held
-from ctxhub.api.source import source_of
+from ctxhub.api.source import Source, source_of
 from ctxhub.hub.contexts import Shown
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.keys import Principal
@@ -27,8 +27,8 @@ from ctxhub.store.contexts import Noting, Who
 
 _QUERY = TypeAdapter(ContextQuery)
 _REMEMBERED = 4096
-#: By what a request is told from another: tenant, key's name, address, customer, query.
-Asked = tuple[str, str, str, str, bytes]
+#: By what a request is told from another: tenant, key's name, from where, customer, query.
+Asked = tuple[str, str, Source, str, bytes]
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Reads:
         refuse_unless(caller, "adapter", "agent", "supervisor")
         scope = request.scope
         customer_id = scope["path_params"]["customer_id"]
-        source = source_of(hub_of(request), request) or ""
+        source = source_of(hub_of(request), request)
         asked = caller.tenant, caller.name, source, customer_id, scope["query_string"]
         wanted = self._wanted.get(asked)
         if wanted is None or (wanted.caller is not caller and wanted.caller != caller):

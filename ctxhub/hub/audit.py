@@ -22,8 +22,8 @@ import structlog
 
 from ctxhub.errors import CtxhubError, Unavailable, Unreadable
 from ctxhub.hub.anchors import Anchors
+from ctxhub.hub.beside import Beside, Whereabouts
 from ctxhub.hub.changes import Clock
-from ctxhub.hub.reasons import SEAL, Reasons
 from ctxhub.model.audit import Anchor, Broken, Entry, Head, Linked, anchored, chained, is_genuine, verify
 from ctxhub.store.trails import Notes, Standing, Trail
 
@@ -76,9 +76,12 @@ class Audit:
 
     def __init__(
         self, notes: Notes, trail: Trail, master_key: bytes, clock: Clock, keep: timedelta,
-        anchors: Path | None = None, on: bool = True, reasons: Reasons | None = None,
+        anchors: Path | None = None, on: bool = True, reasons: Beside | None = None,
+        whereabouts: Whereabouts | None = None,
     ) -> None:  # fmt: skip
         self._reasons = reasons
+        self._whereabouts = whereabouts
+        self._beside = [each for each in (reasons, whereabouts) if each is not None]
         self._notes = notes
         self._trail = trail
         self._clock = clock
@@ -119,17 +122,35 @@ class Audit:
 
     async def sealed(self, tenant: str, customer: str, reason: str) -> dict[str, str]:
         """Keep why something is done with a customer beside the trail; return what stands for it in the line."""
-        return {SEAL: await self._reasons.note(tenant, customer, reason)} if self._reasons is not None else {}
+        return await _noted(self._reasons, tenant, customer, reason)
 
-    async def leave_reasons(self, tenant: str, customer_id: str) -> int:
-        """Drop why things were done with a customer; return how many reasons it was."""
-        if self._reasons is None:
-            return 0
-        return await self._reasons.leave(tenant, self.pseudonym(tenant, customer_id))
+    async def called_from(self, tenant: str, customer: str, address: str) -> dict[str, str]:
+        """Keep beside the trail from where a customer called; return what stands for it in the line."""
+        return await _noted(self._whereabouts, tenant, customer, address)
+
+    async def leave(self, tenant: str, customer_id: str) -> dict[str, int]:
+        """Drop what stands beside the trail of a customer; return how much, by part of the lines."""
+        customer = self.pseudonym(tenant, customer_id)
+        return {each.part: await each.leave(tenant, customer) for each in self._beside}
+
+    def drop(self, tenant: str, customer_id: str) -> None:
+        """Hold nothing of a customer in this process any more."""
+        if self._whereabouts is not None:
+            self._whereabouts.drop(tenant, self.pseudonym(tenant, customer_id))
 
     async def _told(self, tenant: str, entries: list[Entry]) -> list[Entry]:
-        """Return entries with the reasons that are kept for them."""
-        return entries if self._reasons is None else await self._reasons.told(tenant, entries)
+        """Return entries with what stands beside the trail of them."""
+        for each in self._beside:
+            entries = await each.told(tenant, entries)
+        return entries
+
+    async def _changed(self, tenant: str, part: list[Linked]) -> Broken | None:
+        """Say of which entry something else stands beside the trail than was said."""
+        for each in self._beside:
+            changed = await each.changed(tenant, part)
+            if changed is not None:
+                return Broken(changed, f"its {each.part} was changed")
+        return None
 
     async def _write_all(self) -> None:
         """Write until nothing waits."""
@@ -244,9 +265,7 @@ class Audit:
             async for part in self._trail.entries(tenant, None):
                 broken = verify(self._key, part, _up_to(attested, part[-1].sequence), head)
                 count += len(part)
-                changed = await self._reasons.changed(tenant, part) if self._reasons is not None else None
-                if broken is None and changed is not None:
-                    broken = Broken(changed, "its reason was changed")
+                broken = broken or await self._changed(tenant, part)
                 if broken is not None:
                     return Verified(count, standing.head.sequence, broken)
                 head = Head(part[-1].sequence, part[-1].link)
@@ -298,6 +317,11 @@ class Audit:
         async for part in self._trail.entries(tenant, first):
             for linked in part:
                 yield linked
+
+
+async def _noted(beside: Beside | None, tenant: str, customer: str, said: str) -> dict[str, str]:
+    """Keep something beside the trail, where anything is; return what stands for it in the line."""
+    return {} if beside is None else {beside.seal: await beside.note(tenant, customer, said)}
 
 
 def _pseudonym(secret: bytes, tenant: str, customer_id: str) -> str:

@@ -234,6 +234,10 @@ class Contexts:
             reader = await self._access.granted(who, reader, refusal)
             return sight(context, reader, tenant, now), reader
 
+    async def sees(self, who: Who, context: Context, reader: Reader) -> Sight:
+        """Return what a reader may see now of a context at hand."""
+        return await self._sight(who, context, reader, self._changes.clock())
+
     def seen(self, who: Who, context: Context, reader: Reader, now: datetime) -> Sight:
         """Return what the interaction of a reader sees of a context at hand, whoever reads."""
         return sight(context, reader.but(role="adapter"), self._tenants.of(who.tenant), now)

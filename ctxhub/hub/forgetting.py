@@ -142,9 +142,10 @@ class Forgetting:
         noted = await self._leave_feeds(who, found.context, traces)
         pointers = await self._leave_others(who, traces)
         sent = await self._outside.leave(who)
-        reasons = await self._audit.leave_reasons(*who)
+        left = await self._audit.leave(*who)
         beside = {"lookups": led, "operations": len(operations), "feed_entries": noted, "pointers": pointers,
-                  "told_elsewhere": emptied, "deliveries": sent, "reasons": reasons}  # fmt: skip
+                  "told_elsewhere": emptied, "deliveries": sent, "reasons": left["reason"],
+                  "whereabouts": left["source"]}  # fmt: skip
         receipt = self._receipt(who, found, traces, beside | {"archive": self._archiving is not None}, rfc3339(now))
         if operation is not None:
             receipt = await self._receipts.put(who, operation, receipt)

@@ -22,6 +22,7 @@ from ctxhub.hub.archiving import Archiving
 from ctxhub.hub.archivist import Archivist
 from ctxhub.hub.asks import Asks
 from ctxhub.hub.audit import Audit
+from ctxhub.hub.beside import Beside, Whereabouts
 from ctxhub.hub.briefs import Briefs
 from ctxhub.hub.callbacks import Callbacks
 from ctxhub.hub.cards import Cards
@@ -54,7 +55,6 @@ from ctxhub.hub.outward import Outward
 from ctxhub.hub.persons import Persons
 from ctxhub.hub.presence import Presences
 from ctxhub.hub.queues import Queues
-from ctxhub.hub.reasons import Reasons
 from ctxhub.hub.relay import Relay
 from ctxhub.hub.reported import Reported
 from ctxhub.hub.retaining import Retaining
@@ -92,7 +92,7 @@ from ctxhub.store.outbox import Outbox
 from ctxhub.store.receipts import Receipts
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
-from ctxhub.store.trails import Disclosed, KeptReasons, Notes, RedisTrail, Trail
+from ctxhub.store.trails import Disclosed, KeptReasons, KeptWhereabouts, Notes, RedisTrail, Trail
 
 if TYPE_CHECKING:
     from ctxhub.tracing import Tracing
@@ -123,6 +123,7 @@ class Ways:
     rates: Rates = UNLIMITED
     audit: bool = True
     audit_keep: timedelta = timedelta(days=400)
+    audit_keep_addresses: timedelta = timedelta(days=30)
     anchors: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     webhook_allow: Allowed = NOWHERE
@@ -158,7 +159,8 @@ class Hub:
         trail: Trail = ArchivedTrail(archive, ways.clock) if archive else RedisTrail(server)
         self.audit = Audit(
             Notes(server), trail, ways.master_key, ways.clock, ways.audit_keep, ways.anchors, on=ways.audit,
-            reasons=Reasons(KeptReasons(server), ways.audit_keep),
+            reasons=Beside("reason", KeptReasons(server), ways.audit_keep),
+            whereabouts=Whereabouts(KeptWhereabouts(server), ways.audit_keep_addresses, ways.clock),
         )  # fmt: skip
         self.disclosing = Disclosing(Disclosed(server), self.tenants, self.audit, ways.clock)
         self.never_kept = NeverKept(self.tenants, cards)
@@ -186,7 +188,7 @@ class Hub:
             self.changes, Erasing(server, kept), lookups, secrets_, at_rest, self.archiving, within, outside, entries,
             self.audit, Receipts(server, lookups, self.sealing),
         )  # fmt: skip
-        self.customers = Customers(self.changes, identity, lookups, self.forgetting)
+        self.customers = Customers(self.changes, identity, lookups, self.forgetting, self.contexts)
         self.retaining = Retaining(self.changes, entries, at_rest, self._retention)
         self.holds, self.persons = Holds(self.changes), Persons(self.changes, self.timelines)
         self.reveals = Reveals(self.changes, self.tenants)
@@ -245,6 +247,7 @@ class Hub:
         who = Who(*topic.split("\n", 1))
         self.changes.contexts.drop(who)
         self.contexts.drop(who)
+        self.audit.drop(*who)
 
     def _archivist(self, kept: Kept, lookups: Lookups) -> Archivist | None:
         """Put together what brings customers to the archive, if there is one."""

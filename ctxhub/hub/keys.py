@@ -135,6 +135,13 @@ class Warrant(Value):
     until: Instant | None = None
 
 
+class Came(NamedTuple):
+    """From where a call came that is passed on: a customer's address, or that of whoever works here."""
+
+    address: str
+    is_customers: bool = False
+
+
 class _Known(NamedTuple):
     """A key as this process knows it for a moment, and since when."""
 
@@ -164,16 +171,19 @@ class Keys:
         seal = hmac.new(self._master, f"mounted adapters of {tenant}".encode(), hashlib.sha256).hexdigest()
         return f"{_MOUNTED}{tenant}.{seal}"
 
-    def introduced(self, address: str) -> str:
+    def introduced(self, came: Came) -> str:
         """Return how an adapter mounted beside this hub says from where a call came that it passes on."""
-        seal = hmac.new(self._master, f"passed on from {address}".encode(), hashlib.sha256).hexdigest()
-        return f"{address} {seal}"
+        whose = "a customer" if came.is_customers else "somebody"
+        said = f"passed on from {whose} at {came.address}"
+        return f"{came.address} {hmac.new(self._master, said.encode(), hashlib.sha256).hexdigest()}"
 
-    def introduced_from(self, said: str) -> str | None:
+    def introduced_from(self, said: str) -> Came | None:
         """Return from where a call came that is passed on; None unless one of this hub's own adapters says so."""
         address = said.partition(" ")[0]
-        known = self._master and hmac.compare_digest(self.introduced(address).encode(), _encoded(said))
-        return address if known else None
+        for came in (Came(address), Came(address, is_customers=True)) if self._master else ():
+            if hmac.compare_digest(self.introduced(came).encode(), _encoded(said)):
+                return came
+        return None
 
     def _mounted(self, key: str) -> Principal | None:
         """Return who a mounted adapter's key belongs to, if it is one."""

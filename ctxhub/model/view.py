@@ -38,7 +38,7 @@ def context_view(
         version=0,
         document_version=0,
         known=context.known,
-        identifiers=_identifiers(context, seen),
+        identifiers=identifiers_in_sight(context, seen),
         assurance=_assurance(context, seen, now, interaction_id),
         facts=_facts(groups, seen) | _masked(groups, masked_in_sight(context, seen, now), seen),
         journeys=[_journey(context, j, seen, groups, tenant, now) for j in _in_sight(context, seen)],
@@ -56,11 +56,17 @@ def context_view(
     )
 
 
-def _identifiers(context: Context, seen: Sight) -> list[Identifier]:
-    """Show what leads to the customer; where from, when it was seen, and what is unsure only to who sees everything."""
+def identifiers_in_sight(context: Context, seen: Sight, said: Identifier | None = None) -> list[Identifier]:
+    """Show what leads to the customer; where from, when it was seen, and what is unsure only to who sees everything.
+
+    Below level 2 that is nothing, save what the reader `said` just now, as it was said: what is held of it, and whether
+    it is, would tell of the customer.
+    """
     if seen.everything:
         return [identifier.shown for identifier in context.named_by]
-    return [one.plain for one in context.named_by if one.unsure is None] if seen.level >= SHARED else []
+    shared = [one for one in context.named_by if one.unsure is None] if seen.level >= SHARED else []
+    own = [] if said is None or said.what in {one.what for one in shared} else [said]
+    return [one.plain for one in (*shared, *own)]
 
 
 def _sees_promise(promise: Commitment, seen: Sight) -> bool:

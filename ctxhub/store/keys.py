@@ -95,6 +95,9 @@ TABLE = (
             "that asked for it", "48 h"),
     KeyKind("ctxhub:{P}:T:reasons:D", "hash", "by a customer's pseudonym: the seal in a line of the trail = a random "
             "number and the reason that was given", "CTXHUB_AUDIT_KEEP after the last"),
+    KeyKind("ctxhub:{P}:T:whereabouts:D", "list", "by a customer's pseudonym, the newest 128: the seal in a line of "
+            "the trail, a random number and the address that the customer called from",
+            "CTXHUB_AUDIT_KEEP_ADDRESSES after the last"),
     KeyKind("ctxhub:{P}:T:reading:D", "set", "pseudonyms of the customers whom an agent has read", "10 min"),
     KeyKind("ctxhub:{P}:T:C:deliveries", "hash", "what webhooks are still to be told of a customer: endpoint and "
             "version = delivery", "until delivered"),

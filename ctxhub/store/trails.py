@@ -13,6 +13,7 @@ from ctxhub.store.redis import Server
 
 READ_AT_ONCE = 10
 SCANNED_AT_ONCE = 1000
+MOST_WHEREABOUTS = 128
 
 
 class Noted(NamedTuple):
@@ -117,6 +118,19 @@ class Disclosed:
         return bool(await self._server.run("disclose", [keys.disclosed(tenant), keys.audit(tenant).new], args))
 
 
+class KeptBeside(Protocol):
+    """A place for what stands beside lines of a trail, by the customer's pseudonym and the line's seal."""
+
+    async def put(self, tenant: str, customer: str, seal: str, kept: bytes, lives: timedelta) -> None:
+        """Keep one, and with it all of the customer's for so long."""
+
+    async def of(self, tenant: str, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return what is kept of some customers under seals; None for what is gone."""
+
+    async def drop(self, tenant: str, customer: str) -> int:
+        """Drop all of a customer's; return how many."""
+
+
 class KeptReasons:
     """Why somebody did what lines of a trail tell, by the customer's pseudonym and the line's seal."""
 
@@ -141,6 +155,43 @@ class KeptReasons:
         key = self._server.keys.lookup(tenant, "reasons", customer)
         count, _ = await self._server.pipeline(("HLEN", key), ("DEL", key), writes=True)
         return int(count)
+
+
+class KeptWhereabouts:
+    """From where customers called, by the customer's pseudonym and the line's seal: of each the newest."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def put(self, tenant: str, customer: str, seal: str, kept: bytes, lives: timedelta) -> None:
+        """Keep one, and with it all of the customer's for so long."""
+        key = self._key(tenant, customer)
+        await self._server.pipeline(
+            ("LPUSH", key, seal.encode() + kept), ("LTRIM", key, 0, MOST_WHEREABOUTS - 1),
+            ("PEXPIRE", key, round(lives.total_seconds() * 1000)), writes=True,
+        )  # fmt: skip
+
+    async def of(self, tenant: str, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return what is kept of some customers under seals; None for what is gone."""
+        customers = list(dict.fromkeys(customer for customer, _ in wanted))
+        asked = [("LRANGE", self._key(tenant, customer), 0, -1) for customer in customers]
+        found = dict(zip(customers, await self._server.pipeline(*asked) if asked else [], strict=True))
+        return [_under(seal.encode(), found[customer]) for customer, seal in wanted]
+
+    async def drop(self, tenant: str, customer: str) -> int:
+        """Drop all of a customer's; return how many."""
+        key = self._key(tenant, customer)
+        count, _ = await self._server.pipeline(("LLEN", key), ("DEL", key), writes=True)
+        return int(count)
+
+    def _key(self, tenant: str, customer: str) -> str:
+        """Return where a customer's are kept."""
+        return self._server.keys.lookup(tenant, "whereabouts", customer)
+
+
+def _under(seal: bytes, kept: list[bytes]) -> bytes | None:
+    """Return what is kept under a seal."""
+    return next((each[len(seal) :] for each in kept if each.startswith(seal)), None)
 
 
 class RedisTrail:

@@ -110,7 +110,7 @@ def _living(settings: Settings, clock: Clock, listener: socket.socket) -> Iterat
     """Serve in a thread until the block ends; a start that is refused is raised here."""
     stopping, ready = Stopping(), Future[None]()
     app = create_app(settings, stopping, replace(ways_of(settings), clock=clock))
-    server = HubServer(app, stopping, on_ready=lambda: ready.set_result(None))
+    server = HubServer(app, stopping, on_ready=lambda: ready.set_result(None), proxies=settings.trusted_proxies)
     thread = threading.Thread(target=_serve, args=(server, listener, ready), name="ctxhub", daemon=True)
     thread.start()
     try:

@@ -12,7 +12,7 @@ import pytest
 from ctxhub.api.app import create_api, description
 from ctxhub.api.audited import AUDITED, WITHOUT_A_LINE
 from ctxhub.api.source import PASSED_ON
-from ctxhub.hub.keys import Keys
+from ctxhub.hub.keys import Came, Keys
 from ctxhub.store.embedded import EmbeddedServer
 from ctxhub.store.keyring import Keyring
 from tests.api.living import MASTER_KEY, Callers, http_to, living, settings_for
@@ -332,7 +332,7 @@ async def test_customers_in_lists_count_among_those_at_whom_an_agent_looks(
 async def test_from_where_a_call_came_is_believed_of_the_hubs_own_adapters_alone(callers: Callers) -> None:
     scene = await known(callers.adapter)
     path, query = f"{scene.base}/context", {"interaction_id": scene.interaction_id}
-    passed_on = Keys(cast("Keyring", None), MASTER_KEY.encode()).introduced("203.0.113.9")
+    passed_on = Keys(cast("Keyring", None), MASTER_KEY.encode()).introduced(Came("203.0.113.9"))
     for said in (None, passed_on, passed_on, "203.0.113.9", passed_on.replace("203", "198"), "203.0.113.9 x"):
         ok(await callers.adapter.get(path, {PASSED_ON: said} if said else {}, **query))
     found = await lines(callers.supervisor, customer_id=scene.customer_id, action="context.read")

@@ -208,6 +208,31 @@ async def test_nobody_has_no_context(adapter: Caller) -> None:
     problem(strange, 404, "interaction_unknown")
 
 
+@pytest.mark.parametrize("level", range(4))
+async def test_for_an_interaction_an_admin_is_told_what_its_channel_is(
+    adapter: Caller, admin: Caller, level: int
+) -> None:
+    sure = await known(adapter, "app", level=3, identifiers=[phone()])
+    await sure.tell(
+        sure.fact("city", "Lima"), sure.fact("income", 5200, sensitivity="sensitive"),
+        sure.fact("vip", 1, sensitivity="internal"), sure.event("note.added", {"text": "be kind"}, party="agent"),
+    )  # fmt: skip
+    scene = await known(adapter, "chat", level=level, customer_id=sure.customer_id)
+    await scene.tell(scene.fact("order_id", "A-17"))
+    here = {"interaction_id": scene.interaction_id}
+    asking = here | {"names": ["city", "income", "vip", "order_id"]}
+    told = [
+        [ok(await caller.get(f"{scene.base}/{what}", **here)) for what in ("context", "brief", "timeline")]
+        + [ok(await caller.post(f"{scene.base}/asks", asking))]
+        for caller in (adapter, admin)
+    ]
+    assert told[0] == told[1]
+    assert "be kind" not in str(told[1])
+    whole = [ok(await admin.get(f"{scene.base}/{what}")) for what in ("context", "timeline")]
+    assert {"city", "income", "vip", "order_id"} == whole[0]["facts"].keys()
+    assert "be kind" in str(whole[1])
+
+
 async def test_the_timeline_is_paged_forwards_by_version_without_a_gap(adapter: Caller, admin: Caller) -> None:
     scene = await known(adapter)
     await scene.tell(*(scene.event("note.added", {"text": str(n)}) for n in range(24)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.living import Callers
-from tests.api.scenes import Caller, begin, fresh, known, ok, phone, pointers, problem, start_body
+from tests.api.scenes import Caller, Scene, accept, begin, fresh, known, ok, phone, pointers, problem, start_body
 from tests.model.cards import number
 
 
@@ -165,8 +165,8 @@ async def test_no_answer_has_the_index_of_a_card(adapter: Caller, admin: Caller)
         await adapter.get(f"{scene.base}/context", interaction_id=scene.interaction_id),
         await admin.get(f"{scene.base}/context"),
         await admin.get(f"{scene.base}/export"),
-        await adapter.post(f"{scene.base}/identifiers", phone()),
-        await adapter.call("DELETE", f"{scene.base}/identifiers", json=phone()),
+        await adapter.post(f"{scene.base}/identifiers", phone() | {"interaction_id": scene.interaction_id}),
+        await admin.call("DELETE", f"{scene.base}/identifiers", json=phone()),
     ]
     for found in (scene.started["context"], *(ok(answer) for answer in answers)):
         held = [one for one in found.get("context", found)["identifiers"] if one["type"] == "card"]
@@ -178,9 +178,67 @@ async def test_no_answer_has_the_index_of_a_card(adapter: Caller, admin: Caller)
 async def test_a_channel_that_links_is_not_told_what_was_only_claimed_elsewhere(adapter: Caller, admin: Caller) -> None:
     scene, mail = await known(adapter), {"type": "email", "value": f"{fresh('who')}@else.example"}
     call = await known(adapter, level=1, customer_id=scene.customer_id, identifiers=[mail])
-    linked = await adapter.post(f"{scene.base}/identifiers", phone())
+    linked = await adapter.post(f"{scene.base}/identifiers", phone() | {"interaction_id": scene.interaction_id})
     assert [one["type"] for one in ok(linked)["identifiers"]] == ["phone"]
     own = await adapter.post(f"{scene.base}/identifiers", mail | {"interaction_id": call.interaction_id})
-    assert [one["type"] for one in ok(own)["identifiers"]] == ["email", "phone"]
+    assert [one["type"] for one in ok(own)["identifiers"]] == ["email"]
     shown = ok(await admin.get(f"{scene.base}/context"))["identifiers"]
     assert [one.get("unsure", {}).get("told_in") for one in shown] == [[call.interaction_id], None]
+
+
+ACCOUNT = {"type": "account", "strength": "verified"}
+
+
+async def linked(caller: Caller, scene: Scene, one: dict[str, Any], at: Scene | None = None) -> list[dict[str, Any]]:
+    """What whoever links is told of all that leads to a customer."""
+    told_in = {"interaction_id": at.interaction_id} if at else {}
+    found: list[dict[str, Any]] = ok(await caller.post(f"{scene.base}/identifiers", one | told_in))["identifiers"]
+    return found
+
+
+async def unlinked(caller: Caller, scene: Scene) -> list[dict[str, Any]]:
+    """What whoever takes a number away is told of all that leads there still."""
+    found: list[dict[str, Any]] = ok(await caller.call("DELETE", f"{scene.base}/identifiers", json=phone()))[
+        "identifiers"
+    ]
+    return found
+
+
+async def test_who_links_and_unlinks_is_told_what_his_context_shows_and_what_he_said(callers: Callers) -> None:
+    adapter, account = callers.adapter, ACCOUNT | {"value": fresh("A")}
+    sure = await known(adapter, identifiers=[account])
+    low = await known(adapter, "chat", level=1, customer_id=sure.customer_id)
+    for scene, shown in ((low, []), (sure, [account])):
+        said = phone() | {"strength": "claimed"}
+        assert await linked(adapter, sure, said, scene) == [*shown, said]
+        assert (await scene.context())["identifiers"] == (shown and [account, said])
+    held = [one for one in (await sure.context())["identifiers"] if one != account]
+    assert await linked(adapter, sure, held[0]) == held[:1], "without an interaction a channel hears its own words"
+    assert await unlinked(adapter, sure) == []
+    for scene, shown in ((low, []), (sure, [account, *held])):
+        await accept(callers.ann, (await scene.offer({"queue": "cards"}))["handoff_id"], "ann")
+        context = ok(await callers.ann.get(f"{sure.base}/context", interaction_id=scene.interaction_id))
+        assert context["identifiers"] == shown
+        assert await linked(callers.ann, sure, held[0], scene) == (shown or held[:1])
+    problem(await callers.supervisor.post(f"{sure.base}/identifiers", phone()), 403, "forbidden")
+    everything = ok(await callers.supervisor.get(f"{sure.base}/context"))["identifiers"]
+    assert await unlinked(callers.admin, sure) == everything
+    assert [one["type"] for one in everything] == ["account", "phone", "phone"]
+
+
+async def test_below_level_2_the_answer_does_not_say_whether_it_was_the_customers_already(adapter: Caller) -> None:
+    number, other = phone(), phone()
+    sure = await known(adapter, identifiers=[number | {"strength": "verified"}])
+    low = await known(adapter, "chat", level=1, customer_id=sure.customer_id)
+    for said in (number, other):
+        assert await linked(adapter, sure, said, low) == [said | {"strength": "claimed"}]
+
+
+async def test_an_agent_who_may_not_read_for_an_interaction_is_told_his_own_words_alone(callers: Callers) -> None:
+    account = ACCOUNT | {"value": fresh("A")}
+    mine = await known(callers.adapter, level=1)
+    another = await known(callers.adapter, "app", customer_id=mine.customer_id, identifiers=[account])
+    await accept(callers.ann, (await mine.offer({"queue": "cards"}))["handoff_id"], "ann")
+    said = phone()
+    assert await linked(callers.ann, mine, said, another) == [said | {"strength": "claimed"}]
+    problem(await callers.ann.get(f"{mine.base}/context", interaction_id=another.interaction_id), 403, "forbidden")

@@ -256,7 +256,7 @@ async def person(hub: Hub, who: Who) -> bytes:
 LEFT_BEHIND = {
     "document", "timeline", "events", "saved", "operations", "erased", "coming", "coming_events", "waiting", "held",
     "open", "calls", "promised", "outbox", "due", "leases", "relay", "cursors", "ticket", "keys", "founding",
-    "audit", "audited", "access", "reading", "reasons", "receipt",
+    "audit", "audited", "access", "reading", "reasons", "whereabouts", "receipt",
     "handled", "lent", "announced", "work", "agents", "router",
     "deliveries", "delivery_order", "delivering", "awaiting", "delivered", "undelivered", "endpoint", "endpoints",
     "source",

@@ -15,18 +15,19 @@ from ctxhub.archive import Archive
 from ctxhub.errors import TooMany, Unavailable
 from ctxhub.hub.archived_trails import ArchivedTrail
 from ctxhub.hub.audit import BROKEN_GLASS, Audit, Wanted
+from ctxhub.hub.beside import Beside, Whereabouts
 from ctxhub.hub.hub import Hub
-from ctxhub.hub.reasons import Reasons
 from ctxhub.model.audit import Entry, Linked, text_of
 from ctxhub.model.value import to_millis
 from ctxhub.store.batches import batch_of, entries_in
 from ctxhub.store.keys import AuditKeys
 from ctxhub.store.redis import Server
-from ctxhub.store.trails import KeptReasons, Notes, RedisTrail, Trail
+from ctxhub.store.trails import MOST_WHEREABOUTS, KeptReasons, KeptWhereabouts, Notes, RedisTrail, Trail
 from tests.support import ACME, Clock
 
 KEY = b"a master key"
 KEPT = timedelta(days=400)
+ADDRESSES_KEPT = timedelta(days=30)
 
 
 @pytest.fixture(params=["redis", "archive"])
@@ -241,7 +242,7 @@ async def test_why_something_was_done_goes_with_the_customer_and_the_trail_stays
     assert [each.entry.reason for each in found] == ["Mr Wang called", "a letter"]
     shown = (await audit.report(ACME, Wanted()))["broken_glass"]
     assert [line["reason"] for line in shown] == ["Mr Wang called", "a letter"]
-    assert await audit.leave_reasons(ACME, "c42") == 1
+    assert await audit.leave(ACME, "c42") == {"reason": 1, "source": 0}
     assert [each.entry.reason for each in await audit.find(ACME, Wanted())] == [None, "a letter"]
     assert (await audit.verify(ACME)).broken is None
 
@@ -262,8 +263,68 @@ async def test_a_reason_that_was_changed_is_found_and_not_shown(
 
 
 def with_reasons(server: Server, trail: Trail, clock: Clock, folder: Path) -> Audit:
-    reasons = Reasons(KeptReasons(server), KEPT)
-    return Audit(Notes(server), trail, KEY, clock, KEPT, folder / "anchors", reasons=reasons)
+    reasons = Beside("reason", KeptReasons(server), KEPT)
+    whereabouts = Whereabouts(KeptWhereabouts(server), ADDRESSES_KEPT, clock)
+    return Audit(Notes(server), trail, KEY, clock, KEPT, folder / "anchors", reasons=reasons, whereabouts=whereabouts)
+
+
+async def called(audit: Audit, clock: Clock, customer_id: str, address: str) -> str:
+    """A line of a customer's call from an address; the seal in it."""
+    customer = audit.pseudonym(ACME, customer_id)
+    seal = await audit.called_from(ACME, customer, address)
+    line = Entry(at=clock(), action="context.read", by="app", role="adapter", customer=customer, about=dict(seal),
+                 source="127.0.0.1")  # fmt: skip
+    await audit.note(ACME, text_of(line))
+    return seal["source_seal"]
+
+
+async def test_from_where_a_customer_called_goes_with_him_and_the_trail_stays_whole(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path
+) -> None:
+    audit = with_reasons(server, trail, clock, tmp_path)
+    await called(audit, clock, "c42", "203.0.113.7")
+    await called(audit, clock, "c7", "203.0.113.8")
+    await reasoned(audit, clock, "c42", "Mr Wang called")
+    found = await audit.find(ACME, Wanted())
+    assert [each.entry.source for each in found] == ["203.0.113.7", "203.0.113.8", None]
+    assert await audit.leave(ACME, "c42") == {"reason": 1, "source": 1}
+    found = await audit.find(ACME, Wanted())
+    assert [(each.entry.source, each.entry.reason) for each in found] == [
+        ("127.0.0.1", None), ("203.0.113.8", None), (None, None),
+    ]  # fmt: skip
+    assert (await audit.verify(ACME)).broken is None
+    await called(audit, clock, "c42", "203.0.113.7")
+    assert (await audit.find(ACME, Wanted()))[-1].entry.source == "203.0.113.7", "who comes again is somebody new"
+
+
+async def test_an_address_that_was_changed_is_found_and_not_shown(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = with_reasons(server, trail, clock, tmp_path)
+    seal = await called(audit, clock, "c42", "203.0.113.7")
+    key = server.keys.lookup(ACME, "whereabouts", audit.pseudonym(ACME, "c42"))
+    redis.lset(key, 0, seal.encode() + b"0123456789abcdef" + b"203.0.113.9")
+    assert (await audit.find(ACME, Wanted()))[-1].entry.source == "127.0.0.1"
+    assert (await audit.verify(ACME)).broken == (1, "its source was changed")
+
+
+async def test_calls_of_an_hour_from_one_address_share_what_is_kept_and_of_many_the_newest_stay(
+    server: Server, trail: Trail, clock: Clock, tmp_path: Path, redis: Redis
+) -> None:
+    audit = with_reasons(server, trail, clock, tmp_path)
+    first = await called(audit, clock, "c42", "203.0.113.7")
+    clock.move(timedelta(minutes=59))
+    assert await called(audit, clock, "c42", "203.0.113.7") == first
+    clock.move(timedelta(minutes=1))
+    assert await called(audit, clock, "c42", "203.0.113.7") != first
+    audit.drop(ACME, "c42")
+    again = await called(audit, clock, "c42", "203.0.113.7")
+    for number in range(MOST_WHEREABOUTS - 1):
+        await audit.called_from(ACME, audit.pseudonym(ACME, "c42"), f"2001:db8::{number:x}")
+    key = server.keys.lookup(ACME, "whereabouts", audit.pseudonym(ACME, "c42"))
+    kept = redis.lrange(key, 0, -1)
+    assert (len(kept), kept[-1][:32]) == (MOST_WHEREABOUTS, again)
+    assert 0 < redis.pttl(key) <= ADDRESSES_KEPT.total_seconds() * 1000
 
 
 async def reasoned(audit: Audit, clock: Clock, customer_id: str, reason: str) -> None:

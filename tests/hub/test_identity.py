@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ctxhub.errors import Ambiguous, CustomerUnknown, Invalid
+from ctxhub.errors import Ambiguous, CustomerUnknown, InteractionUnknown, Invalid
 from ctxhub.hub.changes import Decision
 from ctxhub.hub.hub import Hub
 from ctxhub.model.context import KEEP_ENDED
@@ -77,6 +77,16 @@ class TestBlocked:
         for blocked in (a_phone(DESK_NUMBER), of("account", "0000")):
             with pytest.raises(CustomerUnknown):
                 await hub.customers.lookup(ACME, blocked)
+
+    async def test_a_channel_that_links_it_can_not_tell_it_from_another(self, hub: Hub) -> None:
+        started = await begin(hub, "a", 1, customer_id="c1")
+        who, call = Who(ACME, "c1"), started["interaction"]["interaction_id"]
+        for value in ("0000", "0001"):
+            told = of("account", value)
+            held, _ = await hub.customers.add_identifier(who, told, interaction_id=call, caller=ADAPTER)
+            assert held == [told]
+            with pytest.raises(InteractionUnknown):
+                await hub.customers.add_identifier(who, told, interaction_id="in_none", caller=ADAPTER)
 
 
 class TestUndeclared:

@@ -13,11 +13,12 @@ from ctxhub.model import clearance
 from ctxhub.model.clearance import Disclosure, Item, ReadingFor, Standing, Unlock, disclosed
 from ctxhub.model.context import Context
 from ctxhub.model.customer import Assurance
-from ctxhub.model.disclosure import Reader, Sight, sight
+from ctxhub.model.disclosure import Reader, Role, Sight, sight
 from ctxhub.model.event import Sensitivity
 from ctxhub.model.fact import SENSITIVITIES, Fact, Origin
 from ctxhub.model.interaction import Holder, Interaction
 from ctxhub.model.tenant import Tenant
+from tests.model.scenes import offered
 from tests.support import MINUTE, NOON, PLAIN, a_context, a_fact, after, an_event, started
 
 READS = 100_000
@@ -178,6 +179,38 @@ def test_a_level_lowered_in_the_table_itself_is_found(monkeypatch: pytest.Monkey
     holed = dict(clearance._LEVEL_FOR) | {"sensitive": 2}
     monkeypatch.setattr(clearance, "_LEVEL_FOR", holed)
     assert wrong_read(disclosed.__wrapped__)
+
+
+#: What each role gets of what is shared: without an interaction, and for one at level 0, 1, 2 and 3. Who works for none
+#: in particular goes by what he holds, here at level 1; an admin for an interaction stands in for its channel.
+OF_ROLES = {
+    ("adapter", "personal"): "unseen, unseen unseen shown shown",
+    ("adapter", "sensitive"): "unseen, unseen unseen withheld shown",
+    ("adapter", "internal"): "unseen, unseen unseen unseen unseen",
+    ("agent", "personal"): "masked, masked masked shown shown",
+    ("agent", "sensitive"): "masked, masked masked masked shown",
+    ("agent", "internal"): "shown, shown shown shown shown",
+    ("supervisor", "personal"): "shown, masked masked shown shown",
+    ("supervisor", "sensitive"): "shown, masked masked masked shown",
+    ("supervisor", "internal"): "shown, shown shown shown shown",
+    ("admin", "personal"): "shown, unseen unseen shown shown",
+    ("admin", "sensitive"): "shown, unseen unseen withheld shown",
+    ("admin", "internal"): "shown, unseen unseen unseen unseen",
+}
+
+
+def an_outcome(role: Role, sensitivity: Sensitivity, level: int, interaction_id: str | None) -> str:
+    """What a role gets of a shared fact while a customer, proven a while ago, waits for an agent."""
+    told = after(started(a_context(), "in_1", 3), a_fact(1, sensitivity=sensitivity))
+    waits = offered(started(told, "in_2", level, NOON - 10 * MINUTE), interaction_id="in_2", to={"queue": "cards"})
+    seen = sight(waits, Reader(role=role, interaction_id=interaction_id, agent_id="ann"), PLAIN, NOON)
+    return seen.of(told.facts[0]).outcome
+
+
+@pytest.mark.parametrize(("role", "sensitivity"), OF_ROLES)
+def test_a_role_sees_by_the_interaction_that_it_reads_for(role: Role, sensitivity: Sensitivity) -> None:
+    outcomes = " ".join(an_outcome(role, sensitivity, level, "in_2") for level in range(4))
+    assert f"{an_outcome(role, sensitivity, 1, None)}, {outcomes}" == OF_ROLES[role, sensitivity]
 
 
 class TestSights:

@@ -83,7 +83,7 @@ def test_every_key_that_is_spelled_stands_in_the_table_once() -> None:
         KEYS.handoff(partition, "ho_07"), KEYS.token(partition, "07x"),
         *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("external", "ref", "start", "identifier", "tries")),
         *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("access", "reading", "lent", "announced")),
-        *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("reasons", "receipt")),
+        *(KEYS.lookup("acme", kind, "d" * 32) for kind in ("reasons", "whereabouts", "receipt")),
         *KEYS.deliveries("acme", "c42"), *KEYS.webhook(partition, "acme", "crm"), KEYS.endpoint("acme", "crm"),
         KEYS.of_partition(partition, "endpoints"), KEYS.lookup("acme", "source", "d" * 32),
         *KEYS.audit("acme"), KEYS.agents("acme"), KEYS.router(partition, "acme"),
