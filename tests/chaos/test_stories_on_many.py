@@ -17,7 +17,7 @@ from tests.stories.test_across_channels import test_a_refund_begun_by_phone_goes
 from tests.stories.test_four_adapters import she_books_a_train
 
 pytestmark = pytest.mark.chaos
-FULL_ONLY = pytest.mark.skipif(not FULL, reason="two minutes each; in the full run")
+FULL_ONLY = pytest.mark.skipif(not FULL, reason="minutes in all; in the full run")
 
 
 @pytest.mark.parametrize("kind", ["sentinels", "cluster"])
