@@ -6,12 +6,14 @@ import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from playwright.async_api import Browser, async_playwright
 
 from ctxhub.settings import Settings
 from ctxhub.store.embedded import EmbeddedServer, embedded_server
+from tests.many import Grid, Guarded, grid, guarded
 
 gc.disable()  # until all tests are found: nothing of what is made meanwhile goes away again
 
@@ -33,6 +35,30 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 def redis_url(valkey: EmbeddedServer) -> str:
     """The address of the tests' own server."""
     return valkey.url
+
+
+Many = Callable[[], Guarded | Grid | None]
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
+    """Start what CTXHUB_TESTS_ON asks for, `sentinel` or `cluster`, anew with each call; None where it is not set."""
+    asked = os.environ.get("CTXHUB_TESTS_ON")
+    with ExitStack() as stack:
+
+        def start() -> Guarded | Grid | None:
+            folder = tmp_path_factory.mktemp("many")
+            match asked:
+                case "sentinel":
+                    return stack.enter_context(guarded(folder))
+                case "cluster":
+                    return stack.enter_context(grid(folder))
+                case None:
+                    return None
+                case _:
+                    raise ValueError(f"CTXHUB_TESTS_ON is {asked}: it may be sentinel or cluster")
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -251,6 +251,11 @@ def grid(folder: Path, replicas: int = 1, require_all: bool = False, program: st
         yield found.start()
 
 
+def environ_of(servers: Guarded | Grid | None) -> dict[str, str]:
+    """What a hub is told that it finds its Redis there; nothing where it is to start its own."""
+    return {"CTXHUB_REDIS_URL": servers.url} if servers else {}
+
+
 def until(condition: Callable[[], bool], otherwise: str, within: float = _SOON) -> None:
     """Wait until something holds; what does not answer yet does not hold."""
     give_up_at = time.monotonic() + within

@@ -133,6 +133,12 @@ def partition_in(name: str) -> str:
     return name.removeprefix("ho_")[:-HANDOFF_TAIL] if name.startswith("ho_") else name[:-TOKEN_TAIL]
 
 
+def has_partition(name: str) -> bool:
+    """Tell whether a handoff's id or a token begins with a partition, as all do that were made here."""
+    partition = partition_in(name)
+    return partition.isascii() and partition.isdecimal()
+
+
 class CustomerKeys(NamedTuple):
     """The keys of one customer, and those of the partition that one script changes with them."""
 

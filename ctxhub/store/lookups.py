@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, get_args
 from ctxhub.errors import IdempotencyKeyReused, TooMany
 from ctxhub.model.customer import Identifier, Standing
 from ctxhub.store.contexts import LOOKUP_LIVES, OPERATION_LIVES, Operation, Who
-from ctxhub.store.keys import partition_in
+from ctxhub.store.keys import has_partition, partition_in
 from ctxhub.store.redis import Server
 
 Owners = dict[str, Standing]
@@ -248,7 +248,7 @@ class Lookups:
 
     async def handoff(self, tenant: str, handoff_id: str) -> str | None:
         """Return the customer of a handoff; None if there is none, or it is another tenant's."""
-        if not handoff_id.isascii() or not handoff_id.startswith("ho_"):
+        if not (handoff_id.isascii() and handoff_id.startswith("ho_") and has_partition(handoff_id)):
             return None
         found = await self._server.call("GET", self._server.keys.handoff(partition_in(handoff_id), handoff_id))
         of_tenant, _, customer_id = found.decode().partition("\n") if found else ("", "", "")
@@ -263,8 +263,8 @@ class Lookups:
         return found.decode().partition("\n")[0] if found else None
 
     async def token(self, token: str) -> str | None:
-        """Return the handoff that a token stands for."""
-        if not token.isascii():
+        """Return the handoff that a token stands for; one that cannot have been made here is not asked for."""
+        if not (token.isascii() and has_partition(token)):
             return None
         found = await self._server.call("GET", self._server.keys.token(partition_in(token), token))
         return found.decode() if found else None

@@ -15,8 +15,10 @@ from ctxhub.errors import OutcomeUnknown, Unavailable
 from ctxhub.settings import Settings
 from ctxhub.store.checkup import examine
 from ctxhub.store.cluster import slots_of
+from ctxhub.store.lookups import Lookups
 from ctxhub.store.redis import Server, connected
 from tests.many import Grid, Process, data_server, grid, until
+from tests.support import KEEP, MASTER_KEY
 
 PARTITIONS = 64
 EVERY = [f"{n:02}" for n in range(PARTITIONS)]
@@ -85,6 +87,18 @@ class TestSpreading:
     async def test_scripts_run_where_their_keys_are(self, server: Server, cluster: Grid) -> None:
         assert await server.run_many("lease", [lease(p) for p in EVERY]) == [1] * PARTITIONS
         assert all(primary.said("DBSIZE") > 0 for primary in cluster.primaries())
+
+    @pytest.mark.parametrize(
+        "made_up", ["", "x", "A" * 32, "点击", "²" + "A" * 22, "ho_", "ho_x", "ho_" + "A" * 22, "99" + "A" * 22]
+    )
+    async def test_what_was_not_made_here_leads_nowhere_and_is_no_fault_of_the_cluster(
+        self, server: Server, made_up: str
+    ) -> None:
+        lookups = Lookups(server, MASTER_KEY, KEEP)
+        assert await lookups.token(made_up) is None
+        assert await lookups.tenant_of(made_up) is None
+        assert await lookups.handoff("acme", made_up) is None
+        assert await lookups.handoff("acme", f"ho_{made_up}") is None
 
     async def test_a_scan_finds_all(self, server: Server) -> None:
         await server.run_many("lease", [lease(p) for p in EVERY])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
@@ -12,17 +11,19 @@ from ctxhub.settings import Settings
 from ctxhub.store.embedded import embedded_server
 from tests.api.living import Callers, Clock, http_to, living, settings_for
 from tests.api.scenes import Caller
-from tests.many import grid, guarded
+from tests.conftest import Many
 
 SOON = timedelta(milliseconds=100)
 
 
 @pytest.fixture(scope="session")
-def story_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def story_url(many: Many, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis on which no other hub's clock counts: one server, or as many as CTXHUB_TESTS_ON asks for."""
-    folder = tmp_path_factory.mktemp("story-server")
-    many = {"sentinel": guarded, "cluster": grid}.get(os.environ.get("CTXHUB_TESTS_ON", ""))
-    with many(folder) if many else embedded_server(Settings(data=folder, durability="fast")) as server:
+    servers = many()
+    if servers:
+        yield servers.url
+        return
+    with embedded_server(Settings(data=tmp_path_factory.mktemp("story-server"), durability="fast")) as server:
         yield server.url
 
 

@@ -27,6 +27,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from ctxhub.client import AssuranceClaim, ContextHub, Identifier, OfferRequest, Start, Target, told
+from tests.conftest import Many
+from tests.many import environ_of
 
 ROOT = Path(__file__).parents[3]
 KEY = "the-first-key-of-the-apps-tests"
@@ -146,7 +148,7 @@ def environ() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def hub_url(tmp_path_factory: pytest.TempPathFactory, company_hook: Company) -> Iterator[str]:
+def hub_url(many: Many, tmp_path_factory: pytest.TempPathFactory, company_hook: Company) -> Iterator[str]:
     """The address of a hub that was started as an operator would."""
     folder = tmp_path_factory.mktemp("app")
     (folder / "tenants").mkdir()
@@ -155,7 +157,7 @@ def hub_url(tmp_path_factory: pytest.TempPathFactory, company_hook: Company) -> 
     (folder / "tenants" / "other.yaml").write_text(OTHER.replace("OTHERPRINT", OTHER_PRINT), encoding="utf-8")
     ours = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_DURABILITY": "fast", "CTXHUB_TENANTS": str(folder / "tenants")}
     command = ["ctxhub", "serve", "--port", "0", "--data", str(folder / "data")]
-    with running(command, ours | environ(), folder / "log") as (process, url):
+    with running(command, ours | environ() | environ_of(many()), folder / "log") as (process, url):
         yield url
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

@@ -16,6 +16,8 @@ from ctxhub.client import ContextHub
 from tests.adapters.ivr.conftest import Company, systems
 from tests.adapters.ivr.conftest import company as bank_hook
 from tests.adapters.ivr.serving import HOOK_SECRET
+from tests.conftest import Many
+from tests.many import environ_of
 
 from .conftest import KEY, TENANT, App, assertion, environ, running
 
@@ -38,7 +40,7 @@ class Bank(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def bank(systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+def bank(many: Many, systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     """A bank, running."""
     folder = tmp_path_factory.mktemp("bank")
     login = 'hook: "HOOK",\n            hook_secret_env: APP_HOOK_SECRET'
@@ -53,7 +55,7 @@ def bank(systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "tenants").mkdir()
     (folder / "tenants" / "default.yaml").write_text(yaml.safe_dump(declared), encoding="utf-8")
     ours = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_DURABILITY": "fast", "CTXHUB_TENANTS": str(folder / "tenants")}
-    ours |= environ() | {"HOOK": HOOK_SECRET, "CTXHUB_LOG_LEVEL": "debug"}
+    ours |= environ() | {"HOOK": HOOK_SECRET, "CTXHUB_LOG_LEVEL": "debug"} | environ_of(many())
     command = ["ctxhub", "serve", "--port", "0", "--data", str(folder / "data")]
     with running(command, ours, folder / "log") as (_, url):
         yield Bank(url, folder)

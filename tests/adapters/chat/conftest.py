@@ -21,6 +21,8 @@ import httpx
 import pytest
 
 from ctxhub.client import AssuranceClaim, ContextHub, OfferRequest, Start, Target, told
+from tests.conftest import Many
+from tests.many import environ_of
 
 ROOT = Path(__file__).parents[3]
 KEY = "the-first-key-of-the-chats-tests"
@@ -73,7 +75,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def hub_url(tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[str]:
+def hub_url(many: Many, tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[str]:
     """The address of a hub that was started as an operator would."""
     folder = tmp_path_factory.mktemp("chat")
     (folder / "tenants").mkdir()
@@ -82,7 +84,7 @@ def hub_url(tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[str
     (folder / "tenants" / "other.yaml").write_text(TENANT, encoding="utf-8")
     environ = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_DURABILITY": "fast", "CTXHUB_TENANTS": str(folder / "tenants")}
     command = ["ctxhub", "serve", "--port", "0", "--data", str(folder / "data")]
-    with running(command, environ, folder / "log") as (process, url):
+    with running(command, environ | environ_of(many()), folder / "log") as (process, url):
         yield url
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

@@ -25,6 +25,8 @@ from ctxhub.client import (
     Target,
     told,
 )
+from tests.conftest import Many
+from tests.many import environ_of
 
 from .conftest import KEY, TENANT, Page, running
 from .scenes import TENANT as TRAVEL
@@ -68,7 +70,7 @@ def test_the_promise_is_said_as_the_hub_made_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def night_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def night_url(many: Many, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a hub whose people are away until tomorrow."""
     folder, now = tmp_path_factory.mktemp("night"), datetime.now(UTC)
     (folder / "tenants").mkdir()
@@ -80,7 +82,7 @@ def night_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "tenants" / "default.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
     environ = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_DURABILITY": "fast", "CTXHUB_TENANTS": str(folder / "tenants")}
     command = ["ctxhub", "serve", "--port", "0", "--data", str(folder / "data")]
-    with running(command, environ, folder / "log") as (process, url):
+    with running(command, environ | environ_of(many()), folder / "log") as (process, url):
         yield url
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

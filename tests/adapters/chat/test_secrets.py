@@ -16,6 +16,8 @@ from playwright.async_api import Browser, expect
 from ctxhub.client import ContextHub
 from tests.adapters.ivr.conftest import Company, company, systems
 from tests.adapters.ivr.serving import HOOK_SECRET
+from tests.conftest import Many
+from tests.many import environ_of
 
 from .conftest import KEY, TENANT, Page, running
 from .test_page import looking
@@ -39,7 +41,7 @@ class Bank(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def bank(systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+def bank(many: Many, systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     """A bank, running."""
     folder = tmp_path_factory.mktemp("bank")
     declared = yaml.safe_load(TENANT)
@@ -53,7 +55,7 @@ def bank(systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "tenants").mkdir()
     (folder / "tenants" / "default.yaml").write_text(yaml.safe_dump(declared), encoding="utf-8")
     environ = {"CTXHUB_ADMIN_KEY": KEY, "CTXHUB_DURABILITY": "fast", "CTXHUB_TENANTS": str(folder / "tenants")}
-    environ |= {"HOOK": HOOK_SECRET, "CTXHUB_LOG_LEVEL": "debug"}
+    environ |= {"HOOK": HOOK_SECRET, "CTXHUB_LOG_LEVEL": "debug"} | environ_of(many())
     with running(["ctxhub", "serve", "--port", "0", "--data", str(folder / "data")], environ, folder / "log") as (
         _,
         url,

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,8 @@ from ctxhub.client import (
     Target,
     told,
 )
+from tests.conftest import Many
+from tests.many import environ_of
 
 ROOT = Path(__file__).parents[3]
 ADMIN_KEY = "the-first-key-of-these-tests"
@@ -71,7 +73,7 @@ class RunningHub:
 
     admin_key = ADMIN_KEY
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self._port = "0"
@@ -81,7 +83,7 @@ class RunningHub:
         (folder / "tenants" / "default.yaml").write_text(TENANT, encoding="utf-8")
         settings = {"ADMIN_KEY": ADMIN_KEY, "DURABILITY": "fast", "TENANTS": str(folder / "tenants"),
                     "TRUSTED_PROXIES": "127.0.0.1"}  # fmt: skip
-        self._environ = os.environ | {f"CTXHUB_{name}": value for name, value in settings.items()}
+        self._environ = os.environ | {f"CTXHUB_{name}": value for name, value in settings.items()} | environ
 
     def start(self) -> None:
         """Start it, and return when it says that it is ready."""
@@ -154,9 +156,9 @@ class RunningHub:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+def running(many: Many, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A hub for all tests of the desk; each has customers and queues of its own."""
-    hub = RunningHub(tmp_path_factory.mktemp("desk"))
+    hub = RunningHub(tmp_path_factory.mktemp("desk"), environ_of(many()))
     hub.start()
     yield hub
     hub.stop()

@@ -7,7 +7,7 @@ import hmac
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -20,6 +20,8 @@ import pytest
 from ctxhub.client import ContextHub
 from tests.adapters.ivr.calling import Caller
 from tests.adapters.ivr.serving import HOOK_SECRET, ServingHub, tenants
+from tests.conftest import Many
+from tests.many import environ_of
 
 Ring = Callable[..., Caller]
 
@@ -67,16 +69,25 @@ class Company:
 @pytest.fixture(scope="session")
 def systems() -> Iterator[Company]:
     """The company's systems, listening as long as the tests run."""
+    with listening() as company:
+        yield company
+
+
+@contextmanager
+def listening() -> Iterator[Company]:
+    """The company's systems, for as long as the block lasts."""
     company = Company()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(company))
     company.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield company
-    company.answering.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield company
+    finally:
+        company.answering.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
@@ -88,9 +99,9 @@ def company(systems: Company) -> Iterator[Company]:
 
 
 @pytest.fixture(scope="session")
-def serving(systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
+def serving(many: Many, systems: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
     """A running hub with the telephone menus of several tenants; tests share it, so each takes callers of its own."""
-    hub = ServingHub(tmp_path_factory.mktemp("hub"), tenants(systems.url))
+    hub = ServingHub(tmp_path_factory.mktemp("hub"), tenants(systems.url), environ_of(many()))
     hub.start()
     yield hub
     hub.stop()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -122,8 +123,9 @@ def _tenant(ivr: dict[str, Any], **more: Any) -> dict[str, Any]:
 class ServingHub:
     """`ctxhub serve` on a free port, which it keeps when it is started again."""
 
-    def __init__(self, folder: Path, tenants: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, tenants: dict[str, dict[str, Any]], more: Mapping[str, str] = {}) -> None:
         self._folder = folder
+        self._more = more
         self._process: subprocess.Popen[str] | None = None
         self._port = "0"
         self.url = ""
@@ -174,11 +176,19 @@ class ServingHub:
                 cwd=ROOT, env=self._environ(environ or {}), stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 
-    def _environ(self, more: dict[str, str]) -> dict[str, str]:
+    def _environ(self, more: Mapping[str, str]) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CTXHUB_")}
         set_here = {"CTXHUB_DURABILITY": "fast", "CTXHUB_PUBLIC_URL": PUBLIC_URL, "CTXHUB_LOG_LEVEL": "debug"}
         found_here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
-        return ours | SECRETS | set_here | found_here | {"CTXHUB_TENANTS": str(self._folder / "tenants")} | more
+        return (
+            ours
+            | SECRETS
+            | set_here
+            | found_here
+            | {"CTXHUB_TENANTS": str(self._folder / "tenants")}
+            | self._more
+            | more
+        )
 
 
 def ready_url(process: subprocess.Popen[str]) -> str:

@@ -21,6 +21,8 @@ from tests.adapters.ivr.calling import Caller
 from tests.adapters.ivr.serving import PUBLIC_URL, SECRETS, ServingHub, end, ready_url, tenants
 from tests.adapters.ivr.test_server import OneHub
 from tests.client.spooling import quick
+from tests.conftest import Many
+from tests.many import environ_of
 from tests.support import IMPATIENT, PATIENT
 
 __all__ = ["quick"]
@@ -203,8 +205,8 @@ async def test_a_webhook_that_comes_again_after_the_hub_is_back_takes_effect_onc
 
 
 @pytest.fixture(scope="module")
-def frail(systems: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
-    hub = ServingHub(tmp_path_factory.mktemp("away"), tenants(systems.url))
+def frail(many: Many, systems: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
+    hub = ServingHub(tmp_path_factory.mktemp("away"), tenants(systems.url), environ_of(many()))
     hub.start()
     yield hub
     hub.stop()

@@ -18,6 +18,8 @@ from twilio.request_validator import RequestValidator
 from ctxhub.client import ContextHub, Ref, Stopping, Unknown
 from tests.adapters.ivr.calling import Caller, a_number
 from tests.adapters.ivr.serving import AUTH_TOKEN, PUBLIC_URL, SECRETS, SHARED_KEY, ServingHub, end, ready_url, tenants
+from tests.conftest import Many
+from tests.many import environ_of
 from tests.support import IMPATIENT
 
 Ring = Callable[..., Caller]
@@ -97,9 +99,9 @@ async def test_bytes_that_are_no_text_are_answered_by_a_refusal_and_nothing_else
 
 
 @pytest.fixture(scope="module")
-def frail(systems: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
+def frail(many: Many, systems: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingHub]:
     """A hub that these tests freeze and kill."""
-    hub = ServingHub(tmp_path_factory.mktemp("frail"), tenants(systems.url))
+    hub = ServingHub(tmp_path_factory.mktemp("frail"), tenants(systems.url), environ_of(many()))
     hub.start()
     yield hub
     hub.stop()
