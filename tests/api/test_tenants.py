@@ -94,6 +94,7 @@ BESIDE: dict[tuple[str, str], Who] = {
     ("POST", "/desk/api/handoffs/{handoff_id}/renew"): "session",
     ("POST", "/desk/api/handoffs/{handoff_id}/return"): "session",
     ("GET", "/desk/api/held"): "session",
+    ("GET", "/desk/api/calls"): "session",
     ("GET", "/desk/api/overview"): "session",
     ("GET", "/desk/api/presence"): "session",
     ("POST", "/desk/api/presence"): "session",
