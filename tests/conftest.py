@@ -18,6 +18,11 @@ from tests.many import Grid, Guarded, grid, guarded
 gc.disable()  # until all tests are found: nothing of what is made meanwhile goes away again
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let servers that tests run in threads choose their pauses by chance, also while Hypothesis draws beside them."""
+    config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside strategies")
+
+
 def pytest_collection_finish() -> None:
     """Leave tests and modules out of every later search for garbage, which halves what those cost."""
     gc.freeze()

@@ -30,7 +30,7 @@ from ctxhub.store.codec import (
     packed,
     sealed_document,
     unpacked,
-    without_value,
+    without_words,
 )
 from tests.fuzz.told import a_context
 
@@ -42,7 +42,7 @@ def read_entry(data: bytes) -> list[bytes]:
     head, brace, rest = data.partition(b"{")
     entry = head + packed(brace + rest) if brace else data
     event_from(entry, 1)
-    return [without_value(entry), emptied(entry)]
+    return [without_words(entry), emptied(entry)]
 
 
 def is_still_an_entry(entries: list[bytes]) -> None:

@@ -27,7 +27,7 @@ from ctxhub.store.codec import (
     is_sealed,
     packed,
     unpacked,
-    without_value,
+    without_words,
 )
 from tests.model.machine import PROFILE
 from tests.model.scenes import held, returning
@@ -142,7 +142,7 @@ def test_an_entry_that_is_not_whole_is_said_to_be_unreadable(entry: bytes) -> No
 
 def test_nothing_is_made_of_an_entry_that_is_not_whole() -> None:
     with pytest.raises(Unreadable):
-        without_value(b"2   " + packed(b'{"event_id":"e1"}'))
+        without_words(b"2   " + packed(b'{"event_id":"e1"}'))
     with pytest.raises(Unreadable):
         emptied(b"2   " + packed(b'{"event_id":"e1"}'))
     with pytest.raises(Unreadable):
