@@ -36,18 +36,18 @@ class Part(NamedTuple):
 
 #: A file is of the part that names most of its path.
 PARTS = {
-    "rules": Part("rules of the house, files for deployment, the benchmarks' own arithmetic", 2,
+    "rules": Part("rules of the house, files for deployment, the benchmarks' own arithmetic", 1,
                   ("tests/house/", "tests/deploy/", "tests/bench/")),
-    "model": Part("what is decided in pure code; call histories at random; parsers", 3,
+    "model": Part("what is decided in pure code; call histories at random; parsers", 1.5,
                   ("tests/model/", "tests/histories/", "tests/fuzz/")),
     "store": Part("Redis, archive, import and export, data of released versions", 3,
                   ("tests/store/", "tests/archive/", "tests/bulk/", "tests/upgrade/")),
-    "hub": Part("the hub in process: handoffs, routing, timers, webhooks; a switch's lines", 2.5,
+    "hub": Part("the hub in process: handoffs, routing, timers, webhooks; a switch's lines", 1.5,
                 ("tests/hub/", "tests/acd/")),
-    "api": Part("HTTP as described, roles, streams; processes, settings, logs, traces", 4,
+    "api": Part("HTTP as described, roles, streams; processes, settings, logs, traces", 5.5,
                 ("tests/api/", "tests/interop/", "tests/test_")),
     "client": Part("the SDK and its spool", 1, ("tests/client/",)),
-    "channels": Part("adapters and their pages in a browser; recorded dialogues", 3.5,
+    "channels": Part("adapters and their pages in a browser; recorded dialogues", 6.5,
                      ("tests/adapters/", "tests/replay/")),
     "stories": Part("customers' stories over all channels", 1.5, ("tests/stories/",)),
     "many": Part("Sentinels and a cluster: stories, failover, resharding", 2.5,
@@ -58,7 +58,7 @@ PARTS = {
                  ("tests/chaos/test_controls.py", "tests/chaos/test_frozen.py", "tests/chaos/test_proxy.py",
                   "tests/chaos/test_slow.py", "tests/client/test_transport.py")),
     "chaos": Part("a minute of kills, full disks and freezes under load", 2, ("tests/chaos/",)),
-    "docs": Part("every command, example and link of the pages", 3, ("tests/docs/",)),
+    "docs": Part("every command, example and link of the pages", 2, ("tests/docs/",)),
 }  # fmt: skip
 
 
