@@ -101,6 +101,7 @@ class Load:
         self._numbers = map(lettered, count())
         self._over = False
         self._with_ids: list[Operation] = []
+        self._written: set[str] = set()
         self._idle: dict[tuple[str, int], list[Line]] = defaultdict(list)
 
     @asynccontextmanager
@@ -121,12 +122,14 @@ class Load:
     @property
     def acknowledged(self) -> int:
         """How many writes were acknowledged."""
-        return sum(customer.history.acknowledged for customer in self.customers)
+        return self.counts["acknowledged"]
 
-    def recovered_within(self, hub: int, since: float) -> float | None:
-        """Return how long after this moment the first call that began after it was answered by this hub."""
-        ended = [ended for began, ended in self.answered_at[hub] if began >= since]
-        return min(ended) - since if ended else None
+    async def recovered(self, hub: int, since: float, within: float = 60) -> float:
+        """Wait until a call that began after this moment is answered by this hub; return how long that took."""
+        async with asyncio.timeout(within):
+            while not (ended := [end for began, end in self.answered_at[hub] if began >= since]):
+                await asyncio.sleep(0.05)
+        return min(ended) - since
 
     def written_within(self, since: float, concerned: Callable[[Customer], bool]) -> float | None:
         """Return how long after this moment the first write that began after it was acknowledged to some customers."""
@@ -316,6 +319,8 @@ class Load:
             return False
         self.answered_at[hub].append((began, ended))
         effects = tuple(one.effects(answer))
+        self._written.update(effect for effect, _ in effects)
+        self.counts["acknowledged"] = len(self._written)
         op = Op(one.op_id, began, ended, answer.version, effects, _claim(answer) if one.claims else None)
         one.customer.history.ops.append(op)
         return True
