@@ -137,6 +137,10 @@ class Guarded:
         port = max(set(ports), key=ports.count)
         return next(server for server in self.servers if server.port == port)
 
+    def primaries(self) -> list[Process]:
+        """The server that takes writes."""
+        return [self.primary()]
+
     def is_whole(self) -> bool:
         """Tell whether the primary has both replicas, and every Sentinel sees them and the others."""
         primary = self.primary()

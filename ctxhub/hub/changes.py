@@ -191,6 +191,7 @@ class Changes:
         unchanged = loaded.context is not None and decision.context is before and not (events or decision.heard)
         is_repeat = loaded.state != LIVE and not request.joining
         if loaded.context is not None and unchanged and (request.operation is None or is_repeat):
+            await self.contexts.confirm(who)  # what makes it unnecessary may be known to one server alone
             return Committed(before or loaded.context, loaded.version, loaded.document_version, None, loaded.seen, [])
         if is_repeat:
             must_be_live(who, loaded.state)

@@ -266,7 +266,7 @@ class Contexts:
         names = [keys.context, keys.document, keys.timeline, keys.events, record_key]
         flat, kept, newest, seen, record = await self._server.run("load", names, args, writes=False)
         if record is not None or any(seen):
-            await self._server.confirm(keys.context)
+            await self.confirm(who)
         plain = not event_ids and operation is None
         if before is not None and kept is None and plain and flat == before.head and newest == before.entries:
             return before.loaded
@@ -287,6 +287,10 @@ class Contexts:
         events = self._events(who, loaded, newest, before)
         known = [_seen(text) for text in seen] or [None] * len(event_ids)
         return loaded._replace(recent=events, seen=known, record=_record(record, operation))
+
+    async def confirm(self, who: Who) -> None:
+        """Return when replicas have what stands of a customer, where they must: who repeats a call relies on it."""
+        await self._server.confirm(self.keys(who).context)
 
     def _read(
         self, who: Who, flat: list[bytes], newest: list[bytes], context: Context, before: _Reply | None

@@ -85,6 +85,8 @@ class Lookups:
         key = self._key(tenant, "external", system, external_id)
         value = f"{customer_id}\n{interaction_id}"
         before = await self._server.call("SET", key, value, "NX", "GET", "PX", self._keep, writes=True)
+        if before is not None:
+            await self._server.confirm_expiring(key, self._keep)
         return _pair(before) or (customer_id, interaction_id)
 
     async def set_external(

@@ -33,7 +33,10 @@ class Receipts:
         sealed = self._sealing.under(self._secret(who, operation), said)
         key = self._key(who, operation)
         before = await self._server.call("SET", key, sealed, "NX", "GET", "PX", _LIVES, writes=True)
-        return receipt if before is None else self._read(who, operation, before)
+        if before is None:
+            return receipt
+        await self._server.confirm_expiring(key, _LIVES)
+        return self._read(who, operation, before)
 
     async def of(self, who: Who, operation: Operation) -> dict[str, Any] | None:
         """Return the receipt of the same request; `IdempotencyKeyReused` where its key stood for another."""

@@ -171,6 +171,11 @@ class Server:
         if self._sender.confirms:
             await self.run("touch", [context_key], [])
 
+    async def confirm_expiring(self, key: str, lives: str | int) -> None:
+        """Return when replicas have what a key with an end was, where they must have it; it lives so long from now."""
+        if self._sender.confirms:
+            await self.call("PEXPIRE", key, lives, writes=True)
+
     def _span(self, operation: str, script: str | None = None, size: int = 1) -> AbstractContextManager[object]:
         """Return what tells of a call, where spans are made."""
         return _UNTOLD if self._tracing is None else self._tracing.redis(operation, script, size)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.chaos import faults
+from tests.chaos import failovers, faults
+from tests.chaos.failovers import many
 from tests.chaos.history import Fault
 from tests.chaos.load import Load, Mix
 from tests.chaos.world import World, a_world
+from tests.many import Guarded
 
 TELLING = Mix(customers=2, clients=8, most_events=10, read=5, vanish=0, hand_over=0)
 #: Facts alone, so that decisions race.
 DECIDING = Mix(customers=1, most_events=1, most_times=1, facts=1, most_facts=500, read=5, vanish=0, hand_over=0)
+ALONE = "no wait for a replica; replicas are cut off, then the primary is killed"
 OFFERING = Mix(customers=4, clients=4, tell=10, read=5, vanish=0, hand_over=50)
 
 
@@ -37,8 +40,8 @@ async def nothing(_: World) -> None:
 class Control(NamedTuple):
     """A safeguard less, what is done then, under which load, and which contradictions must be found."""
 
-    world: Callable[[Path], AbstractAsyncContextManager[World]]
-    fault: faults.Fault
+    world: Callable[[Path], AbstractAsyncContextManager[Any]]
+    fault: Callable[[Any], Awaitable[None]]
     mix: Mix
     found: frozenset[str]
 
@@ -60,6 +63,9 @@ CONTROLS = {
         partial(a_world, appendonly="no"), faults.redis_killed, TELLING, frozenset({"lost"})
     ),
     "an evicting policy; memory runs short": Control(a_world, evicting, TELLING, frozenset({"lost"})),
+    ALONE: Control(
+        partial(many, Guarded, durability="fast", hubs=1), failovers.cut_off_and_killed, TELLING, frozenset({"lost"})
+    ),
 }
 
 

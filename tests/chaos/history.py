@@ -65,16 +65,22 @@ class Fault(NamedTuple):
 
 @dataclass
 class History:
-    """Everything that was answered about one customer; `facts` are the names told, each with the event that told it."""
+    """Everything that was answered about one customer; `facts` are the names told, each with the event that told it.
+
+    Where `shown_stays` is False a reader may have seen what was never acknowledged and is gone with its server: then
+    no answer may show less than had been acknowledged.
+    """
 
     ops: list[Op] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    shown_stays: bool = True
 
     def faults(self, final: Final) -> list[Fault]:
         """Return every contradiction between what was answered and what stands."""
         found = (
-            *_lost(self.ops, final), *_doubled(final), *_gaps(final), *_stale(self.ops), *_unlike(self.ops),
-            *_forgotten(self.ops, self.facts, final), *_shared(self.ops), *_unfinished(self.ops, final),
+            *_lost(self.ops, final), *_doubled(final), *_gaps(final), *_stale(self.ops, self.shown_stays),
+            *_unlike(self.ops), *_forgotten(self.ops, self.facts, final), *_shared(self.ops),
+            *_unfinished(self.ops, final),
         )  # fmt: skip
         return list(found)
 
@@ -111,8 +117,8 @@ def _gaps(final: Final) -> Iterator[Fault]:
             return
 
 
-def _stale(ops: Iterable[Op]) -> Iterator[Fault]:
-    """Find answers that show less than what another answer had shown before their call began."""
+def _stale(ops: Iterable[Op], shown_stays: bool) -> Iterator[Fault]:
+    """Find answers that show less than another had shown, or had acknowledged, before their call began."""
     shown: list[tuple[float, int]] = []  # when an answer came, and what it showed; not yet counted
     known = 0
     for op in sorted((op for op in ops if op.version is not None), key=lambda op: op.began):
@@ -121,7 +127,8 @@ def _stale(ops: Iterable[Op]) -> Iterator[Fault]:
         assert op.version is not None
         if op.version < known:
             yield Fault("stale", f"{op.op_id} was shown {op.version} after {known} had been")
-        heappush(shown, (op.ended, op.version))
+        if shown_stays or op.effects:
+            heappush(shown, (op.ended, op.version))
 
 
 def _unlike(ops: Iterable[Op]) -> Iterator[Fault]:

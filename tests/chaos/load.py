@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.chaos.history import Claim, Entry, Fault, Final, History, Op
 from tests.chaos.wire import Answer, Cut, Line
-from tests.chaos.world import TENANTS, World
+from tests.chaos.world import TENANTS, Served
 
 STRANGE = "another's"
 _ANSWERED_WITHIN = 90.0
 _TOLD_ON_WITHIN = 20.0
+_JUDGES = 6
 _DEEDS = ("interaction.started", "interaction.ended", "handoff.offered", "handoff.accepted", "handoff.completed")
 #: What a hub may say that is none of its successes; anything else is a fault of its own.
 _LATER = (429, 503)
@@ -50,8 +51,8 @@ class Customer:
 
     tenant: str
     name: str
+    history: History
     interaction: str = ""
-    history: History = field(default_factory=History)
     handoffs: set[str] = field(default_factory=set)
 
     @property
@@ -65,10 +66,29 @@ class Customer:
         return f"/v1/customers/{self.name}"
 
 
+def _nothing(_: Answer) -> Sequence[tuple[str, int | None]]:
+    """Return what a call proves that leaves nothing behind."""
+    return ()
+
+
+class Operation(NamedTuple):
+    """Something that a client wants done once, however often it has to send it, and how its answer is read."""
+
+    customer: Customer
+    op_id: str
+    method: str
+    path: str
+    body: Any
+    effects: Callable[[Answer], Sequence[tuple[str, int | None]]] = _nothing
+    key: str = ""
+    claims: bool = False
+    ids: int = 1
+
+
 class Load:
     """Clients at work on new customers, for as long as they are let."""
 
-    def __init__(self, world: World, name: str, mix: Mix | None = None) -> None:
+    def __init__(self, world: Served, name: str, mix: Mix | None = None) -> None:
         self.world = world
         self.mix = mix or Mix()
         self.counts: Counter[str] = Counter()
@@ -76,10 +96,12 @@ class Load:
         self.answered_at: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self._name = lettered(name)
         names = [f"{self._name}-{lettered(n)}" for n in range(self.mix.customers)]
-        self.customers = [Customer(tenant, each) for each in names for tenant in TENANTS]
+        self.customers = [Customer(t, each, History(shown_stays=world.shown_stays)) for each in names for t in TENANTS]
         self._chance = random.Random(name)
         self._numbers = map(lettered, count())
         self._over = False
+        self._with_ids: list[Operation] = []
+        self._written: set[str] = set()
         self._idle: dict[tuple[str, int], list[Line]] = defaultdict(list)
 
     @asynccontextmanager
@@ -100,12 +122,26 @@ class Load:
     @property
     def acknowledged(self) -> int:
         """How many writes were acknowledged."""
-        return sum(customer.history.acknowledged for customer in self.customers)
+        return self.counts["acknowledged"]
 
-    def recovered_within(self, hub: int, since: float) -> float | None:
-        """Return how long after this moment the first call that began after it was answered by this hub."""
-        ended = [ended for began, ended in self.answered_at[hub] if began >= since]
+    async def recovered(self, hub: int, since: float, within: float = 60) -> float:
+        """Wait until a call that began after this moment is answered by this hub; return how long that took."""
+        async with asyncio.timeout(within):
+            while not (ended := [end for began, end in self.answered_at[hub] if began >= since]):
+                await asyncio.sleep(0.05)
+        return min(ended) - since
+
+    def written_within(self, since: float, concerned: Callable[[Customer], bool]) -> float | None:
+        """Return how long after this moment the first write that began after it was acknowledged to some customers."""
+        ops = (op for customer in self.customers if concerned(customer) for op in customer.history.ops)
+        ended = [op.ended for op in ops if op.effects and op.began >= since]
         return min(ended) - since if ended else None
+
+    async def reaches(self, counter: str, many: int, within: float = 60) -> None:
+        """Wait until something was done so often."""
+        async with asyncio.timeout(within):
+            while self.counts[counter] < many:
+                await asyncio.sleep(0.05)
 
     def _line(self, customer: Customer, hub: int | None = None) -> tuple[Line, int]:
         """Return a connection to one of the hubs that nobody uses just now."""
@@ -121,7 +157,7 @@ class Load:
         """Let a customer be known."""
         body = {"channel": "chat", "external_id": f"first {customer.name}", "customer_id": customer.name,
                 "assurance": {"level": 2, "method": "pin"}}  # fmt: skip
-        [answer] = await self._sent(customer, f"begin {customer.name}", "POST", "/v1/interactions", body, 1)
+        [answer] = await self._sent(Operation(customer, f"begin {customer.name}", "POST", "/v1/interactions", body))
         customer.interaction = answer.json()["interaction"]["interaction_id"]
 
     async def _client(self, number: int) -> None:
@@ -148,21 +184,38 @@ class Load:
 
     async def _tell(self, customer: Customer) -> None:
         """Tell some events, several times."""
+        await self._sent(self._telling(customer), None)
+
+    def _telling(self, customer: Customer) -> Operation:
+        """Return some events to be told; whoever looks for what was done twice sends them once more later."""
         op_id = f"{self._name}.{next(self._numbers)}"
-        body = {"events": self._events(customer, op_id)}
+        events = self._events(customer, op_id)
+        path = f"{customer.base}/events"
+        return self._kept(Operation(customer, op_id, "POST", path, {"events": events}, _results, ids=len(events)))
 
-        def effects(answer: Answer) -> list[tuple[str, int | None]]:
-            return [(result["event_id"], result["version"]) for result in answer.json()["results"]]
+    def _kept(self, one: Operation) -> Operation:
+        """Keep an operation whose ids are its own, to be sent again."""
+        self._with_ids.append(one)
+        return one
 
-        await self._sent(customer, op_id, "POST", f"{customer.base}/events", body, None, effects)
+    async def again(self) -> None:
+        """Send all that bears ids of its own once more by a client of each hub, as those do that heard no answer."""
+        left = iter([(one, hub) for one in self._with_ids for hub in range(len(self.world.hubs))])
+
+        async def send() -> None:
+            for one, hub in left:
+                await self._sent(one, hub=hub)
+                self.counts["repeated"] += one.ids if hub == 0 else 0
+
+        self._with_ids = []
+        await asyncio.gather(*(send() for _ in range(self.mix.clients)))
 
     async def _vanish(self, customer: Customer) -> None:
         """Begin a call and go away; what it would have done may be done or not, but not twice."""
-        op_id = f"{self._name}.{next(self._numbers)}"
         calls: list[tuple[str, str, Any]] = [("GET", f"{customer.base}/context?events=5", None)]
         if self._chance.random() < 0.5:
-            tell = ("POST", f"{customer.base}/events", {"events": self._events(customer, op_id)})
-            calls = [tell] * self._chance.randint(1, 2)
+            one = self._telling(customer)
+            calls = [(one.method, one.path, one.body)] * self._chance.randint(1, 2)
         line, hub = self._line(customer)
         for call in calls:
             self.counts["calls"] += 1
@@ -172,17 +225,10 @@ class Load:
 
     async def _read(self, customer: Customer) -> None:
         """Read a context; it must be this customer's, and nobody else's."""
-        line, hub = self._line(customer)
-        began = time.monotonic()
-        self.counts["calls"] += 1
-        try:
-            answer = await line.call("GET", f"{customer.base}/context?interaction_id={customer.interaction}&events=5")
-        except Cut:
-            self.counts["cut"] += 1
-            return
-        finally:
-            self._back(customer, hub, line)
-        if self._noted(customer, f"read {next(self._numbers)}", answer, began, hub):
+        path = f"{customer.base}/context?interaction_id={customer.interaction}&events=5"
+        shown: list[Answer] = []
+        await self._sent_once(Operation(customer, f"read {next(self._numbers)}", "GET", path, None), shown, None)
+        for answer in shown:
             self._must_be_own(customer, answer)
 
     async def _hand_over(self, customer: Customer) -> None:
@@ -191,18 +237,18 @@ class Load:
         op_id = f"{self._name}.{number}"
         body = {"channel": "chat", "external_id": op_id, "customer_id": customer.name,
                 "assurance": {"level": 2, "method": "pin"}}  # fmt: skip
-        began = await self._sent(customer, f"{op_id} starts", "POST", "/v1/interactions", body, None, _started)
+        start = Operation(customer, f"{op_id} starts", "POST", "/v1/interactions", body, _started)
+        began = await self._sent(start, None)
         if not began:
             return
         here = began[0].json()["interaction"]["interaction_id"]
         offer = {"customer_id": customer.name, "interaction_id": here, "reason": "help", "to": {"queue": "q"}}
-        offered = await self._sent(
-            customer, f"{op_id} offers", "POST", "/v1/handoffs", offer, None, _deed("handoff.offered"), f"{op_id}o"
-        )
+        offering = (customer, f"{op_id} offers", "POST", "/v1/handoffs", offer, _deed("handoff.offered"), f"{op_id}o")
+        offered = await self._sent(self._kept(Operation(*offering)), None)
         if offered:
             await self._reach(customer, offered[0].json()["handoff"]["handoff_id"])
         end = f"{customer.base}/interactions/{here}/end"
-        await self._sent(customer, f"{op_id} ends", "POST", end, {}, 1, _ended)
+        await self._sent(Operation(customer, f"{op_id} ends", "POST", end, {}, _ended))
 
     async def _reach(self, customer: Customer, handoff: str) -> None:
         """Let several reach for a handoff."""
@@ -213,29 +259,19 @@ class Load:
         won = [(agent, answers[0].json()["fence"]) for agent, answers in zip(agents, reached, strict=True) if answers]
         for agent, fence in won:
             body = {"agent_id": agent, "fence": fence, "outcome": "done"}
-            path = f"/v1/handoffs/{handoff}/complete"
-            await self._sent(customer, f"{handoff} done", "POST", path, body, 1, _deed("handoff.completed"))
+            path, done = f"/v1/handoffs/{handoff}/complete", _deed("handoff.completed")
+            await self._sent(Operation(customer, f"{handoff} done", "POST", path, body, done))
 
     async def _accept(self, customer: Customer, handoff: str, agent: str) -> list[Answer]:
         """Reach for a handoff as one agent."""
         body, path = {"agent_id": agent}, f"/v1/handoffs/{handoff}/accept"
         self.counts["claims"] += 1
+        accepted = _deed("handoff.accepted")
         return await self._sent(
-            customer, f"{handoff} for {agent}", "POST", path, body, 1, _deed("handoff.accepted"), claiming=agent
+            Operation(customer, f"{handoff} for {agent}", "POST", path, body, accepted, claims=True)
         )
 
-    async def _sent(
-        self,
-        customer: Customer,
-        op_id: str,
-        method: str,
-        path: str,
-        body: Any,
-        times: int | None,
-        effects: Callable[[Answer], Sequence[tuple[str, int | None]]] = lambda _: (),
-        key: str = "",
-        claiming: str = "",
-    ) -> list[Answer]:
+    async def _sent(self, one: Operation, times: int | None = 1, hub: int | None = None) -> list[Answer]:
         """Send one operation so many times, some at once, until at least one is answered; all that was done."""
         if times is None:
             times = self._chance.choice([1, self._chance.randint(1, self.mix.most_times)])
@@ -244,60 +280,49 @@ class Load:
         end = time.monotonic() + _ANSWERED_WITHIN
         done: list[Answer] = []
         sends = 0
-
-        async def once() -> bool:
-            """Send it once; True when there is an answer that stays."""
-            line, hub = self._line(customer)
-            began = time.monotonic()
-            self.counts["calls"] += 1
-            try:
-                answer = await line.call(method, path, body, key)
-            except Cut:
-                self.counts["cut"] += 1
-                return False
-            finally:
-                self._back(customer, hub, line)
-            if not self._noted(customer, op_id, answer, began, hub, effects, claiming):
-                return answer.status not in _LATER
-            done.append(answer)
-            return True
-
         while True:
             some = at_once if sends == 0 else 1
-            ended = await asyncio.gather(*(once() for _ in range(some)))
+            ended = await asyncio.gather(*(self._sent_once(one, done, hub) for _ in range(some)))
             sends += some
             if any(ended) and sends >= times:
                 return done
             if not any(ended):
                 await asyncio.sleep(self._chance.uniform(0.02, 0.1))
             if time.monotonic() > end:
-                self.faults.append(Fault("unanswered", f"{op_id} for {_ANSWERED_WITHIN:g} s"))
+                self.faults.append(Fault("unanswered", f"{one.op_id} for {_ANSWERED_WITHIN:g} s"))
                 return done
 
-    def _noted(
-        self,
-        customer: Customer,
-        op_id: str,
-        answer: Answer,
-        began: float,
-        hub: int,
-        effects: Callable[[Answer], Sequence[tuple[str, int | None]]] = lambda _: (),
-        claiming: str = "",
-    ) -> bool:
+    async def _sent_once(self, one: Operation, done: list[Answer], hub: int | None) -> bool:
+        """Send an operation once, and note what was done; True when there is an answer that stays."""
+        line, number = self._line(one.customer, hub)
+        began = time.monotonic()
+        self.counts["calls"] += 1
+        try:
+            answer = await line.call(one.method, one.path, one.body, one.key)
+        except Cut:
+            self.counts["cut"] += 1
+            return False
+        finally:
+            self._back(one.customer, number, line)
+        if not self._noted(one, answer, began, number):
+            return answer.status not in _LATER
+        done.append(answer)
+        return True
+
+    def _noted(self, one: Operation, answer: Answer, began: float, hub: int) -> bool:
         """Note an answer; True where it was a success."""
         ended = time.monotonic()
         self.counts[str(answer.status)] += 1
         if not answer.is_success:
             if answer.status not in (*_LATER, *_REFUSED):
-                self.faults.append(Fault(f"answered {answer.status}", f"{op_id}: {answer.body[:200]!r}"))
+                self.faults.append(Fault(f"answered {answer.status}", f"{one.op_id}: {answer.body[:200]!r}"))
             return False
         self.answered_at[hub].append((began, ended))
-        claim = None
-        if claiming:
-            said = answer.json()
-            here = said["interaction"]["interaction_id"]
-            claim = Claim(said["handoff"]["handoff_id"], here, said["fence"], said["handoff"]["agent_id"])
-        customer.history.ops.append(Op(op_id, began, ended, answer.version, tuple(effects(answer)), claim))
+        effects = tuple(one.effects(answer))
+        self._written.update(effect for effect, _ in effects)
+        self.counts["acknowledged"] = len(self._written)
+        op = Op(one.op_id, began, ended, answer.version, effects, _claim(answer) if one.claims else None)
+        one.customer.history.ops.append(op)
         return True
 
     def _must_be_own(self, customer: Customer, answer: Answer) -> None:
@@ -309,14 +334,22 @@ class Load:
 
     async def _judge(self) -> None:
         """Read what stands in the end, and find what contradicts it."""
-        for customer in self.customers:
-            final = await self._final(customer)
-            self.counts["events"] += len(final.timeline)
-            self.faults += [Fault(f.kind, f"{customer.mark} {f.what}") for f in customer.history.faults(final)]
-            offers = [entry for entry in final.timeline if entry.deed.startswith("handoff.offered")]
-            self.world.offers[customer.tenant] += len(offers)
-        for tenant in TENANTS:
-            await self._counted(tenant)
+        left = iter(self.customers)
+
+        async def judge() -> None:
+            for customer in left:
+                await self._judged(customer)
+
+        await asyncio.gather(*(judge() for _ in range(_JUDGES)))
+        await asyncio.gather(*map(self._counted, TENANTS))
+
+    async def _judged(self, customer: Customer) -> None:
+        """Find what contradicts what stands of one customer."""
+        final = await self._final(customer)
+        self.counts["events"] += len(final.timeline)
+        self.faults += [Fault(f.kind, f"{customer.mark} {f.what}") for f in customer.history.faults(final)]
+        offers = [entry for entry in final.timeline if entry.deed.startswith("handoff.offered")]
+        self.world.offers[customer.tenant] += len(offers)
 
     async def _counted(self, tenant: str) -> None:
         """Find what was told on more often or less often than it happened: the hub's numbers count each offer once."""
@@ -385,6 +418,17 @@ def _deed_of(event: dict[str, Any]) -> str:
 def _deed(type_: str) -> Callable[[Answer], Sequence[tuple[str, int | None]]]:
     """Return what an answer about a handoff proves."""
     return lambda answer: [(f"{type_} {answer.json()['handoff']['handoff_id']}", None)]
+
+
+def _results(answer: Answer) -> Sequence[tuple[str, int | None]]:
+    return [(result["event_id"], result["version"]) for result in answer.json()["results"]]
+
+
+def _claim(answer: Answer) -> Claim:
+    """Return who was told to hold what."""
+    said = answer.json()
+    here = said["interaction"]["interaction_id"]
+    return Claim(said["handoff"]["handoff_id"], here, said["fence"], said["handoff"]["agent_id"])
 
 
 def _started(answer: Answer) -> Sequence[tuple[str, int | None]]:

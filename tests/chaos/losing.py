@@ -165,6 +165,6 @@ async def running(folder: Path, url: str, durability: str) -> AsyncIterator[tupl
         await asyncio.to_thread(hub.stop)
 
 
-def slot_of(customer_id: str) -> int:
+def slot_of(customer_id: str, tenant: str = "default") -> int:
     """The slot where a customer's keys are."""
-    return int(key_slot(Keys(64).customer("default", customer_id).context.encode()))
+    return int(key_slot(Keys(64).customer(tenant, customer_id).context.encode()))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 
+from tests.chaos.failovers import KINDS as FAILOVERS
 from tests.chaos.faults import CLOCK, KINDS
-from tests.chaos.history import Fault
 from tests.chaos.load import STRANGE
+from tests.chaos.results import PARTS, Result, Row
 
-TARGETS = {"writes": 1_000_000, "faults": 120, "ids": 200_000, "offers": 10_000, "calls": 1_000_000}
+TARGETS = {"writes": 1_000_000, "faults": 120, "ids": 200_000, "offers": 10_000, "calls": 1_000_000, "losses": 60}
+CLAIMANTS = 20
 _HEAD = """# Under faults
 
 `make chaos` breaks a running hub in every way below, again and again, while mixed clients of two tenants work: they
@@ -31,7 +32,7 @@ answer that any client got is compared with what stands in the end, customer by 
 
 A write is whatever is acknowledged with a version of its own: an event, a start, an offer, an acceptance, a completion,
 an end. Customers are new in each round. How much is done is told by variables; they stand at the top of
-`tests/chaos/full.py`.
+`tests/chaos/full.py`, and how to run one part alone.
 
 Every `make test` has some of it, quick faults under load and kills of each process, which takes a minute or two.
 `make test PART=chaos` runs that alone, `PART=lost` what is known of lost replies, `PART=many` Sentinels and a cluster.
@@ -41,6 +42,17 @@ _MEANING = """
 Recovery is the time until the first call that began afterwards is answered by the hub that was hit: since the kill
 where something is killed (its start is part of it), and since all is whole again where something is slow, frozen or
 full.
+"""
+_LOST = """
+## Servers that are lost
+
+The same clients and comparison, with two hubs on a primary with two replicas and three Sentinels, and on a cluster of
+three primaries with a replica each. A server is killed, frozen, or gives up a slot while they work, and comes back as a
+replica. Then all that was sent until then under an id of its own is sent once more by a client of each hub: it must be
+answered as before and take no effect again. What a reader was shown of a write that was never acknowledged may be gone
+here; nobody may be shown less than was acknowledged. Recovery counts from the loss until a write that began
+afterwards is acknowledged to a customer who was hit.
+
 """
 _CONTROLS = """
 ## What the harness finds without a safeguard
@@ -56,7 +68,8 @@ reports success after doing it twice, while ours says `outcome_unknown` and has 
 
 ## What is broken elsewhere
 
-- Loss of a primary, of Sentinels, of cluster nodes: their own tests beside these.
+- The longest that anybody waits when a primary is lost, over 30 times: `tests/chaos/test_failover.py`. Sentinels that
+  are lost themselves: `tests/store/test_sentinel.py`.
 - Receivers of webhooks, archives and adapters that vanish: `tests/chaos/test_webhooks_killed.py`,
   `tests/chaos/test_archive_killed.py`, `test_away.py` of telephone menu, chat and desk, and of the app
   `tests/adapters/app/test_server.py`.
@@ -65,54 +78,38 @@ reports success after doing it twice, while ours says `outcome_unknown` and has 
 """
 
 
-@dataclass
-class Row:
-    """What one kind of fault came to."""
-
-    times: int = 0
-    writes: int = 0
-    calls: int = 0
-    recovered: list[float] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-
-@dataclass
-class Results:
-    """What a full run came to: its rows by kind, what was counted in each part, and its controls."""
-
-    rows: Mapping[str, Row]
-    parts: Mapping[str, Counter[str]]
-    controls: Mapping[str, tuple[int, Counter[str]]]
-    claimants: int
-    minutes: float
-
-
-def written(results: Results) -> str:
-    """Return the whole page."""
-    lines = [_HEAD, *_totals(results), _MEANING, *_by_kind(results.rows), _CONTROLS.rstrip("\n")]
-    for name, (writes, found) in results.controls.items():
+def written(results: Sequence[Result]) -> str:
+    """Return the whole page, made of the parts that were run."""
+    by_part = {result.part: result for result in results}
+    broken = by_part.get("faults", Result("faults"))
+    lost = by_part.get("failovers", Result("failovers"))
+    weak = by_part.get("controls", Result("controls"))
+    lines = [_HEAD, *_totals(by_part), _MEANING, *_by_kind(broken.rows, KINDS)]
+    lines += [_LOST.rstrip("\n") + "\n", *_by_kind(lost.rows, FAILOVERS), _CONTROLS.rstrip("\n")]
+    for name, (writes, found) in weak.controls.items():
         said = ", ".join(f"{many} {kind}" for kind, many in found.most_common())
         lines.append(f"| {name} | {writes:,} | {said or 'nothing'} |")
-    if CLOCK not in results.rows:
+    if "faults" in by_part and not broken.row(CLOCK).times:
         lines.append("\nClocks stood still: libfaketime is not installed where this was run.")
-    where = f"{os.cpu_count()} cores shared with other work, Python {platform.python_version()}"
-    return "\n".join([*lines, _ELSEWHERE, f"Last run: {results.minutes:.0f} minutes on {where}.", ""])
+    return "\n".join([*lines, _ELSEWHERE, *_runs(results), ""])
 
 
-def _totals(results: Results) -> Iterator[str]:
+def _totals(by_part: dict[str, Result]) -> Iterator[str]:
     """Tell what it came to in all, with the targets beside it."""
-    broken = list(results.rows.values())
-    mix, offers, leaving = (results.parts.get(part, Counter()) for part in ("mix", "offers", "leaving"))
-    found = Counter(fault.kind for row in broken for fault in row.faults)
-    kinds = {kind: row for kind, row in results.rows.items() if kind in KINDS}
+    broken, offers, calls, lost = (by_part.get(part, Result(part)) for part in PARTS[:4])
+    rows = [row for result in by_part.values() for row in result.rows.values()]
+    found = Counter(fault.kind for row in rows for fault in row.faults)
+    kinds = sum(row.times > 0 for row in broken.rows.values())
     reached = [
-        (f"faults, of {len(kinds)} kinds", sum(row.times for row in kinds.values()), TARGETS["faults"]),
-        ("writes acknowledged under them", sum(row.writes for row in kinds.values()), TARGETS["writes"]),
-        ("ids of events sent one to six times", mix["ids"], TARGETS["ids"]),
-        (f"offers with {results.claimants} claimants each", offers["offers"], TARGETS["offers"]),
-        ("calls of mixed tenants", leaving["calls"], TARGETS["calls"]),
-        ("of these given up midway", leaving["cancelled"], TARGETS["calls"] // 2),
-        ("calls in all", sum(row.calls for row in broken), None),
+        (f"faults, of {kinds} kinds", _times(broken), TARGETS["faults"]),
+        ("writes acknowledged under them", sum(row.writes for row in broken.rows.values()), TARGETS["writes"]),
+        ("ids of events sent one to six times", broken.counts["ids"], TARGETS["ids"]),
+        ("servers lost, or slots that moved", _times(lost), TARGETS["losses"]),
+        ("ids sent again after that by clients of every hub", lost.counts["repeated"], TARGETS["ids"]),
+        (f"offers with {CLAIMANTS} claimants each", offers.counts["offers"], TARGETS["offers"]),
+        ("calls of mixed tenants", calls.counts["calls"], TARGETS["calls"]),
+        ("of these given up midway", calls.counts["cancelled"], TARGETS["calls"] // 2),
+        ("calls in all", sum(row.calls for row in rows), None),
         ("**lost**", found["lost"] + found["update lost"], 0),
         ("**doubled**", found["doubled"], 0),
         ("moved, gaps, stale, answered in two ways", sum_of(found, ("moved", "gap", "stale", "unlike")), 0),
@@ -133,14 +130,29 @@ def sum_of(found: Counter[str], kinds: Iterable[str]) -> int:
     return sum(found[kind] for kind in kinds)
 
 
-def _by_kind(rows: Mapping[str, Row]) -> Iterator[str]:
+def _times(result: Result) -> int:
+    """Return how often something was broken."""
+    return sum(row.times for row in result.rows.values())
+
+
+def _by_kind(rows: dict[str, Row], kinds: Iterable[str]) -> Iterator[str]:
     """Tell what each kind of fault came to."""
     yield "| fault | times | writes acknowledged | lost | doubled | else | recovery, median s | longest s |"
     yield "|---|---|---|---|---|---|---|---|"
-    for kind, row in ((kind, row) for kind, row in rows.items() if kind in KINDS):
+    for kind, row in ((kind, rows[kind]) for kind in kinds if kind in rows and rows[kind].times):
         found = Counter(fault.kind for fault in row.faults)
         lost, doubled = found["lost"] + found["update lost"], found["doubled"]
         took = sorted(row.recovered)
         span = f"{took[len(took) // 2]:.2f} | {took[-1]:.2f}" if took else "– | –"
         rest = found.total() - lost - doubled
         yield f"| {kind} | {row.times} | {row.writes:,} | {lost} | {doubled} | {rest} | {span} |"
+
+
+def _runs(results: Sequence[Result]) -> Iterator[str]:
+    """Tell how long each part took, and what was not run."""
+    took = [f"{one.part} {one.minutes:.0f} minutes (load up to {one.busiest:.0f})" for one in results]
+    where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    yield f"Last runs: {', '.join(took)}; {where}."
+    missing = [part for part in PARTS if part not in {one.part for one in results}]
+    if missing:
+        yield f"Not run: {', '.join(missing)}."

@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 
 from ctxhub.client import OutcomeUnknown
 from ctxhub.store.redis import connected
-from tests.chaos.controls import CONTROLS, controlled
+from tests.chaos.controls import ALONE, CONTROLS, controlled
 from tests.chaos.world import Store, Wire
 
 pytestmark = pytest.mark.chaos
-QUICK = ["nothing recognises what is sent again; replies are lost"]
+QUICK = ["nothing recognises what is sent again; replies are lost", ALONE]
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -52,6 +52,15 @@ def test_every_stale_read_is_found(seed: int) -> None:
     assert found == {f"late {n}" for n in range(20)}
 
 
+def test_where_servers_are_lost_only_what_was_acknowledged_stays() -> None:
+    write, read = Op("w", 1.0, 2.0, 1, (("e1", 1),)), Op("r", 3.0, 4.0, 3)
+    final = Final([Entry(1, "e1")])
+    for version, otherwise in ((1, []), (0, ["stale"])):
+        ops = [write, read, Op("s", 5.0, 6.0, version)]
+        assert [fault.kind for fault in History(ops).faults(final)] == ["stale"]
+        assert [fault.kind for fault in History(ops, shown_stays=False).faults(final)] == otherwise
+
+
 def test_a_read_beside_a_write_may_show_either() -> None:
     write = Op("w", 1.0, 2.0, 1, (("e1", 1),))
     final = Final([Entry(1, "e1")])

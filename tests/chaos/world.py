@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -136,22 +136,54 @@ class Wire:
                 end.close()
 
 
-class World:
-    """All of it, and what is known of it: addresses, keys of two tenants, when a fault was over."""
+class Served:
+    """Hubs at work, and what is known of them: keys of two tenants, offers so far, when a fault was over."""
 
-    def __init__(self, folder: Path, store: Store, wire: Wire, hubs: list[KillableHub]) -> None:
-        self.folder = folder
-        self.store = store
-        self.wire = wire
+    #: Whether what any answer showed stays. Where a server may be lost, only what was acknowledged does.
+    shown_stays = True
+
+    def __init__(self, hubs: list[KillableHub]) -> None:
         self.hubs = hubs
         self.keys: dict[str, str] = {}
         self.offers: Counter[str] = Counter()
         self.over_at = 0.0
-        self.clock = folder / "clock"
 
     def now_over(self) -> None:
         """Note that what was broken is whole again from here on: recovery counts from now."""
         self.over_at = time.monotonic()
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Let the hubs serve both tenants for as long as the block lasts."""
+        try:
+            await asyncio.gather(*(asyncio.to_thread(hub.start) for hub in self.hubs))
+            self.keys = {"default": KEY, "other": await self._key_of("other")}
+            yield
+        finally:
+            for hub in self.hubs:
+                if hub.process is not None and hub.process.poll() is None:
+                    hub.kill()
+
+    async def _key_of(self, tenant: str) -> str:
+        """Have a key made for a tenant; a hub that has just started may ask to come again."""
+        made, headers = {"name": "chaos", "role": "admin", "tenant": tenant}, {"Authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(base_url=self.hubs[0].url, trust_env=False, timeout=20) as http:
+            end = time.monotonic() + _UP_WITHIN
+            while not (answer := await http.post("/v1/keys", json=made, headers=headers)).is_success:
+                assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+                assert time.monotonic() < end, answer.text
+                await asyncio.sleep(0.2)
+        return str(answer.json()["key"])
+
+
+class World(Served):
+    """Hubs, a Redis of their own, and the proxy between them."""
+
+    def __init__(self, folder: Path, store: Store, wire: Wire, hubs: list[KillableHub]) -> None:
+        super().__init__(hubs)
+        self.store = store
+        self.wire = wire
+        self.clock = folder / "clock"
 
     def worker(self, hub: KillableHub) -> int:
         """Return a process of a hub that serves."""
@@ -170,6 +202,29 @@ def moved_clock(file: Path) -> dict[str, str]:
     return told | {"LD_PRELOAD": str(found)}
 
 
+def hubs_on(
+    url: str,
+    folder: Path,
+    workers: Sequence[int],
+    module: Sequence[str] = ("ctxhub",),
+    environ_of_last: Mapping[str, str] = {},
+    **settings: str,
+) -> list[KillableHub]:
+    """Return hubs that share a Redis, one for each number of workers, none of them started."""
+    tenants = folder / "tenants"
+    tenants.mkdir()
+    for tenant in TENANTS:
+        (tenants / f"{tenant}.yaml").write_text("queues: {q: {routing: hub}}\n")
+    usual = {"tenants": str(tenants), "limit_key": "0", "limit_customer": "0", "log_level": "error"}
+    hubs = []
+    for number, many in enumerate(workers, 1):
+        environ = environ_of_last if number == len(workers) else {}
+        (folder / str(number)).mkdir()
+        data, told = folder / str(number) / "data", usual | settings | {"workers": str(many)}
+        hubs.append(KillableHub(data, url, module=module, environ=environ, **told))
+    return hubs
+
+
 @asynccontextmanager
 async def a_world(
     folder: Path,
@@ -186,40 +241,15 @@ async def a_world(
     """
     moved = moved_clock(folder / "clock") if clock_moves else {}
     store = Store(folder / "redis", appendonly=appendonly, environ=moved)
-    tenants = folder / "tenants"
-    tenants.mkdir()
-    for tenant in TENANTS:
-        (tenants / f"{tenant}.yaml").write_text("queues: {q: {routing: hub}}\n")
     store.start()
     wire = Wire(folder, store)
     module = ("tests.chaos.weakened", weakened) if weakened else ("ctxhub",)
-    usual = {"tenants": str(tenants), "limit_key": "0", "limit_customer": "0", "log_level": "error"}
-    hubs = []
-    for number, many in enumerate(workers, 1):
-        environ = moved if number == len(workers) else {}
-        (folder / str(number)).mkdir()
-        hubs.append(
-            KillableHub(
-                folder / str(number) / "data",
-                f"unix://{wire.socket}",
-                module=module,
-                environ=environ,
-                **usual | settings | {"workers": str(many)},
-            )
-        )
+    hubs = hubs_on(f"unix://{wire.socket}", folder, workers, module, moved, **settings)
+    world = World(folder, store, wire, hubs)
     try:
-        for hub in hubs:
-            await asyncio.to_thread(hub.start)
-        world = World(folder, store, wire, hubs)
-        async with httpx.AsyncClient(base_url=hubs[0].url, trust_env=False, timeout=20) as http:
-            made = {"name": "chaos", "role": "admin", "tenant": "other"}
-            answer = await http.post("/v1/keys", json=made, headers={"Authorization": f"Bearer {KEY}"})
-            world.keys = {"default": KEY, "other": answer.json()["key"]}
-        yield world
+        async with world.at_work():
+            yield world
     finally:
-        for hub in hubs:
-            if hub.process is not None and hub.process.poll() is None:
-                hub.kill()
         wire.stop()
         store.signal(signal.SIGCONT)
         store.kill()

@@ -6,23 +6,29 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from ctxhub.errors import OutcomeUnknown
+from ctxhub.hub.changes import Changes, Decision, Present, own
 from ctxhub.hub.masterkeys import DerivedKeys
+from ctxhub.model.lapsing import Patience, end
 from ctxhub.settings import Settings
 from ctxhub.store.contexts import Contexts, Who
 from ctxhub.store.embedded import EmbeddedServer, embedded_server
+from ctxhub.store.lookups import Lookups
 from ctxhub.store.redis import Server, connected
 from ctxhub.store.sealing import Sealing
 from tests.store.scenes import an_append, born
 from tests.support import ACME, KEEP, MASTER_KEY, NOON
 
 WHO = Who(ACME, "c-split")
+PLACE = (WHO.customer_id, "in_1")
 PATIENCE = 0.6
+PATIENT = Patience(KEEP, KEEP, lambda _: KEEP)
 APART = 5
 
 
@@ -119,3 +125,36 @@ async def test_without_a_replicas_word_the_same_split_loses_what_was_acknowledge
     left_alone, led, after = await split(nodes, replicas=0)
     assert len(left_alone) == len(led) == APART
     assert after.isdisjoint(left_alone)
+
+
+async def test_what_was_done_already_is_acknowledged_only_when_a_replica_has_it(nodes: list[Node]) -> None:
+    alone, *others = nodes
+    async with connected(alone.url, 8, replicas=1) as server, connected(alone.url, 8, replicas=1) as twin:
+        await born(kept_on(server), "before", who=WHO)
+        assert await named(server, "first") == PLACE
+        for node in others:
+            node.follow_nobody()
+        for one in (server, twin):  # the second finds it done, by a hub that was told that it may not be
+            with pytest.raises(OutcomeUnknown):
+                await named(one, "second")
+            with pytest.raises(OutcomeUnknown):
+                await ended(one)
+        others[0].follow(alone)
+        assert await named(twin, "second") == PLACE
+        assert await ended(twin) == 2
+
+
+async def named(server: Server, external_id: str) -> tuple[str, str]:
+    """Say where a name leads; where it does."""
+    return await Lookups(server, MASTER_KEY, KEEP).claim_external(ACME, "chat", external_id, *PLACE)
+
+
+async def ended(server: Server) -> int:
+    """End the customer's interaction, unless it has ended; the version of what stands then."""
+
+    def decide(present: Present) -> Decision:
+        change = end(present.known, "in_1", NOON)
+        return Decision(change.context, own(change.events))
+
+    changes = Changes(kept_on(server), lambda: NOON, PATIENT, timedelta(seconds=5))
+    return (await changes.change(WHO, decide)).version
