@@ -53,7 +53,7 @@ PARTS = {
     "many": Part("Sentinels and a cluster: stories, failover, resharding", 2.5,
                  ("tests/store/test_cluster.py", "tests/store/test_sentinel.py", "tests/store/test_replicas.py",
                   "tests/chaos/test_stories_on_many.py", "tests/chaos/test_failover.py",
-                  "tests/chaos/test_resharding.py")),
+                  "tests/chaos/test_failovers.py", "tests/chaos/test_resharding.py")),
     "lost": Part("replies lost, cut or late: what is sent again is done once, and answered in time", 1,
                  ("tests/chaos/test_controls.py", "tests/chaos/test_frozen.py", "tests/chaos/test_proxy.py",
                   "tests/chaos/test_slow.py", "tests/client/test_transport.py")),
