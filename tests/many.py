@@ -218,6 +218,20 @@ class Grid:
         linked = all(role["master_link_status"] == "up" for role in follow)
         return len(follow) == 3 * self._replicas and linked and states == ["ok"] * len(states)
 
+    def take_over(self, replica: Process) -> None:
+        """Let a replica take its primary's place in good order; one that did not within five seconds has given up."""
+
+        def has_place() -> bool:
+            return bool(replica.redis.info("replication")["role"] == "master")
+
+        for _ in range(4):
+            with suppress(RedisError):
+                replica.said("CLUSTER", "FAILOVER")
+            with suppress(AssertionError):
+                until(has_place, "not yet", 6)
+                return
+        raise AssertionError(f"{replica.port} has not taken its primary's place")
+
     def of(self, slot: int) -> Process:
         """The primary that has a slot."""
         for first, last, owner, *_ in _slots(next(filter(_answers, self.servers))):

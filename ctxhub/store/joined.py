@@ -88,6 +88,7 @@ class Joined:
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
+        self._give_up()  # a sender that was cancelled before it began has said nothing to anybody
 
     async def _send_all(self) -> None:
         """Send batch after batch until nothing waits; a connection that failed is not used again."""
@@ -99,10 +100,14 @@ class Joined:
                 if connection is not None and not await self._carried(connection, batch):
                     connection = None
         finally:
-            _fail(self._waiting, NotSent("the connection is being closed"))
-            self._waiting.clear()
+            self._give_up()
             if connection is not None:
                 await self._pool.release(connection)
+
+    def _give_up(self) -> None:
+        """Tell whoever waits that nothing was sent."""
+        _fail(self._waiting, NotSent("the connection is being closed"))
+        self._waiting.clear()
 
     def _next_batch(self) -> list[_Asked]:
         """Take what goes out next; what is confirmed together is never sent over two connections."""

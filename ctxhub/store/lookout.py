@@ -91,5 +91,12 @@ async def asked(nodes: Iterable[Node], commands: Sequence[Command]) -> list[tupl
         return []
     done, late = await asyncio.wait(tasks, timeout=WITHIN)
     for task in late:
+        task.add_done_callback(_heard)
         task.cancel()
     return [(tasks[task], task.result()) for task in done]
+
+
+def _heard(task: asyncio.Future[list[Any]]) -> None:
+    """Hear what came of one who was given up, so that nobody says that it was never heard."""
+    if not task.cancelled():
+        task.exception()

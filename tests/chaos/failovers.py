@@ -105,8 +105,7 @@ async def replica_takes_over(world: Many) -> None:
     lost, _ = await asyncio.to_thread(_struck, world)
     there = lost.said("CLUSTER", "MYID")
     [replica] = [one for one in world.grid.servers if _leader_of(one) == there]
-    replica.said("CLUSTER", "FAILOVER")
-    await asyncio.to_thread(until, lambda: replica.redis.info("replication")["role"] == "master", "no failover")
+    await asyncio.to_thread(world.grid.take_over, replica)
 
 
 def slot_moves(move: Callable[[Grid, int, Process, Process], None]) -> Fault:

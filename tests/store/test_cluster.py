@@ -196,8 +196,7 @@ class TestChanging:
                 await asyncio.sleep(0.01)
 
         going = asyncio.create_task(go_on())
-        replica.said("CLUSTER", "FAILOVER")
-        await asyncio.to_thread(until, lambda: replica.redis.info("replication")["role"] == "master", "no failover")
+        await asyncio.to_thread(cluster.take_over, replica)
         before = done
         async with asyncio.timeout(10):
             while done < before + 3:
@@ -270,8 +269,7 @@ async def test_redis_7_is_a_cluster_as_well(need: Callable[[str], str], tmp_path
             with moving(found, "13"):
                 assert await server.run("lease", *lease("13")) == 1
             replica = next(one for one in found.servers if one.redis.info("replication")["role"] == "slave")
-            replica.said("CLUSTER", "FAILOVER")
-            await asyncio.to_thread(until, lambda: replica.redis.info("replication")["role"] == "master", "no failover")
+            await asyncio.to_thread(found.take_over, replica)
             for partition in EVERY:
                 await eventually(server, partition)
 

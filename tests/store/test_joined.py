@@ -108,6 +108,14 @@ async def test_a_closed_lane_sends_nothing_for_whoever_still_holds_on_to_it(lane
         assert redis.info("stats")["total_connections_received"] == before
 
 
+async def test_what_is_asked_in_the_moment_in_which_a_lane_is_closed_ends_as_never_sent(lane: Joined) -> None:
+    futures, reached = lane.ask_confirmed([("ECHO", "late")])
+    await lane.aclose()
+    async with asyncio.timeout(2):
+        faults = await asyncio.gather(*futures, reached, return_exceptions=True)
+    assert [type(fault) for fault in faults] == [NotSent, NotSent]
+
+
 async def test_a_write_without_an_answer_has_an_unknown_outcome_and_a_read_none(redis_url: str) -> None:
     async with connected(redis_url, 8, socket_timeout=0.05) as server:
         with pytest.raises(OutcomeUnknown):
