@@ -87,7 +87,7 @@ class Whereabouts(Beside):
         """Keep an address, unless that was done lately; return the seal that stands for it in the trail."""
         key, now = (tenant, customer, said), self._clock()
         known = self._lately.use(key)
-        if known is not None and now - known.at < _SAME_SEAL:
+        if known is not None and now - known.at < min(_SAME_SEAL, self._keep / 2):
             return known.seal
         seal = await super().note(tenant, customer, said)
         self._lately.keep(key, _Sealed(seal, now))

@@ -67,12 +67,13 @@ class _Tasks:
     def follow(self, context: Context, event: dict[str, Any]) -> None:
         """Take in what an event tells; whoever came by a handoff is about what that was about."""
         data, talk, about = event["data"], event.get("interaction_id"), event.get("journey_id")
+        handoff_id = data.get("handoff_id") if event["type"].startswith("handoff.") else None
         if event["type"].startswith("journey.") and "kind" in data:
             about = journey_of(context, event)
             self.kinds[about] = data["kind"]
         if event["type"] == "handoff.offered" and about:
-            self._offers[data.get("handoff_id", "")] = about
-        about = about or self._offers.get(data.get("handoff_id") or "")
+            self._offers[handoff_id or ""] = about
+        about = about or self._offers.get(handoff_id or "")
         if talk and about:
             self._talks.setdefault(talk, set()).add(about)
 
@@ -108,7 +109,8 @@ class Retaining:
         if retention.is_declared:
             for one in (*(source for source, _ in merged), who):
                 await self._entries.drop_aside(one, now - retention.shortest)
-        following = min((end for _, end in free if end > now), default=None)
+        # Also of words that live work needs: it may be done before their time is over.
+        following = min((end for _, end in timed if end > now), default=None)
         await self._changes.change(who, _reviewed(retention, following, last, live, _words_among(over)))
         if done:
             await self._at_rest.note_erasure()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -45,7 +45,7 @@ class Retention(Value):
         """The shortest of all times; nothing goes sooner than so long after it was told."""
         return timedelta(days=min(self._named))
 
-    @property
+    @cached_property
     def print(self) -> str:
         """What tells these times from others."""
         return hashlib.blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
@@ -61,8 +61,7 @@ class Retention(Value):
 
     def words_end(self, told_at: datetime, sensitivity: str, kinds: Iterable[str | None]) -> datetime | None:
         """Return when the time of words is over, counted from the full hour, so that a talk goes in one or two goes."""
-        hour = told_at.replace(minute=0, second=0, microsecond=0)
-        return _after(hour, [self.words, self.sensitivity.get(sensitivity), *self._of_kinds(kinds)])  # type: ignore[call-overload]
+        return _after(_hour(told_at), [self.words, self.sensitivity.get(sensitivity), *self._of_kinds(kinds)])  # type: ignore[call-overload]
 
     def end_of(self, type_: str, data: dict[str, Any], at: datetime, kinds: Iterable[str | None]) -> datetime | None:
         """Return when the time of what an event says is over; None where it says nothing, or for never."""
@@ -170,7 +169,7 @@ def _has_freed(before: Context, context: Context, since: datetime) -> bool:
     for promise in before.commitments.values():
         begun |= {promise.commitment_id: promise.origin.at, promise.evidence: promise.origin.at}
     begun |= {key: talk.started_at for key, talk in before.interactions.items()}
-    return any(key not in begun or begun[key] <= since for key in freed)
+    return any(key not in begun or _hour(begun[key]) <= since for key in freed)
 
 
 def _ends(context: Context, retention: Retention) -> list[datetime | None]:
@@ -204,7 +203,7 @@ def _ends_of_open(context: Context, retention: Retention) -> Iterator[datetime]:
     """Yield when the first words may be over that are told in each open interaction."""
     for talk in (one for one in context.interactions.values() if one.is_open):
         since = max(filter(None, (talk.started_at, context.reviewed_at)))
-        yield since.replace(minute=0, second=0, microsecond=0) + retention.shortest
+        yield _hour(since) + retention.shortest
 
 
 def _said_at(talk: Interaction) -> list[datetime]:
@@ -233,6 +232,11 @@ def _without_texts(handoff: Handoff) -> Handoff:
     if callback is not None:
         callback = callback.but(made=tuple(made.but(reason=None) for made in callback.made))
     return handoff.but(note=None, say=None, draft=None, outcome=None, callback=callback)
+
+
+def _hour(at: datetime) -> datetime:
+    """Return the full hour from which words count that were said at an instant."""
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _after(told_at: datetime, days: Iterable[int | None]) -> datetime | None:

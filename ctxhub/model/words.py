@@ -14,7 +14,7 @@ _EMPTY = {"text": "", "value": None, "what": "", "name": ""}
 #: Of these the reason is somebody's own words; an offer's is a code.
 _REASONED = frozenset(
     {type_ for type_, data in TOLD.items() if "reason" in data.model_fields}
-    | {"handoff.declined", "fact.revealed", "access.granted"}
+    | {"handoff.declined", "callback.attempted", "fact.revealed", "access.granted"}
 )
 #: What is sealed is null where nobody opens it: a value is there as long as its name is.
 _VALUE = "value"

@@ -134,6 +134,37 @@ async def test_live_work_keeps_its_words_until_it_is_done(hub: Hub, clock: Clock
     assert (await said(hub))["promise"] == ""
 
 
+async def test_words_of_work_that_is_done_before_their_time_have_it_still(
+    server: Server, clock: Clock, tmp_path: Path
+) -> None:
+    hub = Hub(server, ways(clock, tenants=declare(tmp_path / "words", TENANT, words=5)))
+    first = await in_one(hub, level=2)
+    await tell(hub, "message.received", first, "first", text="hello")
+    await hub.interactions.end(WHO, first, None, None)
+    clock.move(4 * DAY)
+    second = await in_one(hub, "x2", level=2)
+    await tell(hub, "message.received", second, "said", text="please call")
+    handoff = await offer(hub, second, kind="message", note=None)
+    await hub.interactions.end(WHO, second, None, None)
+    clock.move(DAY)
+    await hub.wake(WHO)  # the first are over and looked at; the others are needed
+    clock.move(DAY)
+    await hub.handoffs.cancel(DESK, handoff["handoff_id"])
+    clock.move(3 * DAY)
+    assert await due_in(hub, clock) <= timedelta(0)
+    await hub.wake(WHO)
+    assert [(await said(hub))[name] for name in ("first", "said")] == ["", ""]
+
+
+async def test_an_event_of_a_channel_s_own_may_carry_anything_and_all_goes_on(hub: Hub, clock: Clock) -> None:
+    talk = await in_one(hub, level=2)
+    await tell(hub, "x.acme.visit", talk, "odd", handoff_id=["a"], commitment_id=[2], kind={})
+    await tell(hub, "message.received", talk, "said", text="a secret")
+    clock.move(8 * DAY)
+    await hub.wake(WHO)
+    assert (await said(hub))["said"] == ""
+
+
 async def test_a_hold_keeps_words_and_what_a_merged_customer_said(hub: Hub, clock: Clock) -> None:
     other = Who(ACME, "c2")
     theirs = await in_one(hub, "x2", level=2, customer_id="c2")

@@ -25,6 +25,7 @@ TOLD_AND_LEFT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("note.added", {"text": "hard of hearing"}, {"text": ""}),
     ("handoff.offered", {"reason": "help", "note": "hard of hearing", "say": "hi"}, {"reason": "help"}),
     ("handoff.completed", {"outcome": "she cried", "disposition": "solved"}, {"disposition": "solved"}),
+    ("callback.attempted", {"outcome": "busy", "reason": "he is in hospital"}, {"outcome": "busy"}),
     ("access.granted", {"agent_id": "ann", "reason": "Mrs Wu wrote"}, {"agent_id": "ann"}),
     ("x.acme.visit", {"anything": {"at": "all"}}, {}),
 ]
