@@ -7,6 +7,7 @@ known, and due.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from typing import Any, NamedTuple
 
 import structlog
@@ -17,7 +18,7 @@ from ctxhub.hub.audit import Audit
 from ctxhub.hub.changes import PLAIN, Changes, Decision, Present, Request
 from ctxhub.hub.emptying import Emptying
 from ctxhub.hub.entries import Entries
-from ctxhub.hub.secrets import Secrets
+from ctxhub.hub.secrets import Secrets, is_provisional
 from ctxhub.hub.tenants import Tenants
 from ctxhub.hub.traces import Traces
 from ctxhub.model.context import Context
@@ -79,6 +80,7 @@ class Forgetting:
         async with self._changes.contexts.turn(who):
             kept = await self._receipts.of(who, request.operation) if request.operation is not None else None
             if kept is not None:
+                await self.complete(who)  # it may have been kept by whoever died over the rest
                 return kept
             found = await self._found(who)
             if found is None:
@@ -132,7 +134,8 @@ class Forgetting:
         now = self._changes.clock()
         await self._erasing.begin(who, now)
         traces = await self._traces(who, found)
-        emptied = await self._emptying.leave(who, traces.told_elsewhere(await self._gone(who, found.context)))
+        elsewhere = traces.told_elsewhere(await self._gone(who, found.context))
+        emptied = await self._emptying.leave(who, elsewhere)
         if self._archiving is not None:
             # First: killed after this, whoever archives next finds it erased there and completes it here.
             await self._archiving.erase(who, found.born)
@@ -142,7 +145,9 @@ class Forgetting:
         noted = await self._leave_feeds(who, found.context, traces)
         pointers = await self._leave_others(who, traces)
         sent = await self._outside.leave(who)
-        left = await self._audit.leave(*who)
+        left = Counter(await self._audit.leave(*who))
+        for other in filter(is_provisional, elsewhere):  # who it was before anybody knew
+            left += Counter(await self._audit.leave(who.tenant, other))
         beside = {"lookups": led, "operations": len(operations), "feed_entries": noted, "pointers": pointers,
                   "told_elsewhere": emptied, "deliveries": sent, "reasons": left["reason"],
                   "whereabouts": left["source"]}  # fmt: skip

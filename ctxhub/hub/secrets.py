@@ -10,6 +10,12 @@ import secrets
 from ctxhub.store.keys import HANDOFF_TAIL, TOKEN_TAIL, Keys, partition_in
 
 CODE_DIGITS = 8
+_PROVISIONAL = "pc_"
+
+
+def is_provisional(customer_id: str) -> bool:
+    """Tell whether an id is one of ours for somebody not yet known."""
+    return customer_id.startswith(_PROVISIONAL)
 
 
 class Secrets:
@@ -45,7 +51,7 @@ class Secrets:
 
     def provisional_id(self, tenant: str, system: str, external_id: str) -> str:
         """Return our id for a customer not yet known, who is met in this interaction."""
-        return f"pc_{self._mac('customer', tenant, system, external_id)[:20]}"
+        return f"{_PROVISIONAL}{self._mac('customer', tenant, system, external_id)[:20]}"
 
     def bound(self, type_: str, value: str) -> str:
         """Return what a code remembers of an identifier it is bound to."""

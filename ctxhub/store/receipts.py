@@ -40,8 +40,12 @@ class Receipts:
 
     async def of(self, who: Who, operation: Operation) -> dict[str, Any] | None:
         """Return the receipt of the same request; `IdempotencyKeyReused` where its key stood for another."""
-        sealed = await self._server.call("GET", self._key(who, operation))
-        return None if sealed is None else self._read(who, operation, sealed)
+        key = self._key(who, operation)
+        sealed = await self._server.call("GET", key)
+        if sealed is None:
+            return None
+        await self._server.confirm_expiring(key, _LIVES)
+        return self._read(who, operation, sealed)
 
     def _read(self, who: Who, operation: Operation, sealed: bytes) -> dict[str, Any]:
         """Open a receipt for whom it is."""

@@ -140,6 +140,22 @@ async def test_from_where_a_customer_called_goes_with_him_and_the_trail_stays_wh
     assert ("203.0.113.71" in kept, "203.0.113.72" in kept) == (True, False)
 
 
+async def test_it_goes_too_where_the_customer_was_not_known_yet(
+    app: ASGIApp, admin: Caller, server: EmbeddedServer
+) -> None:
+    await chats(app, "203.0.113.74", fresh("visit-of-a-stranger"))
+    before = await customer_of(admin, "chat")
+    listed = ok(await admin.get("/v1/interactions", channel="chat"))["interactions"]
+    (interaction_id,) = [each["interaction_id"] for each in listed if each["customer_id"] == before]
+    known_as = fresh("c-known")
+    ok(await admin.post(f"/v1/customers/{before}/interactions/{interaction_id}/identify", {"customer_id": known_as}))
+    assert {line["source"] for line in await lines_of(admin, before)} == {"203.0.113.74"}
+    receipt = ok(await admin.call("DELETE", f"/v1/customers/{known_as}"))
+    assert receipt["beside"]["whereabouts"] == 1
+    with Redis.from_url(server.url) as redis:
+        assert "203.0.113.74" not in str([redis.lrange(key, 0, -1) for key in redis.scan_iter("*:whereabouts:*")])
+
+
 def passed_on(address: str) -> dict[str, str]:
     """How a mounted adapter passes a customer's address on."""
     keys = Keys(cast("Keyring", None), MASTER_KEY.encode())
