@@ -69,15 +69,11 @@ class Refused:
         return self._log.size
 
     @property
-    def is_empty(self) -> bool:
-        """Tell whether none stands there, not even one whose time is over."""
-        return not self._writes
-
-    @property
     def writes(self) -> list[RefusedWrite]:
         """Those whose time is not over, oldest first."""
         since = self._clock() - self._lasts
-        return [write for write in self._writes if write.refused_at > since][-self._most :]
+        lasting = [write for write in self._writes if write.refused_at > since]
+        return lasting[max(len(lasting) - self._most, 0) :]
 
     @property
     def of_whom(self) -> list[str]:
@@ -87,7 +83,14 @@ class Refused:
 
     async def open(self) -> None:
         """Read what was refused before; `InUse` where another process has it."""
-        self._writes = [_read(content, self._clock()) for content in await self._run(self._log.open)]
+        contents = await self._run(self._log.open)
+        self._writes = [_read(content, self._clock()) for content in contents]
+        if _written(self._writes) == contents:
+            return
+        try:  # so that what was not understood grows older from now on, and not from each start
+            await self._run(self._log.replace, _written(self._writes))
+        except OSError as error:  # as on a full disk: the spool opens all the same
+            log.warning("spool.refused_not_rewritten path=%s error=%s", self._log.path, error)
 
     async def close(self) -> None:
         """Let others open it."""
@@ -97,7 +100,7 @@ class Refused:
         """Set writes aside and return them; one that a crash lets come a second time stands there once."""
         known = {refusal.write_id for refusal in self._writes}
         new = [refusal for refusal in refusals if refusal.write_id not in known]
-        await self._run(self._log.append, [refusal.model_dump_json().encode() for refusal in new])
+        await self._run(self._log.append, _written(new))
         self._writes += new
         if len(self._writes) > self._most:
             await self.let_go()
@@ -116,7 +119,7 @@ class Refused:
         left = [write for write in self.writes if write.of_whom not in of or write.code in _CODES_OF_NOBODY]
         gone = len(self._writes) - len(left)
         if gone:
-            await self._run(self._log.replace, [write.model_dump_json().encode() for write in left])
+            await self._run(self._log.replace, _written(left))
             self._writes = left
             log.warning("spool.refused_let_go path=%s writes=%d", self._log.path, gone)
         return gone
@@ -152,6 +155,11 @@ def not_understood(content: bytes, now: datetime) -> RefusedWrite:
         refused_at=now,
         write={"content": content.decode(errors="backslashreplace")},
     )
+
+
+def _written(writes: Sequence[RefusedWrite]) -> list[bytes]:
+    """Return what was refused, as it goes into a file."""
+    return [write.model_dump_json().encode() for write in writes]
 
 
 def _read(content: bytes, now: datetime) -> RefusedWrite:

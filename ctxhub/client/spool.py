@@ -92,6 +92,7 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _REMEMBERED = 1000
 _LOOKED_AFTER_EVERY = 86_400.0
+_LOOKED_AGAIN_AFTER = 3_600.0
 _BEHIND_ALL = 10**15
 _FOR_GOOD = (Refused, Unknown, Lapsed, Invalid, Forbidden)
 
@@ -286,7 +287,6 @@ class SpoolFile:
             beside = self._sealed(_refused_of(path))
             self._refused = SetAside(beside, self._run, self.clock, self._refused_for, self._most_refused)
             await self._refused.open()
-            await self._run(clear_set_aside, path, self.clock() - self._refused_for)
             return left, [other for other in self._paths[number + 1 :] if other.exists()]
         raise InUse(f"{self.path} is shared by no process at all")
 
@@ -484,27 +484,42 @@ class SpoolFile:
         self._look_after()
 
     def _look_after(self) -> None:
-        """See to it that what was refused does not stay for ever."""
+        """See to it that neither what was refused nor what was renamed aside stays for ever."""
         if self._looker is None or self._looker.done():
             self._looker = asyncio.create_task(self._look_after_refused(), context=Context())
 
     async def _look_after_refused(self) -> None:
-        """Let go each day what is over, and what is of somebody who is no longer known, as long as there is any."""
-        while self._refused is not None and not self._refused.is_empty:
-            gone = [customer_id for customer_id in self._refused.of_whom if not await self._is_known(customer_id)]
-            async with self._turn:
-                await self._refused.let_go(gone)
-            await asyncio.sleep(_LOOKED_AFTER_EVERY)
+        """Look after it each day, and soon again where that did not come to its end."""
+        while self._refused is not None:
+            is_done = False
+            try:
+                is_done = await self._looked_after(self._refused)
+            except OSError as error:  # as on a full disk
+                log.warning("spool.not_looked_after path=%s error=%s", self.path, error)
+            await asyncio.sleep(_LOOKED_AFTER_EVERY if is_done else _LOOKED_AGAIN_AFTER)
 
-    async def _is_known(self, customer_id: str) -> bool:
-        """Tell whether the hub may know a customer: unless it says that it does not."""
+    async def _looked_after(self, refused: SetAside) -> bool:
+        """Let go what is over, and what is of somebody who is no longer known; tell whether the hub said of all."""
+        async with self._turn:
+            await self._run(clear_set_aside, self.path, self.clock() - self._refused_for)
+            of_whom = refused.of_whom
+        known = {customer_id: await self._is_known(customer_id) for customer_id in of_whom}
+        async with self._turn:
+            await refused.let_go([customer_id for customer_id, is_known in known.items() if is_known is False])
+        return None not in known.values()
+
+    async def _is_known(self, customer_id: str) -> bool | None:
+        """Tell whether the hub may know a customer: unless it says that it does not; None where it says nothing now."""
         assert self._transport is not None
         path = f"/v1/customers/{segment(customer_id)}/timeline"
-        with suppress(CtxhubError, OSError):
-            try:
-                await self._transport.get(path, {"after": _BEHIND_ALL, "limit": 1})
-            except OF_NOBODY:
-                return False
+        try:
+            await self._transport.get(path, {"after": _BEHIND_ALL, "limit": 1})
+        except OF_NOBODY:
+            return False
+        except (Unavailable, TooMany, OSError):
+            return None
+        except CtxhubError:
+            return True
         return True
 
     async def _note_done(self, *, at_once: bool) -> None:

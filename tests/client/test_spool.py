@@ -275,6 +275,77 @@ async def test_nothing_that_was_refused_of_a_customer_stays_once_it_is_forgotten
         await _until_left(hub, [begun.customer_id])
 
 
+async def test_with_a_most_of_none_nothing_that_was_refused_is_kept(way: Way, tmp_path: Path) -> None:
+    way.mood = "gone"
+    async with client(way, ADMIN_KEY, tmp_path / "spool", most_refused=0) as hub:
+        await hub.spool.tell("nobody-of-that-name", told("fact.confirmed", name="order_id", value="A-17"))
+        way.mood = "here"
+        await drained(hub)
+        assert await hub.spool.refused() == []
+    assert _refused_log(tmp_path).open() == []
+
+
+async def test_a_file_renamed_aside_goes_while_the_spool_is_open_and_nothing_was_refused(
+    hub: ContextHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_of, "_LOOKED_AFTER_EVERY", 0.01)
+    first, second = (tmp_path / f"spool.damaged-20200101T00000{number}" for number in range(2))
+    first.write_bytes(b"x")
+    assert await hub.spool.refused() == []
+    await _until(lambda: not first.exists())
+    second.write_bytes(b"x")
+    await _until(lambda: not second.exists())
+
+
+@pytest.mark.parametrize("stands_in_the_way", ["a hub that is away", "a file that can't be written"])
+async def test_a_look_that_came_to_nothing_is_repeated_soon(
+    stands_in_the_way: str, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(spool_of, "_LOOKED_AGAIN_AFTER", 0.01)
+    async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
+        begun = await hub.interactions.start(a_start())
+        way.mood = "gone"
+        await hub.spool.tell(begun.customer_id, told("fact.stated", name="a"))
+        way.mood = "here"
+        await drained(hub)
+        await hub.customers.forget(begun.customer_id)
+    blocked = tmp_path / "spool.refused.new"
+    if stands_in_the_way == "a hub that is away":
+        way.mood, way.sent = "gone", []
+    else:
+        blocked.mkdir()
+    async with client(way, ADMIN_KEY, tmp_path / "spool") as hub:
+        assert len(await hub.spool.refused()) == 1
+        await _until(lambda: len(way.sent) > 1 if way.mood == "gone" else "spool.not_looked_after" in caplog.text)
+        assert len(await hub.spool.refused()) == 1
+        way.mood = "here"
+        if blocked.exists():
+            blocked.rmdir()
+        await _until_left(hub, [])
+
+
+@pytest.mark.parametrize("can_be_written", [True, False])
+async def test_what_is_not_understood_among_the_refused_ages_from_the_first_start_on(
+    can_be_written: bool, way: Way, tmp_path: Path
+) -> None:
+    refusals, now = _refused_log(tmp_path), datetime.now(UTC).replace(microsecond=0)
+    refusals.open()
+    refusals.append([b'{"later":1}', b"\xff"])
+    refusals.close()
+    if not can_be_written:
+        (tmp_path / "spool.refused.new").mkdir()
+    async with client(way, ADMIN_KEY, tmp_path / "spool", clock=lambda: now) as hub:
+        assert [refusal.refused_at for refusal in await hub.spool.refused()] == [now, now]
+    late = now + timedelta(days=30, minutes=1)
+    async with client(way, ADMIN_KEY, tmp_path / "spool", clock=lambda: late) as hub:
+        assert len(await hub.spool.refused()) == (0 if can_be_written else 2)
+
+
+def _refused_log(folder: Path) -> SealedLog:
+    """What was refused, as it stands on the disk."""
+    return SealedLog(folder / "spool.refused", SECRET.encode(), "http://hub.test default")
+
+
 async def _until_left(hub: ContextHub, customers: list[str]) -> None:
     """Wait until what was refused is of these customers alone."""
     async with asyncio.timeout(10):
@@ -298,7 +369,7 @@ async def test_what_another_version_wrote_is_set_aside_and_the_rest_goes_on(way:
     log.open()
     log.append(odd)
     log.close()
-    refusals = SealedLog(tmp_path / "spool.refused", SECRET.encode(), "http://hub.test default")
+    refusals = _refused_log(tmp_path)
     refusals.open()
     refusals.append([b'{"later":1}'])
     refusals.close()
