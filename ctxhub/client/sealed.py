@@ -4,8 +4,8 @@
     entry   length (4) | mark of place and length (8) | nonce (12) | content, sealed
 
 Each file has a key of its own, made of the secret and its salt. An entry is sealed together with its place, so none
-can be moved, left out in the middle, or taken to another file. What could not be read is renamed
-aside, and said so; what is sealed of that goes when its owner says that its time is over.
+can be moved, left out in the middle, or taken to another file. What could not be read is renamed aside, and said so;
+what is sealed of that goes when its owner says that its time is over.
 """
 
 from __future__ import annotations
