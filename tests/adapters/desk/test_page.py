@@ -190,6 +190,53 @@ async def test_what_rings_at_my_phone_is_there_again_after_a_reload_and_gone_whe
     await expect(page.get_by_text("Calls at your phone")).to_be_hidden()
 
 
+async def test_what_the_hub_answered_before_another_call_rang_takes_no_card_away_and_who_talks_is_seldom_asked_for(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    first, second = await comes(), await comes()
+    page = await opens("tom", "a-quiet-queue")
+    cards = page.locator("[data-call]")
+    asked: list[str] = []
+
+    async def happens(customer: Any, verb: str) -> None:
+        report = told(f"call.{verb}", interaction_id=customer.interaction.interaction_id, agent_id="tom")
+        await channels.events.tell(customer.customer_id, report)
+
+    async def overtaken(route: Route) -> None:
+        answer = await route.fetch()
+        await happens(second, "alerting")
+        await expect(cards).to_have_count(2)
+        await route.fulfill(response=answer)
+
+    await happens(first, "alerting")
+    await expect(cards).to_have_count(1)
+    await page.clock.install()
+    await page.route("**/api/calls", overtaken, times=1)
+    async with page.expect_event("requestfinished", lambda request: request.url.endswith("/api/calls")):
+        await page.clock.run_for(11_000)
+    await page.evaluate("() => fetch('api/presence').then((answer) => answer.text())")
+    await expect(cards).to_have_count(2)
+    await page.route("**/api/calls", lambda route: route.fulfill(status=500, json={}), times=1)
+    async with page.expect_response("**/api/calls"), page.expect_response("**/api/presence"):
+        await page.clock.run_for(11_000)
+    await expect(cards).to_have_count(2)
+    for customer in (first, second):
+        await happens(customer, "answered")
+    await expect(cards.get_by_text("you are on the line")).to_have_count(2)
+    async with page.expect_response("**/api/calls"):
+        await page.clock.run_for(61_000)
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    async with page.expect_response("**/api/presence"):
+        await page.clock.run_for(30_000)
+    assert "queue" in asked
+    assert "calls" not in asked
+    for customer in (first, second):
+        await channels.interactions.end(customer.customer_id, customer.interaction.interaction_id)
+    async with page.expect_response("**/api/calls"):
+        await page.clock.run_for(61_000)
+    await expect(cards).to_have_count(0)
+
+
 async def test_in_a_narrow_window_what_is_opened_from_below_is_shown_from_its_top_and_the_keys_go_down_the_page(
     opens: Opens, comes: Comes
 ) -> None:
