@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -202,6 +203,13 @@ async def test_what_the_hub_answered_before_another_call_rang_takes_no_card_away
         report = told(f"call.{verb}", interaction_id=customer.interaction.interaction_id, agent_id="tom")
         await channels.events.tell(customer.customer_id, report)
 
+    async def goes_on(milliseconds: int, *, asks: bool = True) -> None:
+        """Let the page ask once, and wait for all of its answers."""
+        async with page.expect_response("**/api/presence", timeout=5000), AsyncExitStack() as stack:
+            if asks:
+                await stack.enter_async_context(page.expect_response("**/api/calls"))
+            await page.clock.fast_forward(milliseconds)
+
     async def overtaken(route: Route) -> None:
         answer = await route.fetch()
         await happens(second, "alerting")
@@ -212,28 +220,23 @@ async def test_what_the_hub_answered_before_another_call_rang_takes_no_card_away
     await expect(cards).to_have_count(1)
     await page.clock.install()
     await page.route("**/api/calls", overtaken, times=1)
-    async with page.expect_event("requestfinished", lambda request: request.url.endswith("/api/calls")):
-        await page.clock.run_for(11_000)
-    await page.evaluate("() => fetch('api/presence').then((answer) => answer.text())")
+    await goes_on(11_000)
+    await page.evaluate("() => fetch('api/queue').then((answer) => answer.text())")
     await expect(cards).to_have_count(2)
     await page.route("**/api/calls", lambda route: route.fulfill(status=500, json={}), times=1)
-    async with page.expect_response("**/api/calls"), page.expect_response("**/api/presence"):
-        await page.clock.run_for(11_000)
+    await goes_on(11_000)
     await expect(cards).to_have_count(2)
     for customer in (first, second):
         await happens(customer, "answered")
     await expect(cards.get_by_text("you are on the line")).to_have_count(2)
-    async with page.expect_response("**/api/calls"):
-        await page.clock.run_for(61_000)
+    await goes_on(61_000)
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
-    async with page.expect_response("**/api/presence"):
-        await page.clock.run_for(30_000)
+    await goes_on(30_000, asks=False)
     assert "queue" in asked
     assert "calls" not in asked
     for customer in (first, second):
         await channels.interactions.end(customer.customer_id, customer.interaction.interaction_id)
-    async with page.expect_response("**/api/calls"):
-        await page.clock.run_for(61_000)
+    await goes_on(61_000)
     await expect(cards).to_have_count(0)
 
 
