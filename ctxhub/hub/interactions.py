@@ -605,7 +605,8 @@ class Interactions:
     async def listed(self, principal: Principal, channel: str | None, agent_id: str | None) -> list[dict[str, Any]]:
         """Return the open interactions of a channel, of those with an agent the calls at his phone, oldest first.
 
-        To an agent those of customers in his sight.
+        To an agent those of customers in his sight. A colleague's key that is bound to channels sees every call at a
+        phone, as on the agent's own stream; a channel's key those of its channels.
         """
         if channel is None and agent_id is None:
             raise Invalid.field("/channel", "name a channel, or an agent by agent_id")
@@ -616,6 +617,8 @@ class Interactions:
             return await self.open_on(principal.tenant, str(channel), reader)
         principal.must_be(agent_id)
         found = await self._listed(principal.tenant, f"calls:{agent_id}", reader)
+        if channel is None and principal.is_colleague:
+            return found
         channels = principal.channels if channel is None else {channel}
         return [one for one in found if not channels or one["channel"] in channels]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ctxhub.errors import CustomerUnknown, HandoffUnknown, InteractionUnknown, Lapsed, Moved, Unavailable
+from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, InteractionUnknown, Lapsed, Moved, Unavailable
 from ctxhub.hub.hub import Hub
 from ctxhub.hub.interactions import NOT_THIS_CUSTOMER
+from ctxhub.hub.keys import Principal
 from ctxhub.model import context as contexts
 from ctxhub.model.customer import AssuranceClaim, Identifier
 from ctxhub.model.disclosure import Reader
@@ -603,3 +604,20 @@ async def test_a_call_that_silence_has_ended_is_listed_no_more_though_no_timer_h
     assert await listed() == ["c2"]
     await tell(hub, "call.held", silent, "a3", Who(ACME, "c1"), agent_id="ann")
     assert await listed() == ["c1", "c2"]
+
+
+async def test_a_desk_whose_key_is_for_other_channels_finds_every_call_at_its_phone_as_its_stream_tells(
+    hub: Hub,
+) -> None:
+    call = await in_one(hub, "x1", channel="voice")
+    await tell(hub, "call.alerting", call, "a1", agent_id="ann")
+    desk = DESK.model_copy(update={"agent": "ann", "channels": frozenset({"desk"})})
+
+    async def listed(principal: Principal) -> list[str]:
+        return [one["interaction_id"] for one in await hub.interactions.listed(principal, None, "ann")]
+
+    assert await listed(desk) == [call]
+    assert await listed(ADAPTER) == [call]
+    assert await listed(ADAPTER.model_copy(update={"channels": frozenset({"chat"})})) == []
+    with pytest.raises(Forbidden):
+        await hub.interactions.listed(desk, "voice", "ann")

@@ -1,5 +1,5 @@
 // Calls at this agent's phone: whoever is rung, asked for advice or given one sees it, whether or not it was offered.
-import { now } from "./api.js";
+import { get, now } from "./api.js";
 import { summary } from "./brief.js";
 import { h, show } from "./dom.js";
 import { findHeld } from "./held.js";
@@ -8,9 +8,23 @@ import { notice, state } from "./state.js";
 import { channelChip, channelName, lang, t, time } from "./words.js";
 
 const LONGEST = 3 * 60_000; // that a call rings of which nothing more is told
+const SELDOM = 60_000; // how often the hub is asked while none rings: each answer is a line in its audit trail
+
+let heard = 0; // how often anything was told
+
+/** Ask what is at the phone now, where that may be another than what is known; an answer that was overtaken is none. */
+export async function ask(side) {
+  const often = !side.toldAt || [...state.calls.values()].some((call) => call.state === "ringing" && goesOn(call));
+  if (!often && (state.calls.size === 0 || Date.now() - side.toldAt < SELDOM)) return;
+  const before = heard;
+  const answer = await get("calls");
+  if (heard === before) await hear(answer, side);
+}
 
 /** Note what was told of one call, or all `calls` that are at the phone now, and draw it in a side. */
 export async function hear({ calls, ...told }, side) {
+  heard += 1;
+  if (calls) side.toldAt = Date.now();
   const news = calls ? replaced(calls) : [told];
   if (told.state !== "over") news.forEach(keep);
   else for (const [id, call] of [...state.calls]) if (call.customer_id === told.customer_id) state.calls.delete(id);
@@ -39,6 +53,8 @@ function keep(call) {
   state.calls.set(id, call);
 }
 
+const goesOn = (call) => call.state === "talking" || now() - Date.parse(call.at) < LONGEST;
+
 /** Return what draws a card for each call that is neither on offer here nor held. */
 function drawing(side) {
   const list = h("ul", { class: "offers", "aria-labelledby": "calls-title" });
@@ -48,7 +64,6 @@ function drawing(side) {
   return () => {
     const cards = [...state.offers, ...[...state.held.values()].map(({ card }) => card)];
     const shown = new Set(cards.map(({ interaction_id }) => interaction_id));
-    const goesOn = (call) => call.state === "talking" || now() - Date.parse(call.at) < LONGEST;
     const mine = [...state.calls.values()].filter((call) => !shown.has(call.interaction_id) && goesOn(call));
     mine.forEach((call) => tell(call, briefs, side));
     section.hidden = mine.length === 0;

@@ -141,7 +141,7 @@ export class Waiting {
     this.#asked = Date.now();
     try {
       this.#hear("change", await get("queue"));
-      if (this.#rang === null || state.calls.size) this.#hearOfCalls(await get("calls"));
+      if (this.#rang !== false) part("calls").then(({ ask }) => ask(this)).catch(notice);
       await this.#look();
     } catch (problem) {
       notice(problem);

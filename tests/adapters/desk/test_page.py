@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -188,6 +189,55 @@ async def test_what_rings_at_my_phone_is_there_again_after_a_reload_and_gone_whe
     await page.clock.run_for(11_000)
     await expect(card(page, second)).to_have_count(0)
     await expect(page.get_by_text("Calls at your phone")).to_be_hidden()
+
+
+async def test_what_the_hub_answered_before_another_call_rang_takes_no_card_away_and_who_talks_is_seldom_asked_for(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    first, second = await comes(), await comes()
+    page = await opens("tom", "a-quiet-queue")
+    cards = page.locator("[data-call]")
+    asked: list[str] = []
+
+    async def happens(customer: Any, verb: str) -> None:
+        report = told(f"call.{verb}", interaction_id=customer.interaction.interaction_id, agent_id="tom")
+        await channels.events.tell(customer.customer_id, report)
+
+    async def goes_on(milliseconds: int, *, asks: bool = True) -> None:
+        """Let the page ask once, and wait for all of its answers."""
+        async with page.expect_response("**/api/presence", timeout=5000), AsyncExitStack() as stack:
+            if asks:
+                await stack.enter_async_context(page.expect_response("**/api/calls"))
+            await page.clock.fast_forward(milliseconds)
+
+    async def overtaken(route: Route) -> None:
+        answer = await route.fetch()
+        await happens(second, "alerting")
+        await expect(cards).to_have_count(2)
+        await route.fulfill(response=answer)
+
+    await happens(first, "alerting")
+    await expect(cards).to_have_count(1)
+    await page.clock.install()
+    await page.route("**/api/calls", overtaken, times=1)
+    await goes_on(11_000)
+    await page.evaluate("() => fetch('api/queue').then((answer) => answer.text())")
+    await expect(cards).to_have_count(2)
+    await page.route("**/api/calls", lambda route: route.fulfill(status=500, json={}), times=1)
+    await goes_on(11_000)
+    await expect(cards).to_have_count(2)
+    for customer in (first, second):
+        await happens(customer, "answered")
+    await expect(cards.get_by_text("you are on the line")).to_have_count(2)
+    await goes_on(61_000)
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    await goes_on(30_000, asks=False)
+    assert "queue" in asked
+    assert "calls" not in asked
+    for customer in (first, second):
+        await channels.interactions.end(customer.customer_id, customer.interaction.interaction_id)
+    await goes_on(61_000)
+    await expect(cards).to_have_count(0)
 
 
 async def test_in_a_narrow_window_what_is_opened_from_below_is_shown_from_its_top_and_the_keys_go_down_the_page(
