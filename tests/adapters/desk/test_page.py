@@ -313,6 +313,7 @@ async def test_a_masked_value_is_revealed_by_keyboard_for_a_reason_and_hidden_ag
     await expect(dialog).to_have_count(0)
     await expect(button).to_be_focused()
     await page.keyboard.press("Enter")
+    await expect(dialog.get_by_label("Why?")).to_be_focused()
     for _ in range(8):  # round and round, by way of the browser's own bar, never into the page behind
         await page.keyboard.press("Tab")
         assert await page.evaluate(
