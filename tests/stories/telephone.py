@@ -130,14 +130,17 @@ class Bank:
         return await self.takes(agent, handoff)
 
     async def takes(self, agent: str, handoff: dict[str, Any], *others: str) -> dict[str, Any]:
-        """Agents are there, and the hub suggests to one of them who waits; what the desk shows once it is taken."""
+        """Agents are there, and the hub suggests to one of them who waits; what the desk shows once it is taken.
+
+        `suggested` is what the hub had said before all of them were busy, when it may take that back.
+        """
         for one in (agent, *others):
             await self.is_there(one)
         shown = (await self.suggested(handoff["handoff_id"]))["suggested"]
         assert (shown["agent_id"], bool(shown["reasons"])) == (agent, True)
         for one in (agent, *others):
             await self.is_there(one, "busy")
-        return await self._takes(agent, handoff)
+        return await self._takes(agent, handoff) | {"suggested": shown}
 
     async def is_known_to_hold(self, agent: str) -> None:
         """Wait until the router knows of an agent's work: it goes by lists that follow what happens."""
