@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from contextvars import ContextVar
 from dataclasses import replace
 from importlib import import_module
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import ctxhub_app
@@ -42,7 +41,7 @@ from ctxhub.hub.keys import Came, Principal
 from ctxhub.hub.limits import Rates
 from ctxhub.hub.masterkeys import DerivedKeys, GivenKeys, KeysFile
 from ctxhub.hub.tenants import DEFAULT
-from ctxhub.model.inward import allowed_of
+from ctxhub.model.inward import allowed_of, is_address
 from ctxhub.model.lapsing import Patience
 from ctxhub.model.lease import Keeping
 from ctxhub.settings import CannotStart, Settings, address_of
@@ -103,18 +102,9 @@ class _PassingOn:
 def _came_to_an_adapter(scope: Scope) -> Came | None:
     """Return from where a call came that a mounted adapter answers; None for any other."""
     client = scope.get("client") if scope["type"] == "http" else None
-    if not client or not scope["path"].startswith(tuple(_PASSING_ON)) or not _is_address(client[0]):
+    if not client or not scope["path"].startswith(tuple(_PASSING_ON)) or not is_address(client[0]):
         return None
     return Came(client[0], next(theirs for path, theirs in _PASSING_ON.items() if scope["path"].startswith(path)))
-
-
-def _is_address(text: str) -> bool:
-    """Tell whether a text is an IP address: what a proxy says may be anything."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _for_pages_of(settings: Settings, app: ASGIApp) -> ASGIApp:

@@ -42,13 +42,13 @@ NOWHERE = Allowed()
 def allowed_of(text: str) -> Allowed:
     """Read host names and networks with commas between them; `ValueError` for a network that is none."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    networks = [part for part in parts if "/" in part or _is_address(part)]
+    networks = [part for part in parts if "/" in part or is_address(part)]
     hosts = [part.lower().rstrip(".") for part in parts if part not in networks]
     return Allowed(frozenset(hosts), tuple(ip_network(network) for network in networks))
 
 
-def _is_address(text: str) -> bool:
-    """Tell whether a text is an address rather than a name."""
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address, and not a name or anything else."""
     try:
         ip_address(text)
     except ValueError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.chaos.load import Customer, Load, Mix
-from tests.chaos.losing import slot_of
+from tests.chaos.losing import frozen, killed, slot_of
 from tests.chaos.moving import at_once, key_by_key
 from tests.chaos.world import Served, hubs_on
 from tests.many import SLOTS, Grid, Guarded, Process, grid, guarded, until
@@ -67,14 +67,14 @@ async def primary_killed(world: Many) -> None:
     """The primary is killed; when it comes back another one is, and it follows."""
     lost = world.guarded.primary()
     world.hits(_ALL)
-    await _killed(lost, _DOWN_FOR)
+    await killed(lost, _DOWN_FOR)
 
 
 async def primary_frozen(world: Many) -> None:
     """The primary stands still until another one is chosen, and goes on as if nothing had been."""
     lost = world.guarded.primary()
     world.hits(_ALL)
-    await _frozen(lost, 6)
+    await frozen(lost, 6)
 
 
 async def cut_off_and_killed(world: Many) -> None:
@@ -85,19 +85,19 @@ async def cut_off_and_killed(world: Many) -> None:
             replica.said("REPLICAOF", "127.0.0.1", 1)
     await asyncio.sleep(_CUT_OFF_FOR)
     world.hits(_ALL)
-    await _killed(lost, _DOWN_FOR)
+    await killed(lost, _DOWN_FOR)
 
 
 async def one_of_several_killed(world: Many) -> None:
     """The server of some customers is killed, and comes back when its replica has its place."""
     lost, _ = await asyncio.to_thread(_struck, world)
-    await _killed(lost, _BACK_AFTER)
+    await killed(lost, _BACK_AFTER)
 
 
 async def one_of_several_frozen(world: Many) -> None:
     """The server of some customers stands still until its replica has its place."""
     lost, _ = await asyncio.to_thread(_struck, world)
-    await _frozen(lost, 3)
+    await frozen(lost, 3)
 
 
 async def replica_takes_over(world: Many) -> None:
@@ -136,20 +136,6 @@ def _leader_of(server: Process) -> str:
     """Return the id of the server that this one follows in the cluster; '-' where it follows none."""
     own = next(line for line in server.said("CLUSTER", "NODES").splitlines() if "myself" in line)
     return str(own.split()[3])
-
-
-async def _killed(server: Process, back_after: float) -> None:
-    """Kill a server, and start it again after a while."""
-    await asyncio.to_thread(server.kill)
-    await asyncio.sleep(back_after)
-    await asyncio.to_thread(server.start)
-
-
-async def _frozen(server: Process, seconds: float) -> None:
-    """Let a server stand still for a while."""
-    server.freeze()
-    await asyncio.sleep(seconds)
-    server.thaw()
 
 
 class Kind(NamedTuple):

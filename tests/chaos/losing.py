@@ -16,6 +16,7 @@ from redis.crc import key_slot
 from ctxhub.store.keys import Keys
 from tests.api.scenes import Patient, Scene, known
 from tests.chaos.running import KEY, Books, KillableHub
+from tests.many import Process
 
 CUSTOMERS = 8
 IN_TIME = 2.5  # seconds within which every answer comes, whatever Redis does
@@ -168,3 +169,17 @@ async def running(folder: Path, url: str, durability: str) -> AsyncIterator[tupl
 def slot_of(customer_id: str, tenant: str = "default") -> int:
     """The slot where a customer's keys are."""
     return int(key_slot(Keys(64).customer(tenant, customer_id).context.encode()))
+
+
+async def killed(server: Process, back_after: float) -> None:
+    """Kill a server, and start it again after a while."""
+    await asyncio.to_thread(server.kill)
+    await asyncio.sleep(back_after)
+    await asyncio.to_thread(server.start)
+
+
+async def frozen(server: Process, seconds: float) -> None:
+    """Let a server stand still for a while."""
+    server.freeze()
+    await asyncio.sleep(seconds)
+    server.thaw()

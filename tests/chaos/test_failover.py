@@ -13,9 +13,9 @@ import pytest
 
 from ctxhub.client import ContextHub
 from tests.api.scenes import Patient, Scene, accept, known, ok, redeem
-from tests.chaos.losing import IN_TIME, Losing, running, slot_of
+from tests.chaos.losing import IN_TIME, Losing, frozen, killed, running, slot_of
 from tests.chaos.running import FULL, KEY
-from tests.many import Grid, Guarded, Process, grid, until
+from tests.many import Grid, Guarded, grid, until
 
 pytestmark = pytest.mark.chaos
 GAP = 4.0 if FULL else 8.0  # a machine that is busy with other tests chooses late
@@ -44,20 +44,6 @@ async def nothing_lost(what: str, http: httpx.AsyncClient, load: Losing) -> None
     assert load.refused > 0
     assert load.gap <= GAP
     assert load.answer <= IN_TIME
-
-
-async def killed(server: Process, back_after: float) -> None:
-    """Kill a server, and start it again after a while."""
-    await asyncio.to_thread(server.kill)
-    await asyncio.sleep(back_after)
-    await asyncio.to_thread(server.start)
-
-
-async def frozen(server: Process, seconds: float) -> None:
-    """Let a server stand still for a while."""
-    server.freeze()
-    await asyncio.sleep(seconds)
-    server.thaw()
 
 
 @FULL_ONLY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from ctxhub.hub.changes import Request
@@ -15,7 +16,7 @@ from ctxhub.model.handoff import OfferRequest
 from ctxhub.model.interaction import Start
 from ctxhub.store.codec import digest, fingerprint
 from ctxhub.store.contexts import Operation, Who
-from tests.support import ACME, ADAPTER, DESK, a_start
+from tests.support import ACME, ADAPTER, DESK, Clock, a_start
 
 WHO = Who(ACME, "c42")
 
@@ -76,3 +77,11 @@ async def eventually(holds: Callable[[], Awaitable[object]], within: float = 2) 
     async with asyncio.timeout(within):
         while not await holds():
             await asyncio.sleep(0.02)
+
+
+async def due_in(hub: Hub, clock: Clock) -> timedelta:
+    """How long until something of the customer is due."""
+    loaded, context = await hub.changes.contexts.existing(WHO)
+    due = hub.changes.next_due(loaded, context)
+    assert due is not None
+    return due - clock()

@@ -16,7 +16,7 @@ from ctxhub.store.codec import context_from
 from ctxhub.store.contexts import Who
 from ctxhub.store.redis import Server
 from ctxhub.store.sealing import Sealing
-from tests.hub.scenes import WHO, context_of, in_one, tell
+from tests.hub.scenes import WHO, context_of, due_in, in_one, tell
 from tests.support import ACME, DAY, HOUR, MASTER_KEY, NOON, TENANT, Clock, a_context, a_fact, after, started, ways
 
 DECLARED = {"journeys": {"refund": 2}, "sensitivity": {"sensitive": 1, "personal": 10}}
@@ -41,14 +41,6 @@ async def values(hub: Hub) -> dict[str, Any]:
 async def facts(hub: Hub) -> dict[str, Any]:
     """The facts of the document as it is kept."""
     return {fact.name: fact.value for fact in (await context_of(hub)).facts}
-
-
-async def due_in(hub: Hub, clock: Clock) -> timedelta:
-    """How long until something of the customer is due."""
-    loaded, context = await hub.changes.contexts.existing(WHO)
-    due = hub.changes.next_due(loaded, context)
-    assert due is not None
-    return due - clock()
 
 
 async def test_a_value_is_taken_out_when_its_time_is_over_and_its_event_stays(hub: Hub, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from ctxhub.model.retention import Retention, live_work, looked_at_anew, with_re
 from ctxhub.model.tenant import Tenant
 from ctxhub.store.contexts import Who
 from ctxhub.store.redis import Server
-from tests.hub.scenes import WHO, context_of, in_one, offer, tell
+from tests.hub.scenes import WHO, context_of, due_in, in_one, offer, tell
 from tests.hub.test_numbers import a_story, numbers, relayed
 from tests.support import (
     ACME,
@@ -53,14 +53,6 @@ async def said(hub: Hub, who: Who = WHO) -> dict[str, Any]:
     """What the events of a timeline say, by their ids; of those that say anything or did."""
     told = await hub.changes.contexts.timeline(who, 0, None, 1000)
     return {e["event_id"]: e["data"].get("text", e["data"].get("value", e["data"].get("what"))) for e in told}
-
-
-async def due_in(hub: Hub, clock: Clock) -> timedelta:
-    """How long until something of the customer is due."""
-    loaded, context = await hub.changes.contexts.existing(WHO)
-    due = hub.changes.next_due(loaded, context)
-    assert due is not None
-    return due - clock()
 
 
 async def test_words_go_by_how_sensitive_they_are_and_their_events_stay(hub: Hub, clock: Clock) -> None:
