@@ -23,6 +23,7 @@ from uvicorn.lifespan.on import LifespanOn
 from ctxhub import log as logging_setup
 from ctxhub.client import Stopping
 from ctxhub.errors import CtxhubError
+from ctxhub.garbage import settle
 from ctxhub.heads import BoundedHeads
 from ctxhub.settings import CannotStart, Settings
 from ctxhub.store.embedded import EmbeddedServer
@@ -138,8 +139,7 @@ class HubServer(uvicorn.Server):
                 warn_at = time.monotonic() + _NOT_READY_WARNING
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_READY_POLL)
-        gc.collect()
-        gc.freeze()  # modules and routes stay: looking through them again and again would hold requests up
+        settle()
         log.info("serving.started", pid=os.getpid())
         self._on_ready()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,6 +42,10 @@ def create_app(settings: Settings, stopping: Stopping) -> FastAPI:
     @app.get("/who")
     async def who() -> dict[str, str | int | None]:
         return {"pid": os.getpid(), "redis_url": settings.redis_url, "base_url": settings.base_url}
+
+    @app.get("/collector")
+    async def collector() -> dict[str, int]:
+        return {"frozen": gc.get_freeze_count(), "youngest": gc.get_threshold()[0]}
 
     @app.get("/admin-key")
     async def admin_key() -> PlainTextResponse:

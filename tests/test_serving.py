@@ -289,6 +289,14 @@ def test_ready_is_not_said_before_the_hub_is_healthy(tmp_path: Path) -> None:
         assert hub.ended(within=5) == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hub_that_is_ready_looks_for_garbage_seldom(tmp_path: Path, workers: str) -> None:
+    with a_hub(tmp_path, CTXHUB_WORKERS=workers) as hub:
+        collector = httpx.get(f"{hub.url()}/collector").json()
+    assert collector["frozen"] > 10_000
+    assert collector["youngest"] == 5_000
+
+
 def test_a_hub_told_to_stop_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         eventually(lambda: (tmp_path / "hub.lock").exists())

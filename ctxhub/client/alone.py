@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import socket
 import sys
@@ -25,6 +24,7 @@ from ctxhub.client.hubs import Hubs, Stopping
 from ctxhub.client.sealed import own_secret
 from ctxhub.client.spool import SpoolFile
 from ctxhub.errors import Unknown
+from ctxhub.garbage import settle
 from ctxhub.model.value import TenantId
 
 __all__ = ["Alone", "MakeRouter", "serve_alone"]
@@ -143,8 +143,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what is there now stays: looking through it again and again would hold requests up
+        settle()
         print(self._ready, flush=True)
 
 

@@ -8,6 +8,7 @@ from tests.house.house import ROOT, Module, imports, modules
 
 RANKS = {
     "errors": 0,
+    "garbage": 0,
     "lately": 0,
     "model": 1,
     "addresses": 2,
@@ -35,7 +36,7 @@ RANKS = {
     "cli": 8,
     "__main__": 9,
 }
-OF_THE_CLIENT = {"client", "model", "errors"}
+OF_THE_CLIENT = {"client", "model", "errors", "garbage"}
 DOORS = {
     "redis": ("ctxhub.store",),
     "fastapi": ("ctxhub.api", "ctxhub.server", "ctxhub.client.alone", "ctxhub_"),
