@@ -1,4 +1,4 @@
-"""The two calls that channels make all the time, past the framework: telling events and reading a context.
+"""The calls that channels make all the time, past the framework: beginning, telling events, reading a context.
 
 They are declared as routes like all others, so that they stand in the description; what costs most of such a call is
 the routing and the solving of dependencies around it, which is left out here. Everything else is the same: key, role,
@@ -16,10 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctxhub.api.calls import JsonRequest, answered, caller_of, checked, conditions_of, hub_of, refuse_unless, worked_for
 from ctxhub.api.events import EventsBody, Was, told_answer
+from ctxhub.api.interactions import StartBody, start
 from ctxhub.api.problems import problem_response
 from ctxhub.api.reading import Reads
 from ctxhub.errors import CtxhubError
 
+_START = TypeAdapter(StartBody)
 _EVENTS = TypeAdapter(EventsBody)
 _WAS: TypeAdapter[list[str]] = TypeAdapter(Was)
 
@@ -29,6 +31,13 @@ class HotRoute(NamedTuple):
 
     path: str
     handle: Callable[[JsonRequest], Awaitable[Response]]
+
+
+async def _begin(request: JsonRequest) -> Response:
+    """Find or start an interaction."""
+    caller = await caller_of(request)
+    refuse_unless(caller, "adapter")
+    return await start(checked(_START, await request.json()), request, hub_of(request), caller)
 
 
 async def _tell(request: JsonRequest) -> Response:
@@ -42,6 +51,7 @@ async def _tell(request: JsonRequest) -> Response:
     return told_answer(await hub_of(request).events.tell(who, body.events, conditions, caller, was))
 
 
+INTERACTIONS = "/v1/interactions"
 EVENTS = "/v1/customers/{customer_id}/events"
 CONTEXT = "/v1/customers/{customer_id}/context"
 _BELOW = "/v1/customers/"
@@ -53,27 +63,33 @@ class Hot:
     def __init__(self, app: FastAPI) -> None:
         self._app: ASGIApp = app
         self._whole = app
-        self._routes = {
+        self._begin = HotRoute(INTERACTIONS, _begin)
+        self._below = {
             ("POST", "events"): HotRoute(EVENTS, _tell),
             ("GET", "context"): HotRoute(CONTEXT, Reads().answer),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        hot, customer_id = self._found(scope)
+        hot, parameters = self._found(scope)
         if hot is None:
             await self._app(scope, receive, send)
             return
-        scope.update(app=self._whole, path_params={"customer_id": customer_id}, route=hot)
+        scope.update(app=self._whole, path_params=parameters, route=hot)
         request = JsonRequest(scope, receive)
         await (await self._answered(request, hot))(scope, receive, send)
 
-    def _found(self, scope: Scope) -> tuple[HotRoute | None, str]:
-        """Return the hot route of a request, and whose it is about."""
-        if scope["type"] != "http" or not scope["path"].startswith(_BELOW):
-            return None, ""
+    def _found(self, scope: Scope) -> tuple[HotRoute | None, dict[str, str]]:
+        """Return the hot route of a request, and what its path names."""
+        if scope["type"] != "http":
+            return None, {}
+        if scope["path"] == INTERACTIONS and scope["method"] == "POST":
+            return self._begin, {}
+        if not scope["path"].startswith(_BELOW):
+            return None, {}
         customer_id, _, rest = scope["path"][len(_BELOW) :].partition("/")
-        return self._routes.get((scope["method"], rest)) if customer_id else None, customer_id
+        hot = self._below.get((scope["method"], rest)) if customer_id else None
+        return hot, {"customer_id": customer_id}
 
     async def _answered(self, request: JsonRequest, hot: HotRoute) -> Response:
         """Return the answer, whatever happens."""

@@ -78,6 +78,14 @@ class Viewed(NamedTuple):
     lapsed: bool
 
 
+class Opened(NamedTuple):
+    """A context as an interaction is shown it, and what of which present context it may see: all of one reading."""
+
+    shown: Shown
+    sight: Sight
+    context: Context
+
+
 class Contexts:
     """Reads contexts: one round trip, and of a context seen before only what is new."""
 
@@ -104,6 +112,14 @@ class Contexts:
             reader = await self._access.granted(who, reader, refusal)
             seen = self._view(who, reader, loaded, context, now)
         return await self._shown(who, reader, loaded, context, seen, events)
+
+    async def open(self, who: Who, reader: Reader, events: int = 20) -> Opened:
+        """Return the context as the interaction of a reader may see it now, and what that rests on; one round trip."""
+        now = self._changes.clock()
+        loaded, context = await self._changes.contexts.existing(who, events)
+        seen = self._view(who, reader, loaded, context, now)
+        shown = await self._shown(who, reader, loaded, context, seen, events)
+        return Opened(shown, seen.sight, self.present(loaded, context, now))
 
     async def again(self, who: Who, reader: Reader, events: int, shown: Shown, noting: Noting) -> Shown | None:
         """Return the context as `read` does, noted in the same step; None where neither was done.

@@ -482,8 +482,7 @@ class Interactions:
         """Bring back everything the channel needs, with what sources say in time."""
         asked = await self._sources.ask(begun.who, begun.interaction_id, request.channel) if begun.created else []
         reader = principal.reader(begun.interaction_id).but(role="adapter")
-        shown = await self._contexts.read(begun.who, reader)
-        seen, context, _ = await self._contexts.sight(begun.who, reader)
+        shown, seen, context = await self._contexts.open(begun.who, reader)
         now = self._changes.clock()
         tenant = self._tenants.of(begun.who.tenant)
         interaction = context.interaction(begun.interaction_id)
