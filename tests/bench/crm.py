@@ -28,13 +28,18 @@ def write_crm(path: Path, customers: int, bad_every: int = 0, seed: int = 7) -> 
         table.writerows(_rows(customers, bad_every, random.Random(seed)))
 
 
+def customer_id(number: int) -> str:
+    """Name one customer of an export."""
+    return f"c{number:07}"
+
+
 def _rows(customers: int, bad_every: int, chance: random.Random) -> Iterator[tuple[str, ...]]:
     """Yield one row for each customer."""
     for number in range(customers):
         phone = f"{chance.choice(_PREFIXES)}{number:08}"
         bad = bad_every and number % bad_every == bad_every - 1
         yield (
-            f"c{number:07}",
+            customer_id(number),
             _name(chance),
             "无" if bad else phone,
             f"u{number}@example.com",

@@ -31,23 +31,21 @@ columns:
 def customers_per_second(customers: int = CUSTOMERS, archive: str = "off") -> float:
     """Import so many customers, each with two identifiers and three facts, and return how many came in a second."""
     with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as name:
-        folder = Path(name)
-        write_crm(folder / "crm.csv", customers)
-        (folder / "mapping.yaml").write_text(MAPPING)
-        (folder / "tenants").mkdir()
-        (folder / "tenants" / "default.yaml").write_text("default_region: CN\n")
-        words: list[str | Path] = [
-            "import",
-            folder / "crm.csv",
-            "--mapping",
-            folder / "mapping.yaml",
-            "--data",
-            folder / "data",
-        ]
-        environ = os.environ | {"CTXHUB_TENANTS": str(folder / "tenants"), "CTXHUB_ARCHIVE": archive}
-        done = subprocess.run(
-            [sys.executable, "-m", "ctxhub", *words], env=environ, check=True, capture_output=True, text=True
-        )
+        return imported(Path(name), customers, {"CTXHUB_ARCHIVE": archive})
+
+
+def imported(folder: Path, customers: int, settings: dict[str, str]) -> float:
+    """Import customers into the data of a hub, `data` in a folder, with its tenants beside it; how many a second."""
+    write_crm(folder / "crm.csv", customers)
+    (folder / "mapping.yaml").write_text(MAPPING)
+    (folder / "tenants").mkdir()
+    (folder / "tenants" / "default.yaml").write_text("default_region: CN\n")
+    mapping: list[str | Path] = ["--mapping", folder / "mapping.yaml"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ctxhub", "import", folder / "crm.csv", *mapping, "--data", folder / "data"],
+        env=os.environ | settings | {"CTXHUB_TENANTS": str(folder / "tenants")},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
     found = re.search(r"([\d,]+) a second", done.stdout)
     assert found is not None
     return float(found[1].replace(",", ""))

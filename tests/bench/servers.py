@@ -37,13 +37,14 @@ def text() -> str:
 
 
 @contextmanager
-def ctxhub(durability: str, module: str = "ctxhub", **more: str) -> Iterator[Running]:
-    """Run a hub, one worker, with its embedded server; `more` are settings by their names."""
-    with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as folder:
+def ctxhub(durability: str, module: str = "ctxhub", data: Path | None = None, **more: str) -> Iterator[Running]:
+    """Run a hub, one worker, with its embedded server, on its data or new ones; `more` are settings by their names."""
+    with tempfile.TemporaryDirectory(prefix="ctxhub-bench-") as own:
+        folder = data or Path(own)
         given = {"durability": durability, "admin_key": KEY, "log_level": "error", "limit_key": UNREACHED, **more}
         environ = os.environ | {f"CTXHUB_{name.upper()}": value for name, value in given.items()}
         serving = ["serve"] if module == "ctxhub" else []
-        with _started(["-m", module, *serving, "--port", "0", "--data", folder], environ) as (hub, port):
+        with _started(["-m", module, *serving, "--port", "0", "--data", str(folder)], environ) as (hub, port):
             redis = Redis(unix_socket_path=f"{folder}/valkey/server.sock")
             yield Running(port, hub.pid, redis, begin_at_hub, KEY)
 
