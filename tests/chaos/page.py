@@ -150,7 +150,7 @@ def _by_kind(rows: dict[str, Row], kinds: Iterable[str]) -> Iterator[str]:
 
 def _runs(results: Sequence[Result]) -> Iterator[str]:
     """Tell how long each part took, and what was not run."""
-    took = [f"{one.part} {one.minutes:.0f} minutes (load up to {one.busiest:.0f})" for one in results]
+    took = [f"{one.part} {one.minutes:.0f} min (load up to {one.busiest:.0f})" for one in results]
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     yield f"Last runs: {', '.join(took)}; {where}."
     missing = [part for part in PARTS if part not in {one.part for one in results}]
