@@ -19,6 +19,7 @@ from tests.many import Grid, Guarded, grid, until
 
 pytestmark = pytest.mark.chaos
 GAP = 4.0 if FULL else 8.0  # a machine that is busy with other tests chooses late
+STANDING_STILL = GAP + 1.0  # what is at work at one who stands still waits for it first
 KILLS, FREEZES, RACES = 30, 6, 10
 FULL_ONLY = pytest.mark.skipif(not FULL, reason="minutes each; in the full run")
 LONG = pytest.mark.timeout(1200)
@@ -37,12 +38,12 @@ async def again_and_again(
             await load.grown()
 
 
-async def nothing_lost(what: str, http: httpx.AsyncClient, load: Losing) -> None:
+async def nothing_lost(what: str, http: httpx.AsyncClient, load: Losing, gap: float = GAP) -> None:
     """Make sure of it, and that nobody waited too long."""
     print(f"{what}: {load.told_of()}")
     assert await load.faults(http) == []
     assert load.refused > 0
-    assert load.gap <= GAP
+    assert load.gap <= gap
     assert load.answer <= IN_TIME
 
 
@@ -75,7 +76,7 @@ async def test_a_primary_that_is_frozen_is_replaced_and_what_it_says_later_count
 ) -> None:
     async with running(tmp_path, sentinels.url, "safe") as (http, load):
         await again_and_again(load, FREEZES, sentinels.is_whole, lambda _: frozen(sentinels.primary(), 6))
-        await nothing_lost(f"Sentinels, safe, {FREEZES} times frozen", http, load)
+        await nothing_lost(f"Sentinels, safe, {FREEZES} times frozen", http, load, STANDING_STILL)
 
 
 @FULL_ONLY
