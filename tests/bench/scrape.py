@@ -20,8 +20,11 @@ def metric(hub: Running, name: str, *labels: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in wanted)
 
 
-async def at_rest(hub: Running) -> None:
-    """Wait until the archive has everything, so that what was told before is no load while something is measured."""
-    ends = time.monotonic() + _REST
+async def at_rest(hub: Running, within: float = _REST) -> None:
+    """Wait until the archive has everything, so that what was told before is no load while something is measured.
+
+    Not longer than so many seconds: what is measured then says so by its figures.
+    """
+    ends = time.monotonic() + within
     while await asyncio.to_thread(metric, hub, "ctxhub_archive_backlog") > 0 and time.monotonic() < ends:
         await asyncio.sleep(0.2)
