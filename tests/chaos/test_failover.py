@@ -19,7 +19,7 @@ from tests.many import Grid, Guarded, grid, until
 
 pytestmark = pytest.mark.chaos
 GAP = 4.0 if FULL else 8.0  # a machine that is busy with other tests chooses late
-STANDING_STILL = GAP + 1.0  # what is at work at one who stands still waits for it first
+STANDING_STILL = GAP + 1.0  # Sentinels count from their first ping without an answer, which they send once a second
 KILLS, FREEZES, RACES = 30, 6, 10
 FULL_ONLY = pytest.mark.skipif(not FULL, reason="minutes each; in the full run")
 LONG = pytest.mark.timeout(1200)
