@@ -23,6 +23,7 @@ from ctxhub.model.view import context_view
 from ctxhub.store.contexts import Heard, Loaded, Noting, Who
 
 Kept = TypeVar("Kept")
+_NEWEST = 20
 _REMEMBERED = 4096
 _ANSWERED = 1024
 _VIEWED = 256
@@ -98,7 +99,7 @@ class Contexts:
         self._answered = Lately[tuple[Who, Reader], _Answered[Shown]](_ANSWERED)
         self._viewed = Lately[tuple[Who, Reader], _Answered[Viewed]](_VIEWED)
 
-    async def read(self, who: Who, reader: Reader, events: int = 20, min_version: int | None = None) -> Shown:
+    async def read(self, who: Who, reader: Reader, events: int = _NEWEST, min_version: int | None = None) -> Shown:
         """Return the context as the reader may see it now; while that is the same, the same object."""
         now = self._changes.clock()
         loaded, context = await self._changes.contexts.existing(who, events)
@@ -113,12 +114,12 @@ class Contexts:
             seen = self._view(who, reader, loaded, context, now)
         return await self._shown(who, reader, loaded, context, seen, events)
 
-    async def open(self, who: Who, reader: Reader, events: int = 20) -> Opened:
+    async def open(self, who: Who, reader: Reader) -> Opened:
         """Return the context as the interaction of a reader may see it now, and what that rests on; one round trip."""
         now = self._changes.clock()
-        loaded, context = await self._changes.contexts.existing(who, events)
+        loaded, context = await self._changes.contexts.existing(who, _NEWEST)
         seen = self._view(who, reader, loaded, context, now)
-        shown = await self._shown(who, reader, loaded, context, seen, events)
+        shown = await self._shown(who, reader, loaded, context, seen, _NEWEST)
         return Opened(shown, seen.sight, self.present(loaded, context, now))
 
     async def again(self, who: Who, reader: Reader, events: int, shown: Shown, noting: Noting) -> Shown | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import urllib.request
 
@@ -23,8 +24,10 @@ def metric(hub: Running, name: str, *labels: str) -> float:
 async def at_rest(hub: Running, within: float = _REST) -> None:
     """Wait until the archive has everything, so that what was told before is no load while something is measured.
 
-    Not longer than so many seconds: what is measured then says so by its figures.
+    Not longer than so many seconds; what is still to be archived then is said.
     """
     ends = time.monotonic() + within
-    while await asyncio.to_thread(metric, hub, "ctxhub_archive_backlog") > 0 and time.monotonic() < ends:
+    while (left := await asyncio.to_thread(metric, hub, "ctxhub_archive_backlog")) > 0 and time.monotonic() < ends:
         await asyncio.sleep(0.2)
+    if left > 0:
+        print(f"still to be archived: {left:,.0f}", file=sys.stderr, flush=True)

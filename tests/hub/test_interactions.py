@@ -78,6 +78,21 @@ class TestTwins:
         again, created, _ = await hub.interactions.start(ADAPTER, a_start("x1", customer_id="c42"))
         assert (created, again["interaction"]["state"]) == (False, "ended")
 
+    async def test_all_that_is_answered_is_of_one_moment(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        await begin(hub, level=2)
+        whole = hub.changes.contexts.existing
+
+        async def and_then_another(*asked: Any) -> Any:
+            found = await whole(*asked)
+            monkeypatch.undo()
+            await begin(hub, "x2", level=2)
+            return found
+
+        monkeypatch.setattr(hub.changes.contexts, "existing", and_then_another)
+        answer = await begin(hub, "x3", level=2)
+        assert [other["external_id"] for other in answer["live"]] == ["x1"]
+        assert answer["context"]["version"] < (await hub.changes.contexts.load(WHO)).version
+
     async def test_two_calls_of_one_unknown_phone_at_once_are_one_customer(
         self, hub: Hub, server: Server, clock: Clock
     ) -> None:
