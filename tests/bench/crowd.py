@@ -29,6 +29,8 @@ _LANES = 32
 _TURNS = 8
 _ARCHIVED_WITHIN = 0.005  # s for each customer at most
 _CHOSEN = 32 * CONNECTIONS
+#: The next crowd may take an hour to come, and those who were in a chat have to be in it still.
+_PATIENT = "chat=12h"
 Crowd = dict[str, str]
 
 
@@ -42,7 +44,7 @@ async def with_customers(size: Size) -> Part:
             began = time.perf_counter()
             imported(folder, many, {"CTXHUB_DURABILITY": "fast"})
             took = time.perf_counter() - began
-            started = ctxhub("fast", data=folder / "data", tenants=str(folder / "tenants"))
+            started = ctxhub("fast", data=folder / "data", tenants=str(folder / "tenants"), silence=_PATIENT)
             hub = with_channels_key(stack.enter_context(started))
             weight = hub.memory() / many / 1000
             crowd = await _talked(hub, many, size.talkers)
