@@ -23,6 +23,8 @@ Happened = dict[str, Any]
 
 #: Words up to this length leave a sentence short enough for the smallest brief.
 SHORT = {"agent": 32, "supervisor": 32, "ivr": 32, "bot": 18}
+#: How it is told why somebody was handed over, where the reason is a word of the hub's own.
+_BY_THE_HUB = {"returned": "handed_back", "transferred": "put_through", "answered": "call_answered"}
 _MOST_NOTES = 3
 _MOST_PAST = 3
 
@@ -144,8 +146,8 @@ def _handed_over(handoff: HandoffView, weight: int) -> Iterator[Point]:
     party = Said("party", Who(handoff.offered_by.party, handoff.offered_by.id))
     evidence = (f"{handoff.handoff_id}:offered",)
     reason = Said("told", Told(handoff.reason, handoff.offered_by.party))
-    what, places = "handed_over", {"age": age, "party": party, "reason": reason}
-    yield Point("why", "handed_back" if handoff.reason == "returned" else what, weight, evidence, places)
+    places = {"age": age, "party": party, "reason": reason}
+    yield Point("why", _BY_THE_HUB.get(handoff.reason, "handed_over"), weight, evidence, places)
     if handoff.note:
         note = Said("quoted", Told(handoff.note, handoff.offered_by.party))
         yield Point("why", "note_along", 4, evidence, {"note": note})

@@ -322,11 +322,26 @@ def all_done() -> tuple[Story, str]:
     return story.later(2 * DAY - 10 * MINUTE).start("in_2", "chat", 2, language="en"), "in_2"
 
 
+def put_through() -> tuple[Story, str]:
+    """Ann answers a call that was offered to nobody, and puts it through; the telephone system alone tells of it."""
+    story = Story(TELCO).later(2 * DAY - 20 * MINUTE).start("in_call", "voice", 2, language="en")
+    story.tell("journey.started", "in_call", kind="fault", journey_id="jr_9")
+    story.tell("call.answered", "in_call", agent_id="ann").later(15 * MINUTE)
+    story.tell("call.transferred", "in_call", agent_id="bob").later(MINUTE)
+    return story.tell("call.answered", "in_call", agent_id="bob").later(2 * MINUTE), "in_call"
+
+
+def just_answered() -> tuple[Story, str]:
+    """Ann answers a call that was offered to nobody; nothing is known of what it is about."""
+    story = Story(BANK).later(2 * DAY - 2 * MINUTE).start("in_call", "voice", 1, language="zh-CN")
+    return story.tell("call.answered", "in_call", agent_id="ann").later(2 * MINUTE), "in_call"
+
+
 SCENES: dict[str, Callable[[], tuple[Story, str]]] = {
     scene.__name__: scene
     for scene in (
         a_blocked_card, a_disputed_payment, a_broadband_fault, a_stranger, what_is_held_back, a_complaint,
-        words_that_would_command, two_at_once, all_done,
+        words_that_would_command, two_at_once, all_done, put_through, just_answered,
     )
 }  # fmt: skip
 
