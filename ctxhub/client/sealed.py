@@ -286,10 +286,19 @@ def clear_set_aside(path: Path, before: datetime) -> None:
     A file that was no sealed log at all is somebody else's, and stays.
     """
     for beside in path.parent.glob(f"{glob.escape(path.name)}*"):
-        named = _SEALED_ASIDE.fullmatch(beside.name.rpartition(".")[2])
-        if named and datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC) < before:
+        at = _set_aside_at(beside)
+        if at is not None and at < before:
             beside.unlink(missing_ok=True)
             log.warning("spool.aside_let_go path=%s", beside)
+
+
+def _set_aside_at(path: Path) -> datetime | None:
+    """Return when a log was renamed aside, by its name; None where it is named otherwise."""
+    named = _SEALED_ASIDE.fullmatch(path.name.rpartition(".")[2])
+    try:
+        return datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC) if named else None
+    except ValueError:  # digits that are no date
+        return None
 
 
 def own_secret(path: Path) -> SecretStr:

@@ -235,13 +235,14 @@ async def test_what_was_refused_goes_when_its_time_is_over_and_the_oldest_of_too
         assert [refusal.write["events"][0]["data"]["name"] for refusal in await hub.spool.refused()] == ["b", "c"]
     before = (tmp_path / "spool.refused").stat().st_size
     aside = [tmp_path / f"spool{word}-20260101T000000" for word in (".damaged", ".refused.cut", ".no-spool")]
+    aside.append(tmp_path / "spool.damaged-20269901T000000")
     for file in aside:
         file.write_bytes(b"x")
     late = now + timedelta(days=30, minutes=1)
     async with client(way, ADMIN_KEY, tmp_path / "spool", clock=lambda: late) as hub:
         assert await hub.spool.refused() == []
         await _until(lambda: (tmp_path / "spool.refused").stat().st_size < before)
-    assert [file.exists() for file in aside] == [False, False, True]
+    assert [file.exists() for file in aside] == [False, False, True, True]
 
 
 async def test_nothing_that_was_refused_of_a_customer_stays_once_it_is_forgotten(
