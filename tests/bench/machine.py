@@ -23,7 +23,7 @@ def described(redis: Redis) -> list[tuple[str, str]]:
         ("machine", f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()} "
                     f"{platform.release()}"),
         ("busy before the run", f"{load:.1f} processes running on average in the last minute"),
-        ("ctxhub", _commit()),
+        ("ctxhub", commit()),
         ("Python", platform.python_version()),
         ("Redis", f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"),
         ("packages", ", ".join(f"{name} {version(name)}" for name in _OURS)),
@@ -43,8 +43,8 @@ def _memory_gb() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 
 
-def _commit() -> str:
-    """Return what was measured, and whether it was changed since."""
+def commit() -> str:
+    """Return which commit this is, and whether it was changed since."""
     try:
         told = subprocess.run(["git", "describe", "--always", "--dirty"], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):

@@ -29,6 +29,7 @@ from dataclasses import replace
 from itertools import count, groupby
 from pathlib import Path
 
+from tests.bench.machine import commit
 from tests.chaos import failovers
 from tests.chaos.controls import CONTROLS, controlled
 from tests.chaos.faults import CLOCK, KINDS
@@ -214,6 +215,7 @@ async def main(arguments: Sequence[str]) -> int:
     for name in given.only:
         before = kept(name) if given.go_on else None
         part = Part(before or Result(name))
+        part.result.commit = commit()
         with tempfile.TemporaryDirectory(prefix="ctxhub-chaos-") as folder:
             await DOING[name](part, Path(folder))
         part.keep()

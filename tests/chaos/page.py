@@ -150,9 +150,14 @@ def _by_kind(rows: dict[str, Row], kinds: Iterable[str]) -> Iterator[str]:
 
 def _runs(results: Sequence[Result]) -> Iterator[str]:
     """Tell how long each part took, and what was not run."""
-    took = [f"{one.part} {one.minutes:.0f} min (load up to {one.busiest:.0f})" for one in results]
+    took = [f"{one.part}{_of_commit(one)} {one.minutes:.0f} min (load up to {one.busiest:.0f})" for one in results]
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     yield f"Last runs: {', '.join(took)}; {where}."
     missing = [part for part in PARTS if part not in {one.part for one in results}]
     if missing:
         yield f"Not run: {', '.join(missing)}."
+
+
+def _of_commit(result: Result) -> str:
+    """Tell of which commit a part was run, where that was noted."""
+    return f" of {result.commit}" if result.commit else ""

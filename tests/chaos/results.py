@@ -28,7 +28,10 @@ class Row:
 
 @dataclass
 class Result:
-    """What one part came to: its rows by kind, what was counted, what was found of each control, how long it took."""
+    """What one part came to: its rows by kind, what was counted, what was found of each control, how long it took.
+
+    `commit` is what was run.
+    """
 
     part: str
     rows: dict[str, Row] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class Result:
     controls: dict[str, tuple[int, Counter[str]]] = field(default_factory=dict)
     minutes: float = 0.0
     busiest: float = 0.0  # the highest load average of one minute that was seen meanwhile
+    commit: str = ""
 
     def row(self, kind: str) -> Row:
         """Return the row of a kind."""
