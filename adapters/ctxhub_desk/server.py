@@ -28,10 +28,12 @@ from ctxhub.client import (
     HandoffView,
     Hubs,
     Invalid,
+    OfferRequest,
     Opened,
     PresenceRequest,
     PresenceState,
     Revealed,
+    Target,
     Telling,
     TooMany,
     Unauthenticated,
@@ -84,6 +86,11 @@ Lang = Annotated[Literal["en", "zh"], Query()]
 Last = Annotated[str | None, Header()]
 
 
+def _new_id() -> str:
+    """Return an id for what the page gave none."""
+    return f"desk-{secrets.token_urlsafe(12)}"
+
+
 class Body(BaseModel):
     """What the page sends."""
 
@@ -129,6 +136,15 @@ class Return(Held):
     step: Name | None = None
 
 
+class Transfer(Held):
+    """Which queue goes on with the customer, why, and what it needs to know; an `event_id` sent again offers once."""
+
+    queue: Name
+    reason: Name
+    note: str
+    event_id: Id = Field(default_factory=_new_id)
+
+
 class Dial(Body):
     """Which attempt at a callback is made now."""
 
@@ -152,7 +168,7 @@ class Saying(Body):
     """Something told about the interaction; an `event_id` sent again takes effect once."""
 
     interaction_id: Id
-    event_id: Id = Field(default_factory=lambda: f"desk-{secrets.token_urlsafe(12)}")
+    event_id: Id = Field(default_factory=_new_id)
 
 
 class Message(Saying):
@@ -546,6 +562,30 @@ async def give_back(agent: ByAgent, handoff_id: str, body: Return) -> dict[str, 
         handoff_id, agent.agent_id, body.fence, note=body.note, step=body.step
     )
     return _shown(returned.handoff)
+
+
+@api.get("/queues")
+async def list_queues(agent: ByAgent) -> dict[str, list[str]]:
+    """List the other queues that the tenant declares."""
+    return {"queues": sorted((await agent.hub.tenants.read()).queues.keys() - {agent.queue})}
+
+
+@api.post("/handoffs/{handoff_id}/transfer", status_code=201)
+async def transfer(agent: ByAgent, handoff_id: str, body: Transfer) -> dict[str, OfferShown]:
+    """Offer the customer to another queue; the agent keeps the floor until somebody there takes over."""
+    held = await agent.hub.handoffs.get(handoff_id)
+    request = OfferRequest(
+        customer_id=held.customer_id, interaction_id=held.interaction_id, journey_id=held.journey_id,
+        reason=body.reason, to=Target(queue=body.queue), mode="warm", note=body.note or None, fence=body.fence,
+    )  # fmt: skip
+    offered = await agent.hub.handoffs.offer(request, key=f"transfer-{handoff_id}-{body.event_id}")
+    return _shown(offered.handoff)
+
+
+@api.post("/handoffs/{handoff_id}/cancel")
+async def take_back(agent: ByAgent, handoff_id: str) -> dict[str, OfferShown]:
+    """Take an offer back to which nobody has come yet."""
+    return _shown(await agent.hub.handoffs.cancel(handoff_id))
 
 
 @api.get("/customers/{customer_id}/stream")

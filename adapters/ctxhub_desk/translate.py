@@ -241,9 +241,13 @@ class Entry(Shown):
 
 
 class Work(Shown):
-    """All that an agent sees of one handoff; `degraded` says why it is only what was seen before, at `as_of`."""
+    """All that an agent sees of one handoff; `degraded` says why it is only what was seen before, at `as_of`.
+
+    `transfer` is the offer by which somebody else may take over.
+    """
 
     handoff: WorkHandoff
+    transfer: OfferShown | None
     customer: CustomerShown
     interaction: InteractionShown | None
     facts: list[FactRow]
@@ -363,6 +367,7 @@ def work(
     journeys = _journeys(context, current, tenant, language, speak, agent_id)
     return Work(
         handoff=_held(handoff, agent_id, fence),
+        transfer=_transfer(handoff, context),
         customer=_customer(context),
         interaction=_interaction_shown(interaction),
         facts=list(fact_rows(context.facts, tenant, language, journeys)),
@@ -389,6 +394,12 @@ def beside(context: ContextView, tenant: Tenant, language: str) -> Beside:
         recent=entries(context.recent, tenant, language),
         version=context.version,
     )
+
+
+def _transfer(handoff: HandoffView, context: ContextView) -> OfferShown | None:
+    """Show the offer by which somebody else may take over what an agent holds."""
+    after = (h for h in context.handoffs if h.parent_id == handoff.handoff_id and h.state == "offered")
+    return next((offer(h) for h in after if h.kind == "live" and (h.to.queue or h.to.agent)), None)
 
 
 def _missing(journeys: Iterable[JourneyShown]) -> list[str]:

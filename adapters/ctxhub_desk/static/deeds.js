@@ -94,18 +94,3 @@ export function complete(space) {
     space.end(t("completed"));
   });
 }
-
-/** Give the customer back to the bot, at a step and with what it needs to know. */
-export function giveBack(space) {
-  const current = space.work.journeys.find((journey) => journey.current);
-  const steps = (current?.steps ?? []).map(({ step, label }) => [step, label]);
-  const fields = [
-    { name: "step", label: t("go_on_at"), choices: [["", t("where_it_stands")], ...steps] },
-    { name: "note", label: t("what_now"), long: true },
-  ];
-  ask(t("give_back_title"), fields, t("give_back"), async ({ step, note: words }) => {
-    const body = { fence: space.work.handoff.fence, note: words, step: step || null };
-    await post(`${space.handoffPath}/return`, body);
-    space.end(t("given_back"));
-  });
-}

@@ -125,7 +125,7 @@ function lookUp(look) {
   );
 }
 
-const DEEDS = { q: "ask", f: "fact", n: "note", r: "return", w: "complete" };
+const DEEDS = { q: "ask", f: "fact", n: "note", t: "transfer", r: "return", w: "complete" };
 
 /** Single keys, never while somebody types, never with a dialog open, and only as long as they are wanted. */
 function press(event, side, open) {

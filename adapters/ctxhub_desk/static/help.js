@@ -13,6 +13,7 @@ export function help() {
     ["Q", "key_q"],
     ["F", "key_f"],
     ["N", "key_n"],
+    ["T", "key_t"],
     ["R", "key_r"],
     ["W", "key_w"],
     ["?", "key_help"],

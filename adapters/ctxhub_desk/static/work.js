@@ -1,7 +1,7 @@
 // One handoff that is worked on: who it is, what was told, what is said, and what becomes of it; kept up to date.
 import { follow, get, part, post } from "./api.js";
 import { brief } from "./brief.js";
-import { addFact, askFor, complete, confirm, giveBack, note } from "./deeds.js";
+import { addFact, askFor, complete, confirm, note } from "./deeds.js";
 import { fill, h } from "./dom.js";
 import { facts } from "./facts.js";
 import { hold } from "./held.js";
@@ -20,6 +20,7 @@ export class Workspace {
   #panel;
   #conversation;
   #once = h("section", { class: "card strip", hidden: true });
+  #onward = h("section", { class: "card strip", hidden: true });
   #unfollow;
   #newest = 0;
   #due = 0;
@@ -43,12 +44,14 @@ export class Workspace {
       this.#strip,
       this.#brief.element,
       this.#once,
+      this.#onward,
       h("div", { class: "columns" }, this.#panel.element, this.#conversation.element),
       this.#buttons(),
     );
     this.#panel.draw(work);
     this.#follow();
     this.once();
+    this.#goesOn();
   }
 
   /** Show what exactly one does, and once, where there is such a thing; `calls` begins with the call. */
@@ -59,6 +62,13 @@ export class Workspace {
     const found = await part("once").catch(notice);
     found?.draw(this, this.#once);
     if (calls) found?.dial(this, this.#once);
+  }
+
+  /** Show that somebody else may take over, where that was offered. */
+  async #goesOn() {
+    if (!this.work.transfer && this.#onward.hidden) return;
+    const found = await part("onward").catch(notice);
+    found?.draw(this, this.#onward);
   }
 
   get work() {
@@ -130,6 +140,14 @@ export class Workspace {
     }
   }
 
+  async #giveAway(how) {
+    try {
+      await (await part("onward"))[how](this);
+    } catch (problem) {
+      explain(problem);
+    }
+  }
+
   #buttons() {
     const keeps = (name) => (name === "fact" || name === "note" ? "" : null);
     const deed = (words, name, act, kind) =>
@@ -151,7 +169,8 @@ export class Workspace {
       deed(t("ask"), "ask", () => askFor(this)),
       deed(t("add_fact"), "fact", () => addFact(this)),
       deed(t("note"), "note", () => note(this)),
-      deed(t("give_back"), "return", () => giveBack(this)),
+      deed(t("transfer"), "transfer", () => this.#giveAway("transfer")),
+      deed(t("give_back"), "return", () => this.#giveAway("giveBack")),
       deed(t("complete"), "complete", () => complete(this), "main"),
       h("button", { type: "button", "data-act": "leave", on: { click: () => this.#leave() } }, t("shut")),
     );
@@ -162,6 +181,7 @@ export class Workspace {
     if (before?.handoff.handoff_id !== next.handoff.handoff_id || next.version < before.version) return;
     state.work = next;
     hold(next.handoff);
+    if (before.handoff.mine && next.handoff.state === "transferred") notify(t("transferred"));
     if (isSuspect(next.interaction) && !isSuspect(before.interaction)) notify(t("fraud"), "warn");
     fill(this.#strip, ...identity(next));
     this.#panel.draw(next);
@@ -169,6 +189,7 @@ export class Workspace {
     this.#conversation.update(next);
     this.#conversation.add(...next.recent);
     this.once();
+    this.#goesOn();
     this.#redraw();
     allowWrites();
     if (before.customer.customer_id !== next.customer.customer_id) this.#follow();

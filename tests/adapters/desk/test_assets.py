@@ -15,8 +15,8 @@ SCRIPTS = {name: asset.content.decode() for name, asset in ASSETS.items() if nam
 FIRST_LOAD = 100 * 1024
 OUTCOMES = get_args(Outcome)
 #: Fetched only when somebody asks for the keys, reveals a value, opens a customer beside the work, follows a queue that
-#: suggests, does what exactly one does, or has a call at the phone.
-PARTS = {"help.js", "reveal.js", "customer.js", "presence.js", "once.js", "calls.js"}
+#: suggests, does what exactly one does, has a call at the phone, or gives a customer to others.
+PARTS = {"help.js", "reveal.js", "customer.js", "presence.js", "once.js", "calls.js", "onward.js"}
 #: And what those bring along.
 SELDOM = PARTS | {"seldom_words.js"}
 

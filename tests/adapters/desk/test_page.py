@@ -634,6 +634,72 @@ async def test_returning_to_the_bot_at_a_step(opens: Opens, comes: Comes, channe
     assert journey.step == "travel"
 
 
+async def test_a_customer_is_handed_on_with_all_that_is_known_and_kept_until_somebody_takes_over(
+    opens: Opens, comes: Comes
+) -> None:
+    customer = await comes()
+    ann, bob = await opens("ann", customer.queue), await opens("bob", f"{customer.queue}-refunds")
+    await accept(ann, customer)
+    await ann.keyboard.press("t")
+    dialog = ann.get_by_role("dialog")
+    await expect(dialog.locator("datalist option[value=suggesting]")).to_be_attached()
+    await dialog.get_by_label("To the queue").fill(f"{customer.queue}-refunds")
+    await dialog.get_by_label("Reason").fill("needs a refund")
+    await dialog.get_by_label("What was done, and what comes next?").fill("the route is settled")
+    await dialog.get_by_role("button", name="Hand on").click()
+    pending = ann.locator("[data-transfer]")
+    await expect(pending).to_contain_text(f"Offered to {customer.queue}-refunds: you have the customer until")
+    await expect(ann.get_by_role("button", name="Send")).to_be_enabled()
+    offer = bob.locator("[data-offer]")
+    await expect(offer).to_contain_text("needs a refund")
+    await expect(offer).to_contain_text("the route is settled")
+    await offer.locator("[data-act=accept]").click()
+    await expect(fact(bob, "from_city").locator("> .value")).to_have_text("San Diego")
+    await expect(ann.get_by_text("Somebody else has taken over.")).to_be_visible()
+    await expect(pending).to_have_count(0)
+    await expect(ann.get_by_role("button", name="Send")).to_be_disabled()
+
+
+async def test_who_hands_a_customer_on_may_take_that_back_also_after_a_reload(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue, locale="zh-CN")
+    await accept(page, customer)
+    await page.get_by_role("button", name="转接", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("转到队列").fill("no-such-desk")
+    await dialog.get_by_label("原因").fill("退款")
+    await dialog.get_by_label("已办事项和下一步").fill("路线已确认")
+    await dialog.get_by_role("button", name="转接", exact=True).click()
+    await expect(page.locator("[data-transfer]")).to_be_visible()
+    await page.reload()
+    await page.locator("[data-act=take-back]").click()
+    await expect(page.get_by_text("已撤回")).to_be_visible()
+    await expect(page.locator("[data-transfer]")).to_have_count(0)
+    await expect(page.get_by_text("无人接手")).to_have_count(0)
+    assert await channels.handoffs.list(queue="no-such-desk") == []
+    assert (await channels.handoffs.get(customer.handoff.handoff_id)).state == "accepted"
+
+
+async def test_when_nobody_takes_over_the_agent_is_told_to_go_on(
+    opens: Opens, comes: Comes, channels: ContextHub
+) -> None:
+    customer = await comes()
+    page = await opens("ann", customer.queue)
+    await accept(page, customer)
+    await page.locator("[data-act=transfer]").click()
+    dialog = page.get_by_role("dialog")
+    for label, words in (("To the queue", "nobody-home"), ("Reason", "refund"), ("What was done", "the route")):
+        await dialog.get_by_label(label).fill(words)
+    await dialog.get_by_role("button", name="Hand on").click()
+    await expect(page.locator("[data-transfer]")).to_be_visible()
+    (waiting,) = await channels.handoffs.list(queue="nobody-home")
+    await channels.handoffs.cancel(waiting.handoff_id)
+    await expect(page.get_by_text("Nobody took over: you go on with the customer.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Send")).to_be_enabled()
+
+
 async def test_a_second_window_learns_that_the_work_is_over(opens: Opens, comes: Comes) -> None:
     customer = await comes()
     here = await opens("ann", customer.queue)
@@ -780,7 +846,7 @@ async def test_every_screen_is_accessible(
     await accept(page, customer)
     await expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if locale == "zh-CN" else "en")
     assert await violations(page) == []
-    for act in ("ask", "fact", "note", "return", "complete"):
+    for act in ("ask", "fact", "note", "transfer", "return", "complete"):
         await page.locator(f"[data-act={act}]").click()
         await expect(page.get_by_role("dialog")).to_be_visible()
         assert await violations(page) == [], act

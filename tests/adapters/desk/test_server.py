@@ -23,8 +23,12 @@ FIELDS = {
     "questions": {"interaction_id", "fence", "text", "names", "event_id"},
     "facts": {"interaction_id", "name", "value", "how", "event_id"}, "notes": {"interaction_id", "text", "event_id"},
     "decline": {"reason"}, "renew": {"fence"}, "complete": {"fence", "outcome"}, "return": {"fence", "note", "step"},
+    "transfer": {"fence", "queue", "reason", "note", "event_id"},
     "reveal": {"interaction_id", "names", "reason"}, "access": {"reason", "minutes"},
 }  # fmt: skip
+
+
+VERBS = ("decline", "renew", "complete", "return", "transfer")
 
 
 async def accepted(desk: httpx.AsyncClient, customer: Any, **params: Any) -> dict[str, Any]:
@@ -552,6 +556,63 @@ async def test_returning_gives_the_bot_the_floor_at_the_step_with_a_note(
     assert (journey.step, holders["chat"]) == ("travel", "bot")
 
 
+def onward(work: dict[str, Any], queue: str, event_id: str = "t1", **more: Any) -> dict[str, Any]:
+    """What the page sends to hand a customer on."""
+    said = {"queue": queue, "reason": "needs a refund", "note": "route is settled; refund the first ticket"}
+    return said | {"fence": work["handoff"]["fence"], "event_id": event_id} | more
+
+
+async def test_a_customer_handed_on_stays_with_the_agent_until_somebody_takes_over(
+    sits_down: SitsDown, comes: Comes
+) -> None:
+    customer = await comes()
+    ann, bob = await sits_down("ann", customer.queue), await sits_down("bob", f"{customer.queue}-refunds")
+    held = await accepted(ann, customer)
+    place = f"handoffs/{customer.handoff.handoff_id}"
+    sent = onward(held, f"{customer.queue}-refunds")
+    answers = [await ann.post(f"{place}/transfer", json=sent) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["handoff"]["handoff_id"] == answers[1].json()["handoff"]["handoff_id"]
+    work = (await ann.get(place)).json()
+    assert (work["handoff"]["mine"], work["transfer"]["to"]["queue"]) == (True, f"{customer.queue}-refunds")
+    (offered,) = (await bob.get("queue")).json()["offers"]
+    assert (offered["reason"], offered["note"], offered["chained"]) == (sent["reason"], sent["note"], True)
+    said = {
+        "interaction_id": customer.interaction.interaction_id,
+        "fence": sent["fence"],
+        "text": "One moment, please.",
+    }
+    assert (await ann.post(f"customers/{customer.customer_id}/messages", json=said)).status_code == 200
+    taken = await bob.post(f"handoffs/{offered['handoff_id']}/accept", json={})
+    assert {fact["name"] for fact in taken.json()["facts"]} >= {"from_city", "to_city"}
+    after = (await ann.get(place)).json()["handoff"]
+    assert (after["state"], after["mine"]) == ("transferred", False)
+    assert (await ann.post(f"customers/{customer.customer_id}/messages", json=said | {"event_id": "late"})).json()[
+        "code"
+    ] == "not_the_holder"
+
+
+async def test_an_offer_to_hand_on_can_be_taken_back_and_the_agent_goes_on(sits_down: SitsDown, comes: Comes) -> None:
+    customer = await comes()
+    ann = await sits_down("ann", customer.queue)
+    held = await accepted(ann, customer)
+    place = f"handoffs/{customer.handoff.handoff_id}"
+    offered = (await ann.post(f"{place}/transfer", json=onward(held, "elsewhere"))).json()["handoff"]
+    again = await ann.post(f"{place}/transfer", json=onward(held, "elsewhere", "t2"))
+    assert (again.status_code, again.json()["code"]) == (409, "already_offered")
+    back = await ann.post(f"handoffs/{offered['handoff_id']}/cancel", json={})
+    assert back.json()["handoff"]["state"] == "cancelled"
+    work = (await ann.get(place)).json()
+    assert (work["transfer"], work["handoff"]["mine"]) == (None, True)
+    stale = await ann.post(f"{place}/transfer", json=onward(held, "elsewhere", "t3", fence=1))
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale_fence")
+
+
+async def test_the_other_queues_of_a_tenant_can_be_chosen_from(sits_down: SitsDown) -> None:
+    assert (await (await sits_down("ann", "default")).get("queues")).json() == {"queues": ["suggesting"]}
+    assert (await (await sits_down("ann", "suggesting")).get("queues")).json() == {"queues": []}
+
+
 async def test_renewing_holds_it_longer(sits_down: SitsDown, comes: Comes) -> None:
     customer = await comes()
     desk = await sits_down("ann", customer.queue)
@@ -587,8 +648,9 @@ async def test_nothing_that_is_sent_is_a_fault_of_ours(running: Any, sits_down: 
     bodies = [{"key": value, "agent_id": value, "queue": value} for value in odd]
     bodies += [said | {"text": value, "value": value, "event_id": value, "names": [value]} for value in odd]
     bodies += [{"fence": value, "note": value, "outcome": value, "reason": value, "step": value} for value in odd]
+    bodies += [{"fence": 2, "queue": value, "reason": value, "note": "x", "event_id": value} for value in odd]
     paths = [f"customers/{customer.customer_id}/{noun}" for noun in ("messages", "questions", "facts", "notes")]
-    paths += [f"handoffs/{customer.handoff.handoff_id}/{verb}" for verb in ("decline", "renew", "complete", "return")]
+    paths += [f"handoffs/{customer.handoff.handoff_id}/{verb}" for verb in FIELDS if verb in VERBS]
     for path in [*paths, "login"]:
         for body in bodies:
             only = {name: value for name, value in body.items() if name in FIELDS[path.rpartition("/")[2]]}
