@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, or_, select, tuple_
 
 from ctxhub.archive.rows import Archived, Held, Remembered, Row
 from ctxhub.archive.tables import WRITTEN_AT, about, documents, events, leads
@@ -27,10 +27,22 @@ def _of(row: Row, table: Any = documents) -> Any:
     return and_(table.c.tenant == row.tenant, table.c.customer_id == row.customer_id)
 
 
+def of_each(rows: Sequence[Row], table: Table = documents) -> ColumnElement[bool]:
+    """Return the condition that something belongs to one of several customers.
+
+    It names a tenant and its customers, who are looked up by their key. Pairs in a list would say the same, but for
+    those SQLite looks through the whole table.
+    """
+    by_tenant: dict[str, list[str]] = {}
+    for row in rows:
+        by_tenant.setdefault(row.tenant, []).append(row.customer_id)
+    of = table.c
+    return or_(*(and_(of.tenant == tenant, of.customer_id.in_(names)) for tenant, names in by_tenant.items()))
+
+
 def _of_many(columns: Sequence[Any], rows: Sequence[Row]) -> Select[Any]:
     """Return the question for columns of several customers' documents."""
-    key = tuple_(documents.c.tenant, documents.c.customer_id)
-    return select(documents.c.tenant, documents.c.customer_id, *columns).where(key.in_([tuple(row) for row in rows]))
+    return select(documents.c.tenant, documents.c.customer_id, *columns).where(of_each(rows))
 
 
 def held(connection: Connection, rows: Sequence[Row], locked: bool = False) -> dict[Row, Held]:
@@ -84,11 +96,10 @@ def leads_to(connection: Connection, digests: Sequence[str]) -> dict[str, list[t
 
 def names_of(connection: Connection, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     """Return (tenant, kind, digest) of every look-up that leads to some customers."""
-    key = tuple_(leads.c.tenant, leads.c.customer_id)
     found: list[tuple[str, str, str]] = []
     for at in range(0, len(rows), AT_ONCE):
-        wanted = [tuple(row) for row in rows[at : at + AT_ONCE]]
-        question = select(leads.c.tenant, leads.c.kind, leads.c.digest).where(key.in_(wanted))
+        wanted = of_each(rows[at : at + AT_ONCE], leads)
+        question = select(leads.c.tenant, leads.c.kind, leads.c.digest).where(wanted)
         found += [(tenant, kind, digest) for tenant, kind, digest in connection.execute(question)]
     return found
 

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ctxhub.archive.reading import held
+from ctxhub.archive.reading import held, of_each
 from ctxhub.archive.rows import Copy, Row
 from ctxhub.archive.tables import WRITTEN_AT, about, documents, erased, events, leads, strays
 from ctxhub.errors import Unavailable
@@ -137,11 +137,10 @@ def _put_leads(connection: Connection, copies: Sequence[Copy], now: int) -> None
 def _led_since(connection: Connection, rows: Sequence[Row]) -> dict[tuple[str, str, str], int]:
     """Return since when each look-up leads where it does, by digest, customer, and where it leads there."""
     columns = (leads.c.digest, leads.c.customer_id, leads.c.leads_to, leads.c.archived_at)
-    key = tuple_(leads.c.tenant, leads.c.customer_id)
     found: dict[tuple[str, str, str], int] = {}
     for at in range(0, len(rows), 500):
-        wanted = [tuple(row) for row in rows[at : at + 500]]
-        for digest, customer_id, to, since in connection.execute(select(*columns).where(key.in_(wanted))):
+        wanted = of_each(rows[at : at + 500], leads)
+        for digest, customer_id, to, since in connection.execute(select(*columns).where(wanted)):
             found[digest, customer_id, to] = since
     return found
 
