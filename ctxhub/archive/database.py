@@ -11,6 +11,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ctxhub.settings import CannotStart
 
 READERS = 2
+#: Pages of the log, 32 MB, before they go into the file: what is written again meanwhile goes there once.
+_LOGGED = 8000
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON",
+            f"wal_autocheckpoint={_LOGGED}")  # fmt: skip
 _BUSY_AFTER = 5.0
 _CONNECTS_WITHIN = 2
 _ANSWERS_WITHIN_MS = 30_000
@@ -51,7 +55,7 @@ def _sqlite(url: URL, writes: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     if writes:

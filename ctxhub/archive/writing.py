@@ -116,32 +116,36 @@ def _named(table: Table) -> Any:
 
 
 def _put_leads(connection: Connection, copies: Sequence[Copy], now: int) -> None:
-    """Let just these look-ups lead to customers, and no others; one that led there before is no newer for that."""
-    since = _led_since(connection, [copy.row for copy in copies if copy.had is not None])
-    _drop(connection, leads, [copy.row for copy in copies if copy.had is not None])
-    rows = [
-        {
-            "digest": lead.digest,
-            "customer_id": copy.row.customer_id,
-            "tenant": copy.row.tenant,
-            "kind": lead.kind,
-            "leads_to": lead.to,
-            "archived_at": since.get((lead.digest, copy.row.customer_id, lead.to), now),
-        }
-        for copy in copies
-        for lead in copy.leads or ()
-    ]
-    _upsert(connection, leads, rows)
+    """Let just these look-ups lead to customers, and no others; one that led there before stays untouched.
+
+    A name that was used twice leads to where it was used last.
+    """
+    before = _leading(connection, [copy.row for copy in copies if copy.had is not None])
+    named = [(copy.row, lead) for copy in copies for lead in copy.leads or ()]
+    after = set({(lead.digest, row): _Led(lead.digest, row.customer_id, row.tenant, lead.kind, lead.to)
+                 for row, lead in named}.values())  # fmt: skip
+    if gone := [{"of_digest": led.digest, "of_customer_id": led.customer_id} for led in before - after]:
+        where = and_(leads.c.digest == bindparam("of_digest"), leads.c.customer_id == bindparam("of_customer_id"))
+        connection.execute(delete(leads).where(where), gone)
+    _upsert(connection, leads, [led._asdict() | {"archived_at": now} for led in sorted(after - before)])
 
 
-def _led_since(connection: Connection, rows: Sequence[Row]) -> dict[tuple[str, str, str], int]:
-    """Return since when each look-up leads where it does, by digest, customer, and where it leads there."""
-    columns = (leads.c.digest, leads.c.customer_id, leads.c.leads_to, leads.c.archived_at)
-    found: dict[tuple[str, str, str], int] = {}
+class _Led(NamedTuple):
+    """A row of the look-ups, but for since when it stands."""
+
+    digest: str
+    customer_id: str
+    tenant: str
+    kind: str
+    leads_to: str
+
+
+def _leading(connection: Connection, rows: Sequence[Row]) -> set[_Led]:
+    """Return what leads to customers."""
+    columns = [leads.c[name] for name in _Led._fields]
+    found: set[_Led] = set()
     for at in range(0, len(rows), 500):
-        wanted = of_each(rows[at : at + 500], leads)
-        for digest, customer_id, to, since in connection.execute(select(*columns).where(wanted)):
-            found[digest, customer_id, to] = since
+        found |= {_Led(*led) for led in connection.execute(select(*columns).where(of_each(rows[at : at + 500], leads)))}
     return found
 
 
