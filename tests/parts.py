@@ -85,7 +85,16 @@ class Parts:
         self._began = began
         self._rows: dict[str | None, Row] = defaultdict(Row)
         self._processes: set[str] = set()
+        self._running: set[str] = set()
         self._is_late = False
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note that a test runs."""
+        self._running.add(nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Note that it does not any more."""
+        self._running.discard(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a report: a test has one for what comes before, one for itself, one for what comes after."""
@@ -115,6 +124,7 @@ class Parts:
         for name in (*PARTS, None):
             if name in self._rows:
                 yield from self._told(name, self._rows[name])
+        yield from (f"still running when all was broken off: {nodeid}" for nodeid in sorted(self._running))
         if self._began is not None:
             took = (time.time() - self._began) / 60
             late = ", which is too long: FAILED" if self._is_late else ""

@@ -39,6 +39,13 @@ def test_bad():
 def test_bad_afterwards(broken):
     pass
 """
+HANGS = """
+import os, signal, time
+
+def test_hangs():
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(5)
+"""
 
 
 def test_each_file_of_tests_is_of_a_part() -> None:
@@ -110,6 +117,13 @@ def test_a_run_that_takes_longer_than_all_parts_may_fails(project: Path, minutes
     assert failed == status
     assert any(line.endswith("which is too long: FAILED") for line in lines) == bool(status)
     assert re.match("=+ 1 passed, 1 skipped in ", lines[-1])
+
+
+def test_a_run_that_is_broken_off_names_the_test_that_it_hung_in(project: Path) -> None:
+    (project / "tests" / "hub" / "test_c.py").write_text(HANGS)
+    status, lines = run(project, "-n", "1", "--part", "hub")
+    assert status == pytest.ExitCode.INTERRUPTED
+    assert "still running when all was broken off: tests/hub/test_c.py::test_hangs" in lines
 
 
 def test_of_one_part_no_other_file_is_even_read(project: Path) -> None:
