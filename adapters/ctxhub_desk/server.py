@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from ctxhub.client import (
     AttemptSaid,
@@ -46,7 +46,7 @@ from ctxhub_desk.assets import CONTENT_SECURITY_POLICY, Asset, load_assets
 from ctxhub_desk.overview import Overview, days_of, overview
 from ctxhub_desk.sessions import Seal, Session
 from ctxhub_desk.settings import DeskSettings
-from ctxhub_desk.streams import Frames, customer_frames, followed, queue_frames
+from ctxhub_desk.streams import Frames, customer_frames, followed, queue_frames, waiting
 from ctxhub_desk.translate import (
     Already,
     Askable,
@@ -63,7 +63,6 @@ from ctxhub_desk.translate import (
     entries,
     held,
     offer,
-    offers,
     presence,
     step_after,
     told_before,
@@ -136,10 +135,24 @@ class Return(Held):
     step: Name | None = None
 
 
-class Transfer(Held):
-    """Which queue goes on with the customer, why, and what it needs to know; an `event_id` sent again offers once."""
+class Onward(Body):
+    """A queue, or an agent by name."""
 
-    queue: Name
+    queue: Name | None = None
+    agent: Id | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Onward:
+        """Refuse two of them, and none."""
+        if (self.queue is None) == (self.agent is None):
+            raise ValueError("name a queue, or an agent")
+        return self
+
+
+class Transfer(Held):
+    """Who goes on with the customer, why, and what must be known for it; an `event_id` sent again offers once."""
+
+    to: Onward
     reason: Name
     note: str
     event_id: Id = Field(default_factory=_new_id)
@@ -428,16 +441,16 @@ async def show_overview(
 
 @api.get("/queue")
 async def show_queue(agent: ByAgent) -> dict[str, Any]:
-    """List the waiting handoffs."""
-    waiting = await agent.hub.handoffs.list(queue=agent.queue)
-    return {"queue": agent.queue, "offers": offers(waiting)}
+    """List the handoffs that wait in the queue, or for this agent by name."""
+    return {"queue": agent.queue, "offers": await waiting(agent.hub, agent.queue, agent.agent_id)}
 
 
 @api.get("/held")
 async def show_held(agent: ByAgent) -> dict[str, list[WorkHandoff]]:
-    """List what this agent holds of the queue."""
-    accepted = await agent.hub.handoffs.list(queue=agent.queue, state="accepted")
-    return {"held": held(accepted, agent.agent_id)}
+    """List what this agent holds of the queue, or was offered by name."""
+    ofs: list[dict[str, Any]] = [{"queue": agent.queue}, {"agent_id": agent.agent_id}]
+    listed = await asyncio.gather(*[agent.hub.handoffs.list(**of, state="accepted") for of in ofs])
+    return {"held": held((handoff for found in listed for handoff in found), agent.agent_id)}
 
 
 @api.get("/queue/stream")
@@ -572,11 +585,12 @@ async def list_queues(agent: ByAgent) -> dict[str, list[str]]:
 
 @api.post("/handoffs/{handoff_id}/transfer", status_code=201)
 async def transfer(agent: ByAgent, handoff_id: str, body: Transfer) -> dict[str, OfferShown]:
-    """Offer the customer to another queue; the agent keeps the floor until somebody there takes over."""
+    """Offer the customer to a queue or a colleague; the agent keeps the floor until somebody there takes over."""
     held = await agent.hub.handoffs.get(handoff_id)
+    to = Target(queue=body.to.queue, agent=body.to.agent)
     request = OfferRequest(
-        customer_id=held.customer_id, interaction_id=held.interaction_id, journey_id=held.journey_id,
-        reason=body.reason, to=Target(queue=body.queue), mode="warm", note=body.note or None, fence=body.fence,
+        customer_id=held.customer_id, interaction_id=held.interaction_id, journey_id=held.journey_id, mode="warm",
+        reason=body.reason, note=body.note or None, to=to, fence=body.fence,
     )  # fmt: skip
     offered = await agent.hub.handoffs.offer(request, key=f"transfer-{handoff_id}-{body.event_id}")
     return _shown(offered.handoff)

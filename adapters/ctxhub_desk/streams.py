@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from ctxhub.client import ContextHub, CtxhubError, Fed, HandoffView, Stopping, Unavailable
-from ctxhub_desk.translate import call, calls, entry, offers
+from ctxhub.client import ContextHub, CtxhubError, Fed, Stopping, Unavailable
+from ctxhub_desk.translate import OfferShown, call, calls, entry, offers
 
 #: Lets another moment pass before the browser comes back, so that a restart is not met by all desks at once.
 _OPENING = "retry: 1500\n\n"
@@ -21,10 +21,11 @@ _SIGN_OF_LIFE = ": still here\n\n"
 _NO_CHANGE = frozenset({"ready", "handoff.joined", "handoff.renewed", "handoff.shown"})
 #: What is told of calls themselves; who waits changes by their handoffs.
 _OF_A_CALL = "call."
+#: What an agent's feed tells of offers to him by name.
+_BY_NAME = frozenset({"handoff.offered", "handoff.rerouted"})
 _OF_CALLS = (_OF_A_CALL, "recording.")
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-_HANDOFFS = TypeAdapter(list[HandoffView])
 
 Frames = AsyncGenerator["Frame", None]
 
@@ -54,8 +55,8 @@ async def queue_frames(hub: ContextHub, queue: str, agent_id: str, after: str | 
     life to the hub.
     """
     at_phone: asyncio.Queue[Frame] = asyncio.Queue()
-    following = asyncio.ensure_future(_follow(hub, agent_id, at_phone))
-    frames = _offer_frames(hub, queue, after)
+    following = asyncio.ensure_future(_follow(hub, queue, agent_id, at_phone))
+    frames = _offer_frames(hub, queue, agent_id, after)
     try:
         async for frame in _both(frames, at_phone):
             yield frame
@@ -87,8 +88,8 @@ async def _both(frames: Frames, at_phone: asyncio.Queue[Frame]) -> Frames:
         await asyncio.gather(upcoming, ringing, return_exceptions=True)
 
 
-async def _follow(hub: ContextHub, agent_id: str, frames: asyncio.Queue[Frame]) -> None:
-    """Follow an agent's feed for the calls in it; a key that may not is as if he did not.
+async def _follow(hub: ContextHub, queue: str, agent_id: str, frames: asyncio.Queue[Frame]) -> None:
+    """Follow an agent's feed for calls, and what is offered to him by name; a key that may not is as if he did not.
 
     What rings already is asked for once the feed is open, so that nothing falls between the two.
     """
@@ -97,6 +98,8 @@ async def _follow(hub: ContextHub, agent_id: str, frames: asyncio.Queue[Frame]) 
             async for fed in feed:
                 if fed.event is not None and fed.type.startswith(_OF_A_CALL):
                     frames.put_nowait(Frame("call", call(fed.event, agent_id)))
+                if fed.type in _BY_NAME:
+                    await _put_change(hub, queue, agent_id, fed, frames)
                 if fed.type == "snapshot":
                     await _put_calls(hub, agent_id, frames)
 
@@ -107,12 +110,24 @@ async def _put_calls(hub: ContextHub, agent_id: str, frames: asyncio.Queue[Frame
         frames.put_nowait(Frame("calls", {"calls": calls(await hub.interactions.list(agent_id=agent_id), agent_id)}))
 
 
-async def _offer_frames(hub: ContextHub, queue: str, after: str | None) -> Frames:
+async def _put_change(hub: ContextHub, queue: str, agent_id: str, fed: Fed, frames: asyncio.Queue[Frame]) -> None:
+    """Show who waits once somebody waits for this very agent; where the hub does not say, the page asks again."""
+    with suppress(CtxhubError):
+        frames.put_nowait(await _change(hub, queue, agent_id, fed))
+
+
+async def waiting(hub: ContextHub, queue: str, agent_id: str) -> list[OfferShown]:
+    """Return what waits in a queue or for an agent by name."""
+    listed = await asyncio.gather(hub.handoffs.list(queue=queue), hub.handoffs.list(agent_id=agent_id))
+    return offers(handoff for found in listed for handoff in found)
+
+
+async def _offer_frames(hub: ContextHub, queue: str, agent_id: str, after: str | None) -> Frames:
     """Yield the whole list of waiting offers after every change of a queue's feed."""
     async with aclosing(hub.feeds.queue(queue, after=after)) as feed:
         async for fed in feed:
             if _matters(fed.type):
-                yield await _queue_frame(hub, queue, fed)
+                yield await _queue_frame(hub, queue, agent_id, fed)
 
 
 def _matters(type_: str) -> bool:
@@ -120,15 +135,19 @@ def _matters(type_: str) -> bool:
     return not (type_ in _NO_CHANGE or type_.startswith(_OF_CALLS))
 
 
-async def _queue_frame(hub: ContextHub, queue: str, fed: Fed) -> Frame:
+async def _queue_frame(hub: ContextHub, queue: str, agent_id: str, fed: Fed) -> Frame:
     """Show what a queue's feed brings."""
     if fed.type == "bye":
         return AWAY
     if fed.type == "snapshot":
-        return Frame("snapshot", {"offers": offers(_HANDOFFS.validate_python(fed.data["handoffs"]))}, fed.id)
-    waiting = offers(await hub.handoffs.list(queue=queue))
+        return Frame("snapshot", {"offers": await waiting(hub, queue, agent_id)}, fed.id)
+    return (await _change(hub, queue, agent_id, fed))._replace(id=fed.id)
+
+
+async def _change(hub: ContextHub, queue: str, agent_id: str, fed: Fed) -> Frame:
+    """Show who waits after something happened."""
     handoff_id = fed.event.data.get("handoff_id") if fed.event else None
-    return Frame("change", {"type": fed.type, "handoff_id": handoff_id, "offers": waiting}, fed.id)
+    return Frame("change", {"type": fed.type, "handoff_id": handoff_id, "offers": await waiting(hub, queue, agent_id)})
 
 
 async def customer_frames(

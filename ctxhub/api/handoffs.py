@@ -139,15 +139,19 @@ async def lookup(body: TokenBody, hub: HubHere, caller: Worker) -> Response:
     return _one(await hub.handoffs.by_token(caller, body.token))
 
 
+_BY_NAME = "in place of a queue: those that were offered to this agent by name"
+
+
 @router.get("/handoffs", response_model=Several)
 async def waiting(
     hub: HubHere,
     caller: Onlooker,
-    queue: Annotated[Name, Query()],
+    queue: Annotated[Name | None, Query()] = None,
+    agent_id: Annotated[Id | None, Query(description=_BY_NAME)] = None,
     state: Literal["offered", "accepted"] = "offered",
 ) -> Response:
-    """List the handoffs of a queue, first in line first; an agent those that wait, and his own."""
-    found = await hub.handoffs.listed(caller, queue, state)
+    """List the handoffs of a queue or for an agent, first in line first; an agent those that wait, and his own."""
+    found = await hub.handoffs.listed(caller, queue, agent_id, state)
     return answer({"handoffs": [handoff.model_dump(mode="json") for handoff in found]})
 
 

@@ -178,9 +178,13 @@ class Handoffs:
         """Return a handoff as it stands."""
         return _shown(await self._transport.get(f"/v1/handoffs/{segment(handoff_id)}"))
 
-    async def list(self, *, queue: str, state: HandoffState = "offered") -> list[HandoffView]:
-        """List a queue's handoffs, those that wait longest first."""
-        response = await self._transport.get("/v1/handoffs", {"queue": queue, "state": state})
+    async def list(
+        self, *, queue: str | None = None, agent_id: str | None = None, state: HandoffState = "offered"
+    ) -> list[HandoffView]:
+        """List a queue's handoffs, or those offered to an agent by name, those that wait longest first."""
+        response = await self._transport.get(
+            "/v1/handoffs", given({"queue": queue, "agent_id": agent_id}) | {"state": state}
+        )
         return read(_Listed, response).handoffs
 
     async def lookup(self, token: str) -> HandoffView:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, Merged, WrongState
+from ctxhub.errors import CustomerUnknown, Forbidden, HandoffUnknown, Invalid, Merged, WrongState
 from ctxhub.hub.callbacks import Callbacks
 from ctxhub.hub.changes import PLAIN, Changes, Committed, Decision, Present, Request, own
 from ctxhub.hub.contexts import Contexts
@@ -355,16 +355,26 @@ class Handoffs:
             raise HandoffUnknown("the token stands for no handoff")
         return await self.get(principal, handoff_id)
 
-    async def listed(self, principal: Principal, queue: str, state: str) -> list[HandoffView]:
-        """Return a queue's handoffs as `waiting` does, to an agent only those at each of which he may look."""
+    async def listed(
+        self, principal: Principal, queue: str | None, agent_id: str | None, state: str
+    ) -> list[HandoffView]:
+        """Return a queue's handoffs, or those for an agent by name, to an agent only those at which he may look."""
+        if (queue is None) == (agent_id is None):
+            raise Invalid.field("/queue", "name a queue, or an agent by agent_id")
         principal.must_serve(queue)
-        found = await self.waiting(principal.tenant, queue, state, principal.is_colleague)
+        if agent_id is not None:
+            principal.must_be(agent_id)
+        place = f"agent:{agent_id}" if queue is None else f"queue:{queue}"
+        found = await self._listed(principal.tenant, place, state, principal.is_colleague)
         return [_without_words(principal, shown) for shown in found if _is_for(principal, shown)]
 
     async def waiting(self, tenant: str, queue: str, state: str, colleague: bool = False) -> list[HandoffView]:
         """Return a queue's handoffs that are offered or accepted, first in line first; notes are for colleagues."""
-        place = f"waiting:queue:{queue}" if state == "offered" else f"held:queue:{queue}"
-        members = await self._lists.members(tenant, place)
+        return await self._listed(tenant, f"queue:{queue}", state, colleague)
+
+    async def _listed(self, tenant: str, place: str, state: str, colleague: bool) -> list[HandoffView]:
+        """Return the handoffs of a queue or an agent that are offered or accepted, first in line first."""
+        members = await self._lists.members(tenant, f"{'waiting' if state == 'offered' else 'held'}:{place}")
         whos = [Who(tenant, customer_id) for customer_id, _ in members]
         found, now = await self._changes.contexts.many(whos), self._changes.clock()
         hidden = {"version": None} | ({} if colleague else {"note": None, "suggested": None})

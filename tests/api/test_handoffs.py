@@ -552,6 +552,32 @@ async def test_an_agents_list_holds_who_waits_and_what_is_his_own(callers: Calle
     assert await listed(callers.supervisor, "accepted") == await listed(callers.adapter, "accepted") == everybodys
 
 
+async def test_what_is_offered_to_an_agent_by_name_is_listed_by_that_name_and_to_no_other_agent(
+    callers: Callers,
+) -> None:
+    ann = fresh("ann")
+    first, second = [await (await known(callers.adapter)).offer({"agent": ann}, note="hm") for _ in range(2)]
+
+    async def listed(caller: Caller, state: str) -> list[str]:
+        found = ok(await caller.get("/v1/handoffs", agent_id=ann, state=state))["handoffs"]
+        return [handoff["handoff_id"] for handoff in found]
+
+    for caller in (callers.supervisor, callers.adapter):
+        assert await listed(caller, "offered") == [first["handoff_id"], second["handoff_id"]]
+    body = {"name": ann, "role": "agent", "agent": ann}
+    herself = Caller(callers.ann.http, ok(await callers.admin.post("/v1/keys", body), 201)["key"])
+    await accept(herself, second["handoff_id"], ann)
+    assert await listed(herself, "offered") == [first["handoff_id"]]
+    assert await listed(herself, "accepted") == [second["handoff_id"]]
+    problem(await callers.bob.get("/v1/handoffs", agent_id=ann), 403, "forbidden")
+    problem(await callers.bob.get("/v1/handoffs", agent_id=ann, state="accepted"), 403, "forbidden")
+
+
+@pytest.mark.parametrize("of", [{}, {"queue": "billing", "agent_id": "ann"}])
+async def test_handoffs_are_listed_of_a_queue_or_an_agent_and_not_of_both(callers: Callers, of: dict[str, str]) -> None:
+    assert pointers(await callers.supervisor.get("/v1/handoffs", **of)) == ["/queue"]
+
+
 async def test_a_refused_handoff_says_whose_it_is_for_who_has_a_reason_to_look(callers: Callers) -> None:
     scene = await known(callers.adapter)
     handoff = await scene.offer({"queue": "billing"})

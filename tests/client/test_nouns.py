@@ -238,6 +238,13 @@ SAID = [
         None,
         {"handoffs": [HANDOFF]},
     ),
+    said(
+        lambda h: h.handoffs.list(agent_id="ann", state="accepted"),
+        "GET",
+        "/v1/handoffs?agent_id=ann&state=accepted",
+        None,
+        {"handoffs": [HANDOFF]},
+    ),
     said(lambda h: h.handoffs.lookup("tok"), "POST", "/v1/handoffs/lookup", {"token": "tok"}, SHOWN),
     said(
         lambda h: h.handoffs.elsewhere("ho_1", "chat"),

@@ -62,6 +62,7 @@ def test_what_was_fixed_at_the_first_start_is_found_whatever_the_number_of_parti
 _PLACES = (
     "waiting:queue:a:b",
     "held:queue:x",
+    "held:agent:ann",
     "work:held",
     "work:ringing",
     "open:chat",

@@ -45,6 +45,7 @@ export default {
   urgent: "priority {n}",
   you_declined: "declined by you",
   chained: "handed on",
+  for_you: "for you by name",
   already_with: "already with {who}",
   taken: "Taken by {who}.",
   taken_until: "Taken by {who}, until {until} unless renewed.",

@@ -1,4 +1,4 @@
-// Giving the customer to others: back to the bot, or on to another queue, where somebody takes over or nobody does.
+// Giving the customer to others: back to the bot, or on to a queue or a colleague, where somebody takes over or nobody does.
 import { get, newId, post } from "./api.js";
 import { ask } from "./dialogs.js";
 import { fill, h } from "./dom.js";
@@ -6,20 +6,25 @@ import { more } from "./seldom_words.js";
 import { allowWrites, explain, notify } from "./state.js";
 import { t, time } from "./words.js";
 
-/** Offer the customer to another queue; the agent keeps the floor until somebody there takes over. */
+/** Offer the customer to a queue or a colleague; the agent keeps the floor until somebody there takes over. */
 export async function transfer(space) {
   const eventId = newId();
   const { queues } = await get("queues").catch(() => ({ queues: [] }));
+  const kinds = [
+    ["queue", more("to_queue")],
+    ["agent", more("to_agent")],
+  ];
   const fields = [
-    { name: "queue", label: more("to_queue"), list: "queues" },
+    { name: "kind", label: more("to_whom"), choices: kinds },
+    { name: "name", label: more("name_of_it"), list: "queues" },
     { name: "reason", label: t("reason") },
     { name: "note", label: more("for_the_next"), long: true },
   ];
-  const act = async ({ queue, reason, note }) => {
-    const body = { fence: space.work.handoff.fence, queue: queue.trim(), reason, note, event_id: eventId };
+  const act = async ({ kind, name, reason, note }) => {
+    const body = { fence: space.work.handoff.fence, to: { [kind]: name.trim() }, reason, note, event_id: eventId };
     await post(`${space.handoffPath}/transfer`, body);
     await space.refresh();
-    notify(more("offered_on", { queue: body.queue }));
+    notify(more("offered_on", { whom: name.trim() }));
   };
   const shown = ask(more("transfer_title"), fields, t("transfer"), act, more("transfer_keeps"));
   shown.append(h("datalist", { id: "queues" }, queues.map((value) => h("option", { value }))));
@@ -69,7 +74,7 @@ function pending(space, place, { handoff_id, to, expires_at }) {
   return h(
     "p",
     { class: "acts", "data-transfer": handoff_id },
-    h("span", {}, more("offered_on", { queue: to.queue ?? to.agent }), ends),
+    h("span", {}, more("offered_on", { whom: to.queue ?? to.agent }), ends),
     h("button", { ...button, on: { click: takeBack } }, more("take_back")),
   );
 }

@@ -236,6 +236,7 @@ export class Waiting {
 function badges(offer) {
   return [
     offer.rings ? h("span", { class: "badge hot" }, t("rings")) : null,
+    offer.to.agent ? h("span", { class: "badge hot" }, t("for_you")) : null,
     offer.priority ? h("span", { class: "badge hot" }, t("urgent", { n: offer.priority })) : null,
     offer.declined ? h("span", { class: "badge" }, t("you_declined")) : null,
     offer.prefers ? h("span", { class: "badge hot" }, t("already_with", { who: offer.prefers })) : null,

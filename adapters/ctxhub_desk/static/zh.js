@@ -44,6 +44,7 @@ export default {
   lapses: "{age}失效",
   urgent: "优先级 {n}",
   you_declined: "您已拒绝",
+  for_you: "指定给您",
   chained: "再次转接",
   already_with: "{who} 正在服务这位客户",
   taken: "已由 {who} 接受。",

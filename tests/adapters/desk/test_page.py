@@ -643,7 +643,7 @@ async def test_a_customer_is_handed_on_with_all_that_is_known_and_kept_until_som
     await ann.keyboard.press("t")
     dialog = ann.get_by_role("dialog")
     await expect(dialog.locator("datalist option[value=suggesting]")).to_be_attached()
-    await dialog.get_by_label("To the queue").fill(f"{customer.queue}-refunds")
+    await dialog.get_by_label("Name of the queue").fill(f"{customer.queue}-refunds")
     await dialog.get_by_label("Reason").fill("needs a refund")
     await dialog.get_by_label("What was done, and what comes next?").fill("the route is settled")
     await dialog.get_by_role("button", name="Hand on").click()
@@ -660,6 +660,24 @@ async def test_a_customer_is_handed_on_with_all_that_is_known_and_kept_until_som
     await expect(ann.get_by_role("button", name="Send")).to_be_disabled()
 
 
+async def test_a_colleague_is_offered_a_customer_by_name_whatever_queue_he_follows(opens: Opens, comes: Comes) -> None:
+    customer = await comes()
+    ann, bob = await opens("ann", customer.queue), await opens("bob", "another-queue")
+    await accept(ann, customer)
+    await ann.locator("[data-act=transfer]").click()
+    dialog = ann.get_by_role("dialog")
+    await dialog.locator("[name=kind]").select_option("agent")
+    for label, words in (("Name of the queue", "bob"), ("Reason", "you know her"), ("What was done", "the route")):
+        await dialog.get_by_label(label).fill(words)
+    await dialog.get_by_role("button", name="Hand on").click()
+    offer = bob.locator(f"[data-offer]:has-text('{customer.customer_id}')")
+    await expect(offer).to_contain_text("for you by name")
+    await offer.locator("[data-act=accept]").click()
+    await expect(ann.get_by_text("Somebody else has taken over.")).to_be_visible()
+    await bob.goto(bob.url.partition("#")[0])
+    await expect(bob.locator("[data-held]")).to_contain_text(customer.customer_id)
+
+
 async def test_who_hands_a_customer_on_may_take_that_back_also_after_a_reload(
     opens: Opens, comes: Comes, channels: ContextHub
 ) -> None:
@@ -668,7 +686,7 @@ async def test_who_hands_a_customer_on_may_take_that_back_also_after_a_reload(
     await accept(page, customer)
     await page.get_by_role("button", name="转接", exact=True).click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("转到队列").fill("no-such-desk")
+    await dialog.get_by_label("队列名称").fill("no-such-desk")
     await dialog.get_by_label("原因").fill("退款")
     await dialog.get_by_label("已办事项和下一步").fill("路线已确认")
     await dialog.get_by_role("button", name="转接", exact=True).click()
@@ -690,7 +708,7 @@ async def test_when_nobody_takes_over_the_agent_is_told_to_go_on(
     await accept(page, customer)
     await page.locator("[data-act=transfer]").click()
     dialog = page.get_by_role("dialog")
-    for label, words in (("To the queue", "nobody-home"), ("Reason", "refund"), ("What was done", "the route")):
+    for label, words in (("Name of the queue", "nobody-home"), ("Reason", "refund"), ("What was done", "the route")):
         await dialog.get_by_label(label).fill(words)
     await dialog.get_by_role("button", name="Hand on").click()
     await expect(page.locator("[data-transfer]")).to_be_visible()

@@ -23,7 +23,7 @@ FIELDS = {
     "questions": {"interaction_id", "fence", "text", "names", "event_id"},
     "facts": {"interaction_id", "name", "value", "how", "event_id"}, "notes": {"interaction_id", "text", "event_id"},
     "decline": {"reason"}, "renew": {"fence"}, "complete": {"fence", "outcome"}, "return": {"fence", "note", "step"},
-    "transfer": {"fence", "queue", "reason", "note", "event_id"},
+    "transfer": {"fence", "to", "reason", "note", "event_id"},
     "reveal": {"interaction_id", "names", "reason"}, "access": {"reason", "minutes"},
 }  # fmt: skip
 
@@ -558,7 +558,7 @@ async def test_returning_gives_the_bot_the_floor_at_the_step_with_a_note(
 
 def onward(work: dict[str, Any], queue: str, event_id: str = "t1", **more: Any) -> dict[str, Any]:
     """What the page sends to hand a customer on."""
-    said = {"queue": queue, "reason": "needs a refund", "note": "route is settled; refund the first ticket"}
+    said = {"to": {"queue": queue}, "reason": "needs a refund", "note": "route is settled; refund the first ticket"}
     return said | {"fence": work["handoff"]["fence"], "event_id": event_id} | more
 
 
@@ -608,6 +608,28 @@ async def test_an_offer_to_hand_on_can_be_taken_back_and_the_agent_goes_on(sits_
     assert (stale.status_code, stale.json()["code"]) == (409, "stale_fence")
 
 
+async def test_what_is_offered_to_an_agent_by_name_stands_at_his_desk_alone_and_is_his_after_a_reload(
+    sits_down: SitsDown, comes: Comes
+) -> None:
+    customer = await comes()
+    ann, bob, carl = [await sits_down(who, customer.queue) for who in ("ann", "bob", "carl")]
+    held = await accepted(ann, customer)
+    place = f"handoffs/{customer.handoff.handoff_id}/transfer"
+    for to in ({}, {"queue": "x", "agent": "bob"}):
+        assert (await ann.post(place, json=onward(held, "", to=to))).status_code == 422
+    async with following(bob, "queue/stream") as events:
+        await until(events, "snapshot")
+        offered = (await ann.post(place, json=onward(held, "", to={"agent": "bob"}))).json()["handoff"]
+        while offered["handoff_id"] not in [o["handoff_id"] for o in (await until(events, "change"))["data"]["offers"]]:
+            continue
+    assert [o["handoff_id"] for o in (await bob.get("queue")).json()["offers"]] == [offered["handoff_id"]]
+    assert (await carl.get("queue")).json()["offers"] == []
+    assert (await carl.post(f"handoffs/{offered['handoff_id']}/accept", json={})).status_code == 403
+    await bob.post(f"handoffs/{offered['handoff_id']}/accept", json={})
+    assert [o["handoff_id"] for o in (await bob.get("held")).json()["held"]] == [offered["handoff_id"]]
+    assert (await ann.get("held")).json()["held"] == []
+
+
 async def test_the_other_queues_of_a_tenant_can_be_chosen_from(sits_down: SitsDown) -> None:
     assert (await (await sits_down("ann", "default")).get("queues")).json() == {"queues": ["suggesting"]}
     assert (await (await sits_down("ann", "suggesting")).get("queues")).json() == {"queues": []}
@@ -648,7 +670,8 @@ async def test_nothing_that_is_sent_is_a_fault_of_ours(running: Any, sits_down: 
     bodies = [{"key": value, "agent_id": value, "queue": value} for value in odd]
     bodies += [said | {"text": value, "value": value, "event_id": value, "names": [value]} for value in odd]
     bodies += [{"fence": value, "note": value, "outcome": value, "reason": value, "step": value} for value in odd]
-    bodies += [{"fence": 2, "queue": value, "reason": value, "note": "x", "event_id": value} for value in odd]
+    bodies += [{"fence": 2, "to": {"queue": value}, "reason": value, "note": "x", "event_id": value} for value in odd]
+    bodies += [{"fence": 2, "to": {"agent": value}, "reason": "x", "note": value} for value in odd]
     paths = [f"customers/{customer.customer_id}/{noun}" for noun in ("messages", "questions", "facts", "notes")]
     paths += [f"handoffs/{customer.handoff.handoff_id}/{verb}" for verb in FIELDS if verb in VERBS]
     for path in [*paths, "login"]:
