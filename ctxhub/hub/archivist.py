@@ -56,6 +56,7 @@ class Archivist:
         self._forget = forget
         self._clock = clock
         self._has_begun = False
+        self._has_walked = False
 
     async def must_belong_here(self) -> None:
         """Refuse an archive that goes with another Redis; the first one is fixed at the first start."""
@@ -135,24 +136,31 @@ class Archivist:
     async def overtake(self) -> int:
         """Let the archive's later state of customers win over a Redis that has returned to an earlier one.
 
-        What was archived after Redis was stamped last is compared; a Redis that never was is compared whole.
+        What was archived after Redis was stamped last is compared; a Redis that never was is compared whole, once.
         """
         if await self._keyring.has_taken_stock():
             noted = max(await self._outbox.stamps(), default=0)
             count = await self._compared(max(0, noted - millis_of(_STAMPS_MAY_DIFFER)), live_only=False)
         else:
-            count = await self._taken_stock()
+            count = 0 if self._has_walked else await self._taken_stock()
+            self._has_walked = True
         if count:
             log.warning("archive.overtook", customers=count, reason="Redis had an earlier state of them")
         return count
 
     async def _taken_stock(self) -> int:
-        """Give everybody in this Redis a lease; return of how many the archive has a later state."""
-        count = 0
+        """Give everybody in this Redis a lease; return of how many the archive has a later state.
+
+        Where nobody is anywhere, all who come have a lease from the start, and there is no stock to take later.
+        """
+        seen, count = 0, 0
         async for whos in self._copies.everybody():
+            seen += len(whos)
             await self._copies.take_stock(whos, self._clock())
             held = await self._archiving.archive.held([Row(*who) for who in whos])
             count += await self._reconciled([(Who(*row), known, False) for row, known in held.items()])
+        if not seen and not await self._archiving.archive.newest_at():
+            await self._keyring.has_taken_stock(done=True)
         return count
 
     async def _compared(self, since: int, live_only: bool) -> int:

@@ -52,6 +52,14 @@ def is_up() -> float | None:
     return REGISTRY.get_sample_value("ctxhub_archive_up", {"database": "sqlite"})
 
 
+async def walks_over_all(redis: Redis, hub: Hub) -> int:
+    """How often a hub that starts goes through all who are in Redis."""
+    redis.config_resetstat()
+    await archivist_of(hub).overtake()
+    scanned: dict[str, int] = redis.info("commandstats").get("cmdstat_scan", {})
+    return scanned.get("calls", 0)
+
+
 @pytest.fixture
 def archive_url(tmp_path: Path) -> str:
     """A file will do: what is tried here is the same for every database."""
@@ -276,6 +284,26 @@ class TestStrange:
             await archivist_of(Hub(server, ways(clock), other)).must_belong_here()
         await hub.keyring.part_with_archive()
         await archivist_of(Hub(server, ways(clock), other)).must_belong_here()
+
+    async def test_where_an_archive_begins_with_nobody_there_is_no_stock_to_take_later(
+        self, hub: Hub, server: Server, clock: Clock, tenants_folder: Path, archive: Archive, redis: Redis
+    ) -> None:
+        await archivist_of(hub).overtake()
+        await a_talk(hub)
+        again = Hub(server, ways(clock, tenants=tenants_folder), archive)
+        assert await walks_over_all(redis, again) == 0
+        await forgotten(again, clock)
+        assert not is_in_redis(redis)
+
+    async def test_where_it_begins_with_somebody_stock_is_taken_once(
+        self, server: Server, clock: Clock, tenants_folder: Path, archive: Archive, redis: Redis
+    ) -> None:
+        await a_talk(Hub(server, ways(clock, tenants=tenants_folder)))
+        hub = Hub(server, ways(clock, tenants=tenants_folder), archive)
+        assert await walks_over_all(redis, hub) == 1
+        assert await walks_over_all(redis, hub) == 0
+        await forgotten(hub, clock)
+        assert not is_in_redis(redis)
 
     async def test_two_that_make_the_tables_at_once(self, archive_url: str) -> None:
         both = [Archive(archive_url) for _ in range(4)]
