@@ -24,7 +24,11 @@ from ctxhub.store.embedded import die_with_parent
 VALKEY = str(get_binary_path())
 SLOTS = 16384
 PASSWORD = "a password for tests alone"
-_PORTS = range(20_000, 32_000)  # below those that the kernel gives to whoever connects
+# Below those that the kernel gives to whoever connects; each process of a run has its own.
+_PORTS = range(20_000, 32_000)[
+    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+]
+_given: set[int] = set()
 _SOON = 20.0
 
 
@@ -286,10 +290,11 @@ def until(condition: Callable[[], bool], otherwise: str, within: float = _SOON) 
 
 
 def free_port() -> int:
-    """A port that nobody has, and that nobody is given by chance."""
-    for port in random.sample(_PORTS, 100):
+    """A port that nobody has or was told of before, and that nobody is given by chance."""
+    for port in random.sample(sorted(set(_PORTS) - _given), 100):
         with socket.socket() as tried, suppress(OSError):
             tried.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
     raise OSError("no free port")
 
