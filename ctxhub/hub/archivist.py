@@ -73,7 +73,7 @@ class Archivist:
         partitions = list(fences)
         cursors = await self._outbox.cursors(partitions, CONSUMER)
         batches = await self._outbox.written(partitions, cursors, AT_ONCE)
-        self._note(batches)
+        await self._note(partitions, batches)
         await self._archiving.keep(written.who for batch in batches for written in batch)
         moves = [
             Move(partition, fences[partition], cursor, batch[-1].entry_id)
@@ -85,10 +85,12 @@ class Archivist:
         await self._finish_erasing()
         return any(len(batch) == AT_ONCE for batch in batches)
 
-    def _note(self, batches: Sequence[Sequence[Written]]) -> None:
-        """Note how much waits, and since when."""
+    async def _note(self, partitions: Sequence[str], batches: Sequence[Sequence[Written]]) -> None:
+        """Note how much waits, and since when; behind a full batch stands what else its outbox has."""
         first = [int(batch[0].entry_id.split("-")[0]) for batch in batches if batch]
-        ARCHIVE_BACKLOG.set(sum(len(batch) for batch in batches))
+        full = [name for name, batch in zip(partitions, batches, strict=True) if len(batch) == AT_ONCE]
+        waits = sum(len(batch) for batch in batches if len(batch) < AT_ONCE)
+        ARCHIVE_BACKLOG.set(waits + (await self._outbox.backlog(full) if full else 0))
         ARCHIVE_LAG.set(max(0.0, time.time() - min(first) / 1000) if first else 0)
 
     async def release(self, partitions: Sequence[str]) -> None:

@@ -114,9 +114,10 @@ class Outbox:
         found = await self._server.pipeline(*commands)
         return [Who(*member.decode().split("\n", 1)) for members in found for member in members]
 
-    async def backlog(self) -> int:
-        """Return how many writes wait in all outboxes."""
-        names = [self._server.keys.of_partition(partition, "outbox") for partition in self.partitions]
+    async def backlog(self, partitions: Sequence[str] | None = None) -> int:
+        """Return how many writes wait in outboxes, in all unless named, for whichever consumer is last."""
+        wanted = self.partitions if partitions is None else partitions
+        names = [self._server.keys.of_partition(partition, "outbox") for partition in wanted]
         return sum(await self._server.pipeline(*[("XLEN", name) for name in names]))
 
     async def oldest_at(self) -> datetime | None:

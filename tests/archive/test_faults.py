@@ -24,7 +24,7 @@ from ctxhub.model.value import to_millis
 from ctxhub.settings import CannotStart
 from ctxhub.store.contexts import Who
 from ctxhub.store.redis import Server
-from tests.archive.scenes import a_talk, archived, archivist_of, forgotten, is_in_redis
+from tests.archive.scenes import CONSUMERS, a_talk, archived, archivist_of, forgotten, is_in_redis
 from tests.hub.scenes import WHO, a_stranger, begin, context_of, offer, tell, told_of
 from tests.support import ACME, ADAPTER, DESK, HOUR, MINUTE, Clock, a_phone, ways
 
@@ -232,6 +232,21 @@ class TestFull:
 
 class TestSlow:
     """A slow archive is not waited for, and does not hold up anybody else."""
+
+    async def test_all_that_waits_is_counted_and_not_just_what_is_taken_at_once(
+        self, hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ctxhub.hub.archivist.AT_ONCE", 3)
+        await a_talk(hub, messages=9)
+        waited = await hub.backlog()
+        assert waited > 6
+        fences, counted = await hub._outbox.lease_all(hub.ways.clock(), 10 * MINUTE), []
+        for _ in range(waited // 3 + 1):
+            await archivist_of(hub).archive(fences, CONSUMERS[1:])
+            counted.append(REGISTRY.get_sample_value("ctxhub_archive_backlog"))
+        assert counted[0] == waited
+        assert counted == sorted(counted, reverse=True)
+        assert counted[-1] < 3
 
     async def test_a_reader_waits_for_so_long_only(self, archive_url: str) -> None:
         archive = Archive(archive_url, read_within=0.05)
