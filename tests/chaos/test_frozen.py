@@ -20,6 +20,7 @@ from tests.chaos.running import FULL, KEY, Books, KillableHub, whole_timeline
 pytestmark = pytest.mark.chaos
 DEADLINE, IN_TIME = "2s", 3.0  # a machine that is busy with other tests may add to what the hub allows itself
 ROUNDS = 4 if FULL else 1
+SPARE = 3  # what the hub does by itself may fill a connection just then: nothing is sent after it, and all of it known
 
 
 @asynccontextmanager
@@ -58,8 +59,10 @@ def other_calls(caller: Caller, scene: Scene) -> list[Awaitable[httpx.Response]]
 
 async def test_a_frozen_server_is_told_of_in_time_and_all_is_well_afterwards(tmp_path: Path) -> None:
     async with running(tmp_path) as (hub, caller), aclosing(hub.client()) as sdk:
-        scene, books = await known(caller), Books()
-        for round_ in range(ROUNDS):
+        scene, books, unknown = await known(caller), Books(), 0
+        for round_ in range(ROUNDS + SPARE):
+            if round_ >= ROUNDS and unknown:
+                break
             words = [scene.event("message.received", {"text": f"{'r' * round_}/{'n' * n}"}) for n in range(12)]
             events = words + [scene.fact(f"fact {n}", round_) for n in range(3)]
             # Connections stand, and the key is known, before it counts: else nothing is sent that could be unknown.
@@ -68,10 +71,11 @@ async def test_a_frozen_server_is_told_of_in_time_and_all_is_well_afterwards(tmp
                 calls = [*(scene.try_tell(event) for event in events), *other_calls(caller, scene)]
                 answers = await asyncio.gather(*calls)
             codes = [checked(answer) for answer in answers]
-            assert "outcome_unknown" in codes[: len(words)]
+            unknown += codes[: len(words)].count("outcome_unknown")
             books.note([await tell_again(scene, event) for event in events])
             assert books.faults(await whole_timeline(sdk, scene.customer_id)) == []
             await settled(scene)
+        assert unknown
 
 
 def checked(answer: httpx.Response) -> str:

@@ -662,20 +662,20 @@ async def test_a_customer_is_handed_on_with_all_that_is_known_and_kept_until_som
 
 async def test_a_colleague_is_offered_a_customer_by_name_whatever_queue_he_follows(opens: Opens, comes: Comes) -> None:
     customer = await comes()
-    ann, bob = await opens("ann", customer.queue), await opens("bob", "another-queue")
+    ann, bert = await opens("ann", customer.queue), await opens("bert", "another-queue")
     await accept(ann, customer)
     await ann.locator("[data-act=transfer]").click()
     dialog = ann.get_by_role("dialog")
     await dialog.locator("[name=kind]").select_option("agent")
-    for label, words in (("Name of the queue", "bob"), ("Reason", "you know her"), ("What was done", "the route")):
+    for label, words in (("Name of the queue", "bert"), ("Reason", "you know her"), ("What was done", "the route")):
         await dialog.get_by_label(label).fill(words)
     await dialog.get_by_role("button", name="Hand on").click()
-    offer = bob.locator(f"[data-offer]:has-text('{customer.customer_id}')")
+    offer = bert.locator(f"[data-offer]:has-text('{customer.customer_id}')")
     await expect(offer).to_contain_text("for you by name")
     await offer.locator("[data-act=accept]").click()
     await expect(ann.get_by_text("Somebody else has taken over.")).to_be_visible()
-    await bob.goto(bob.url.partition("#")[0])
-    await expect(bob.locator("[data-held]")).to_contain_text(customer.customer_id)
+    await bert.goto(bert.url.partition("#")[0])
+    await expect(bert.locator("[data-held]")).to_contain_text(customer.customer_id)
 
 
 async def test_who_hands_a_customer_on_may_take_that_back_also_after_a_reload(
