@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ctxhub.client import (
     AttemptSaid,
@@ -135,24 +135,10 @@ class Return(Held):
     step: Name | None = None
 
 
-class Onward(Body):
-    """A queue, or an agent by name."""
-
-    queue: Name | None = None
-    agent: Id | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Onward:
-        """Refuse two of them, and none."""
-        if (self.queue is None) == (self.agent is None):
-            raise ValueError("name a queue, or an agent")
-        return self
-
-
 class Transfer(Held):
     """Who goes on with the customer, why, and what must be known for it; an `event_id` sent again offers once."""
 
-    to: Onward
+    to: Target
     reason: Name
     note: str
     event_id: Id = Field(default_factory=_new_id)
@@ -448,9 +434,11 @@ async def show_queue(agent: ByAgent) -> dict[str, Any]:
 @api.get("/held")
 async def show_held(agent: ByAgent) -> dict[str, list[WorkHandoff]]:
     """List what this agent holds of the queue, or was offered by name."""
-    ofs: list[dict[str, Any]] = [{"queue": agent.queue}, {"agent_id": agent.agent_id}]
-    listed = await asyncio.gather(*[agent.hub.handoffs.list(**of, state="accepted") for of in ofs])
-    return {"held": held((handoff for found in listed for handoff in found), agent.agent_id)}
+    listing = agent.hub.handoffs.list
+    of_queue, by_name = await asyncio.gather(
+        listing(queue=agent.queue, state="accepted"), listing(agent_id=agent.agent_id, state="accepted")
+    )
+    return {"held": held([*of_queue, *by_name], agent.agent_id)}
 
 
 @api.get("/queue/stream")
@@ -587,10 +575,9 @@ async def list_queues(agent: ByAgent) -> dict[str, list[str]]:
 async def transfer(agent: ByAgent, handoff_id: str, body: Transfer) -> dict[str, OfferShown]:
     """Offer the customer to a queue or a colleague; the agent keeps the floor until somebody there takes over."""
     held = await agent.hub.handoffs.get(handoff_id)
-    to = Target(queue=body.to.queue, agent=body.to.agent)
     request = OfferRequest(
         customer_id=held.customer_id, interaction_id=held.interaction_id, journey_id=held.journey_id, mode="warm",
-        reason=body.reason, note=body.note or None, to=to, fence=body.fence,
+        reason=body.reason, note=body.note or None, to=body.to, fence=body.fence,
     )  # fmt: skip
     offered = await agent.hub.handoffs.offer(request, key=f"transfer-{handoff_id}-{body.event_id}")
     return _shown(offered.handoff)

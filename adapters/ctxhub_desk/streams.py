@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from ctxhub.client import ContextHub, CtxhubError, Fed, Stopping, Unavailable
+from ctxhub.client import ContextHub, CtxhubError, Fed, HandoffView, Stopping, Unavailable
 from ctxhub_desk.translate import OfferShown, call, calls, entry, offers
 
 #: Lets another moment pass before the browser comes back, so that a restart is not met by all desks at once.
@@ -26,6 +26,7 @@ _BY_NAME = frozenset({"handoff.offered", "handoff.rerouted"})
 _OF_CALLS = (_OF_A_CALL, "recording.")
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
+_HANDOFFS = TypeAdapter(list[HandoffView])
 
 Frames = AsyncGenerator["Frame", None]
 
@@ -118,8 +119,8 @@ async def _put_change(hub: ContextHub, queue: str, agent_id: str, fed: Fed, fram
 
 async def waiting(hub: ContextHub, queue: str, agent_id: str) -> list[OfferShown]:
     """Return what waits in a queue or for an agent by name."""
-    listed = await asyncio.gather(hub.handoffs.list(queue=queue), hub.handoffs.list(agent_id=agent_id))
-    return offers(handoff for found in listed for handoff in found)
+    of_queue, by_name = await asyncio.gather(hub.handoffs.list(queue=queue), hub.handoffs.list(agent_id=agent_id))
+    return offers([*of_queue, *by_name])
 
 
 async def _offer_frames(hub: ContextHub, queue: str, agent_id: str, after: str | None) -> Frames:
@@ -140,7 +141,8 @@ async def _queue_frame(hub: ContextHub, queue: str, agent_id: str, fed: Fed) -> 
     if fed.type == "bye":
         return AWAY
     if fed.type == "snapshot":
-        return Frame("snapshot", {"offers": await waiting(hub, queue, agent_id)}, fed.id)
+        of_queue, by_name = _HANDOFFS.validate_python(fed.data["handoffs"]), await hub.handoffs.list(agent_id=agent_id)
+        return Frame("snapshot", {"offers": offers([*of_queue, *by_name])}, fed.id)
     return (await _change(hub, queue, agent_id, fed))._replace(id=fed.id)
 
 

@@ -364,17 +364,17 @@ class Handoffs:
         principal.must_serve(queue)
         if agent_id is not None:
             principal.must_be(agent_id)
-        place = f"agent:{agent_id}" if queue is None else f"queue:{queue}"
-        found = await self._listed(principal.tenant, place, state, principal.is_colleague)
+        of = Target(queue=queue, agent=agent_id)
+        found = await self._listed(principal.tenant, of, state, principal.is_colleague)
         return [_without_words(principal, shown) for shown in found if _is_for(principal, shown)]
 
     async def waiting(self, tenant: str, queue: str, state: str, colleague: bool = False) -> list[HandoffView]:
         """Return a queue's handoffs that are offered or accepted, first in line first; notes are for colleagues."""
-        return await self._listed(tenant, f"queue:{queue}", state, colleague)
+        return await self._listed(tenant, Target(queue=queue), state, colleague)
 
-    async def _listed(self, tenant: str, place: str, state: str, colleague: bool) -> list[HandoffView]:
+    async def _listed(self, tenant: str, of: Target, state: str, colleague: bool) -> list[HandoffView]:
         """Return the handoffs of a queue or an agent that are offered or accepted, first in line first."""
-        members = await self._lists.members(tenant, f"{'waiting' if state == 'offered' else 'held'}:{place}")
+        members = await self._lists.members(tenant, f"{'waiting' if state == 'offered' else 'held'}:{of.place}")
         whos = [Who(tenant, customer_id) for customer_id, _ in members]
         found, now = await self._changes.contexts.many(whos), self._changes.clock()
         hidden = {"version": None} | ({} if colleague else {"note": None, "suggested": None})

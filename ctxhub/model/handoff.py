@@ -68,6 +68,11 @@ class Target(Value):
         """Which way it names."""
         return next(name for name, value in self if value is not None)
 
+    @property
+    def place(self) -> str | None:
+        """Whose list it is to stand in: a queue's or an agent's own; None where it is neither."""
+        return f"queue:{self.queue}" if self.queue else f"agent:{self.agent}" if self.agent else None
+
     @model_serializer(mode="wrap")
     def _only_what_is_named(self, shown: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Show the one way that is named."""
@@ -223,7 +228,7 @@ class Handoff(Value):
         """Return the list where it waits: a queue's or an agent's own, or None."""
         if self.state != "offered" or (self.callback is not None and self.callback.phase != "due"):
             return None
-        return f"queue:{self.to.queue}" if self.to.queue else f"agent:{self.to.agent}" if self.to.agent else None
+        return self.to.place
 
     def rings(self, now: datetime) -> Suggestion | None:
         """Return the suggestion that stands at an instant: not over, not declined, and not of a queue before."""

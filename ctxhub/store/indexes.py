@@ -28,9 +28,8 @@ def entries(context: Context) -> dict[tuple[str, str], float]:
         if handoff.waits_in is not None:
             score = millis(handoff.waiting_since) - handoff.priority * _PRIORITY_WEIGHT
             found[f"waiting:{handoff.waits_in}", member] = score
-        elif handoff.state == "accepted" and (handoff.to.queue or handoff.to.agent):
-            place = f"queue:{handoff.to.queue}" if handoff.to.queue else f"agent:{handoff.to.agent}"
-            found[f"held:{place}", member] = millis(handoff.accepted_at or handoff.offered_at)
+        elif handoff.state == "accepted" and handoff.to.place:
+            found[f"held:{handoff.to.place}", member] = millis(handoff.accepted_at or handoff.offered_at)
         found |= _work(context, handoff, member)
     for interaction in context.interactions.values():
         if interaction.is_open:
