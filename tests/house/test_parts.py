@@ -43,6 +43,7 @@ HANGS = """
 import os, signal, time
 
 def test_hangs():
+    time.sleep(2)  # until it is known that it runs
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(5)
 """
